@@ -27,9 +27,14 @@ from notarypy.kubernetes.installation import (
     service_hosts,
 )
 
-_AUTHORITIES, _ONLY_FOR_NOTARY = "authorities.pem", "notary-authorities.pem"
+_AUTHORITIES, _ONLY_FOR_NOTARY, _OF_CLIENTS = "authorities.pem", "notary-authorities.pem", "clients.pem"
+_CONFIG = "config"  # a folder, so that no file that a configuration names is called as one of these
+_LEAST, _MOST, _MOST_REPLICAS = timedelta(hours=1), timedelta(days=20 * 365), 100
 # Global options that say nothing of a service elsewhere; the others go into its command line.
-_LEFT_HERE = ("tlscert", "tlskey", "offline", "first_use", "gun")
+_LEFT_HERE = (
+    *("tlscert", "tlskey", "offline", "first_use", "gun"),
+    *("trust_dir", "retry_for", "passphrase_file"),
+)
 
 
 Image = Annotated[str, Option(metavar="REF", help="The service's own image, best with its digest.")]
@@ -38,7 +43,9 @@ Namespace = Annotated[str, Option(metavar="NAME", help="The service's own namesp
 SelfSigned = Annotated[
     bool, Option("--self-signed", help="Make a certificate under a CA of its own, and print its key.")
 ]
-Valid = Annotated[str, Option(metavar="TIME", help="How long a certificate counts that is made here.")]
+Valid = Annotated[
+    str | None, Option(metavar="TIME", help="How long a certificate counts that is made here; else 2y.")
+]
 ByCertManager = Annotated[
     str | None,
     Option(metavar="ISSUER", help="By cert-manager: issuer/NAME, clusterissuer/NAME or self-signed."),
@@ -53,9 +60,12 @@ CaBundle = Annotated[
 CheckOnly = Annotated[
     bool, Option("--check-only", help="Change no object: images by tag are compared, and stay tags.")
 ]
-Replicas = Annotated[int, Option(metavar="N", min=1, help="How many of the service.")]
+Replicas = Annotated[int, Option(metavar="N", min=1, max=_MOST_REPLICAS, help="How many of the service.")]
 Excluded = Annotated[
     list[str] | None, Option(metavar="NAME", help="Guard this one not either. May be repeated.")
+]
+Only = Annotated[
+    list[str] | None, Option(metavar="NAME", help="Guard this one, and no other. May be repeated.")
 ]
 Logins = Annotated[
     str | None,
@@ -64,6 +74,9 @@ Logins = Annotated[
 Authorities = Annotated[
     str | None,
     Option("--ca", metavar="FILE", help="The CAs of registries and servers, in place of the usual ones."),
+]
+TlsClientCa = Annotated[
+    str | None, Option(metavar="FILE", help="Answer API servers alone that show a certificate of these CAs.")
 ]
 VolumeClaim = Annotated[
     str | None, Option(metavar="NAME", help="A PersistentVolumeClaim that keeps the trust data.")
@@ -77,15 +90,17 @@ def manifests(
     policy: Policy,
     namespace: Namespace = NAME,
     self_signed: SelfSigned = False,
-    valid: Valid = "2y",
+    valid: Valid = None,
     cert_manager: ByCertManager = None,
     tls_secret: TlsSecret = None,
     ca_bundle: CaBundle = None,
     check_only: CheckOnly = False,
     replicas: Replicas = 2,
     exclude_namespace: Excluded = None,
+    only_namespace: Only = None,
     docker_config_secret: Logins = None,
     ca: Authorities = None,
+    tls_client_ca: TlsClientCa = None,
     volume_claim: VolumeClaim = None,
 ) -> None:
     """Print what to apply so that a cluster runs signed images alone.
@@ -99,6 +114,9 @@ def manifests(
       notarypy admission manifests --image REF@DIGEST --policy policy.toml --cert-manager issuer/corp
     """
     run = begin(context)
+    if exclude_namespace and only_namespace:
+        message = "--only-namespace and --exclude-namespace exclude each other"
+        raise UsageError(message, advice=Advice("keep-one"))
     wanted = Installation(
         image=image,
         namespace=namespace,
@@ -107,29 +125,31 @@ def manifests(
         docker_config=docker_config_secret or "",
         volume_claim=volume_claim or "",
         excluded=tuple(exclude_namespace or ()),
-        **_certificate(namespace, cert_manager, tls_secret, ca_bundle, valid if self_signed else None),
-        **_service_files(run, Path(policy), ca),
+        only=tuple(only_namespace or ()),
+        **_certificate(namespace, cert_manager, tls_secret, ca_bundle, _life(valid, self_signed=self_signed)),
+        **_service_files(run, Path(policy), ca, tls_client_ca),
     )
     documents = deployment.documents(wanted)
     for warning in _warnings(wanted):
         run.report.warn(warning)
     run.report.done(image, {"documents": documents})
-    run.report.text(yamltext.comment(*_said(wanted)) + yamltext.documents(documents))
+    said = _said(wanted, deployment.apply(documents))
+    run.report.text(yamltext.comment(*said) + yamltext.documents(documents))
 
 
 def _certificate(
-    namespace: str, cert_manager: str | None, secret: str | None, bundle: str | None, valid: str | None
+    namespace: str, cert_manager: str | None, secret: str | None, bundle: str | None, life: timedelta | None
 ) -> dict[str, Any]:
     """Return where the certificate is from, and which CAs are to be trusted for it."""
-    if [cert_manager is None, secret is None, valid is None].count(False) != 1:
+    if [cert_manager is None, secret is None, life is None].count(False) != 1:
         message = "it takes one certificate for the service: from one of three places"
         raise UsageError(message, advice=Advice("name-certificate-source"))
     authorities = _pem(bundle) if bundle else ""
-    if valid is not None:
+    if life is not None:
         from notarypy.client.api import utc_now
         from notarypy.keys import serverpair
 
-        made = serverpair.issue("notarypy", service_hosts(namespace), utc_now(), _span(valid))
+        made = serverpair.issue("notarypy", service_hosts(namespace), utc_now(), life)
         given = GivenPair(made.certificate.decode(), made.key.decode(), made.until)
         return {"certificate": given, "authorities": made.authority.decode() + authorities}
     if secret is not None:
@@ -142,12 +162,19 @@ def _certificate(
     return {"certificate": issuer(cert_manager or "")}
 
 
-def _span(text: str) -> timedelta:
+def _life(valid: str | None, *, self_signed: bool) -> timedelta | None:
+    """Return how long a certificate is to count that is made here, None where none is."""
     from notarypy.storage.settings import spans
 
-    found = spans.parse(text)
-    if not found:
-        raise UsageError(f'--valid "{text}" is no span of time', advice=Advice("write-span"))
+    if not self_signed:
+        if valid is not None:
+            message = "--valid is for certificates that are made here"
+            raise UsageError(message, advice=Advice("leave-out", option="--valid"))
+        return None
+    found = spans.parse(valid or "2y")
+    if found is None or not _LEAST <= found <= _MOST:
+        why = "it is a TIME from 1h to 20y"
+        raise UsageError(f'--valid cannot be "{valid}"', why=why, advice=Advice("write-span"))
     return found
 
 
@@ -166,7 +193,7 @@ def _pem(path: str) -> str:
     return "".join(each.public_bytes(Encoding.PEM).decode() for each in found)
 
 
-def _service_files(run: Run, policy: Path, ca: str | None) -> dict[str, Any]:
+def _service_files(run: Run, policy: Path, ca: str | None, of_clients: str | None) -> dict[str, Any]:
     """Return the policy and other files of the service, and the options by which it is to use them."""
     from notarypy.storage.settings import policybundle
 
@@ -175,12 +202,17 @@ def _service_files(run: Run, policy: Path, ca: str | None) -> dict[str, Any]:
     files: dict[str, bytes] = {}
     environment: dict[str, str] = {}
     if config := given.get("config"):
-        there = SETTINGS_DIR / f"config{Path(config).suffix}"
-        files |= policybundle.of_config(Path(config), there)
+        there = SETTINGS_DIR / _CONFIG / f"config{Path(config).suffix}"
+        found_beside = policybundle.of_config(Path(config), there)
+        files |= {f"{_CONFIG}/{name}": data for name, data in found_beside.items()}
         options += ["--config", str(there)]
-    if authorities := given.get("tlscacert"):
-        files[_ONLY_FOR_NOTARY] = _pem(authorities).encode()
-        options += ["--tlscacert", str(SETTINGS_DIR / _ONLY_FOR_NOTARY)]
+    for option, name, path in (
+        ("--tlscacert", _ONLY_FOR_NOTARY, given.get("tlscacert")),
+        ("--tls-client-ca", _OF_CLIENTS, of_clients),
+    ):
+        if path:
+            files[name] = _pem(path).encode()
+            options += [option, str(SETTINGS_DIR / name)]
     if ca:
         files[_AUTHORITIES] = _pem(ca).encode()
         environment["SSL_CERT_FILE"] = str(SETTINGS_DIR / _AUTHORITIES)
@@ -210,24 +242,39 @@ def _warnings(wanted: Installation) -> Iterator[str]:
         yield f"{wanted.image} has no digest: whoever can move that tag decides who verifies images"
     if isinstance(wanted.certificate, GivenPair):
         yield "what is printed holds a private key: keep it as a secret, and out of repositories"
+        yield (
+            "each run makes another CA: to change a service that is there, give --tls-secret notarypy-tls "
+            "and --ca-bundle in place of --self-signed"
+        )
 
 
-def _said(wanted: Installation) -> Iterator[str]:
+def _said(wanted: Installation, apply: str) -> Iterator[str]:
     """Yield what stands above the documents, for those who apply them."""
-    selected, own = "app.kubernetes.io/component=server", wanted.namespace
+    selected, own, hooks = "app.kubernetes.io/component=server", wanted.namespace, wanted.configuration
     yield f"notarypy {__version__}: a service that verifies images, and the webhooks that ask it."
     yield f"First verify its own image, which nobody else does: notarypy verify {wanted.image}"
     yield (
-        f"Then apply the service alone, and wait for it: kubectl apply -l {selected} -f FILE; "
+        f"Then apply the service alone, and wait for it: {apply} -l {selected} -f FILE; "
         f"kubectl rollout status deployment/{NAME} -n {own}"
     )
-    yield "Then all of it: kubectl apply -f FILE. From then on nothing runs that the policy refuses."
+    yield f"Then all of it: {apply} -f FILE. From then on nothing runs that the policy refuses."
+    if not wanted.mutate:
+        yield (
+            "Applying takes nothing away. Where images were changed before, this ends it: "
+            f"kubectl delete --ignore-not-found mutatingwebhookconfiguration {hooks}"
+        )
     yield f"Who may create pods in namespace {own} is not asked about images: let nobody do so."
+    kinds = "mutatingwebhookconfiguration,validatingwebhookconfiguration"
+    yield f"To refuse nothing any more, at once: kubectl delete --ignore-not-found {kinds} {hooks}"
     if isinstance(wanted.certificate, GivenPair):
         until = f"{wanted.certificate.until:%Y-%m-%d}"
+        kept = (
+            f"kubectl get secret notarypy-tls -n {own} "
+            """-o go-template='{{index .data "ca.crt"}}' | base64 -d >ca.crt"""
+        )
         yield (
             f"THIS FILE HOLDS A PRIVATE KEY. Its certificate ends on {until}; then nothing starts any more. "
-            "Before that, and whenever this command is run again, the next CA and this one have to be "
-            f"trusted side by side: kubectl get secret notarypy-tls -n {own} "
-            """-o go-template='{{index .data "ca.crt"}}' | base64 -d >ca.crt; and add --ca-bundle ca.crt."""
+            f"Before that, make the next one, trusted side by side with this: {kept}; and this command "
+            "again with --ca-bundle ca.crt. To print anything else anew keep the certificate: the same, "
+            "with --tls-secret notarypy-tls in place of --self-signed."
         )

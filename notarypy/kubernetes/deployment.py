@@ -9,14 +9,16 @@ Rules:
    but its own trust data and a temporary directory. The namespace insists on it.
 2. Replicas are on different nodes where that is possible; one is taken away at a time, after the next one is
    ready, and ends after those who still ask it have noticed.
-3. There is no NetworkPolicy. The API server comes from addresses that no document knows, and so would the
-   Notary servers and registries that are asked: a policy that is wrong stops the cluster.
+3. Every pod may ask it, and learns whether an image would be let in, nothing more. There is no NetworkPolicy.
+   The API server comes from addresses that no document knows, and so would the Notary servers and registries
+   that are asked: a policy that is wrong stops the cluster.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -49,7 +51,9 @@ _SHUTDOWN_DELAY, _GRACE = 10, 40
 _SELECTED: Document = {"app.kubernetes.io/name": NAME, "app.kubernetes.io/component": "server"}
 _CERT_MANAGER = "cert-manager.io/v1"
 _READABLE_BY_GROUP = 0o440
-_NOT_IN_KEYS = re.compile(r"[^-._a-zA-Z0-9]")
+_NOT_IN_KEYS, _LONG_KEY = re.compile(r"[^-._a-zA-Z0-9]"), 200  # of 253, with room for a number
+# `kubectl apply` keeps a copy of each document in an annotation, which is no longer than 262 144 bytes.
+_MOST_APPLIED = 250_000
 
 
 def documents(wanted: Installation) -> list[Document]:
@@ -70,10 +74,16 @@ def documents(wanted: Installation) -> list[Document]:
     ]  # fmt: skip
 
 
+def apply(made: list[Document]) -> str:
+    """Return the command that applies documents: where one is large, the one that keeps no copy beside it."""
+    large = any(len(json.dumps(each)) > _MOST_APPLIED for each in made)
+    return f"kubectl apply{' --server-side' if large else ''}"
+
+
 def arguments(wanted: Installation) -> list[str]:
     """Return the words of the service's command line."""
     return [
-        *("serve", "--listen", f":{PORT}", "--policy", str(POLICY_FILE)),
+        *("serve", "--admission-only", "--listen", f":{PORT}", "--policy", str(POLICY_FILE)),
         *("--tls-cert", f"{TLS_DIR}/tls.crt", "--tls-key", f"{TLS_DIR}/tls.key"),
         # A directory of its own making, whoever the volume belongs to.
         *("--trust-dir", f"{TRUST_DIR}/trust", "--shutdown-delay", f"{_SHUTDOWN_DELAY}s"),
@@ -97,7 +107,7 @@ def _keys(files: Mapping[str, bytes]) -> dict[str, str]:
     """Return the keys of a ConfigMap for paths, which may have folders: each another one."""
     found: dict[str, str] = {}
     for path in files:
-        key = plain = _NOT_IN_KEYS.sub("_", path)
+        key = plain = _NOT_IN_KEYS.sub("_", path)[:_LONG_KEY]
         while key in found.values():
             key = f"{plain}_{len(found)}"
         found[path] = key

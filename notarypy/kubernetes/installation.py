@@ -31,7 +31,7 @@ SETTINGS_DIR = PurePosixPath("/etc/notarypy/settings")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _LONGEST_SUBDOMAIN = 253
-_MOST_IN_CONFIG_MAP = 1_000_000
+_MOST_IN_CONFIG_MAP, _MOST_AUTHORITIES = 1_000_000, 250_000
 _ISSUERS = {"issuer": "Issuer", "clusterissuer": "ClusterIssuer"}
 SELF_SIGNED = "self-signed"
 
@@ -81,6 +81,7 @@ class Installation:
         docker_config: A Secret with logins at registries, of type `kubernetes.io/dockerconfigjson`, or empty.
         volume_claim: A PersistentVolumeClaim for trust data, or empty.
         excluded: Namespaces that are not guarded, beside `kube-system` and the service's own.
+        only: Namespaces that are guarded, and no others are; empty for all.
     """
 
     image: str
@@ -96,13 +97,17 @@ class Installation:
     docker_config: str = ""
     volume_claim: str = ""
     excluded: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raise UsageError for what the API server would refuse, or should (rules 1 to 3)."""
         reference.parse(self.image)
         _check_own(self.namespace)
-        for namespace in self.excluded:
+        for namespace in (*self.excluded, *self.only):
             _check(namespace, "a namespace", _LABEL)
+        for namespace in {NEVER_GUARDED, self.namespace, *self.excluded}.intersection(self.only):
+            advice = Advice("leave-out", option=f"--only-namespace {namespace}")
+            raise UsageError(f"{namespace} is never guarded", advice=advice)
         certificate = self.certificate
         secret = certificate.name if isinstance(certificate, SecretThere) else ""
         for name, what in (
@@ -114,6 +119,14 @@ class Installation:
                 _check(name, what, _SUBDOMAIN)
         _check_files(self.policy)
         _check_files(self.settings)
+        if len(self.authorities) > _MOST_AUTHORITIES:
+            why = f"they have more than {_MOST_AUTHORITIES} bytes, and are wanted for one certificate"
+            raise UsageError("the CAs are too big", why=why, advice=Advice("use-smaller-files"))
+
+    @property
+    def configuration(self) -> str:
+        """The name of the webhook configurations, which belong to no namespace."""
+        return NAME if self.namespace == NAME else f"{NAME}-{self.namespace}"
 
     @property
     def hosts(self) -> tuple[str, str]:

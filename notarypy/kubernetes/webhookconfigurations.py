@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from notarypy.kubernetes.yamltext import Value
 
 _SECONDS = 10
+_OWN_NAME = "kubernetes.io/metadata.name"
 _PODS = ("pods", "pods/ephemeralcontainers")
 _WORKLOADS = {
     "": (*_PODS, "podtemplates", "replicationcontrollers"),
@@ -46,14 +47,14 @@ def _configuration(
     wanted: Installation, kind: str, verb: str, rules: dict[str, tuple[str, ...]], **more: Value
 ) -> dict[str, Value]:
     own = wanted.namespace
-    metadata: dict[str, Value] = {"name": NAME if own == NAME else f"{NAME}-{own}", "labels": _LABELS}
+    metadata: dict[str, Value] = {"name": wanted.configuration, "labels": _LABELS}
     if isinstance(wanted.certificate, CertManager):
         metadata["annotations"] = {"cert-manager.io/inject-ca-from": f"{own}/{NAME}"}
     webhook: dict[str, Value] = {
         "name": f"{verb}.{NAME}.{own}.svc",
         "clientConfig": _client(wanted, f"/admit/{verb}"),
         "rules": [_rule(group, resources) for group, resources in rules.items()],
-        "namespaceSelector": {"matchExpressions": [_left_out(wanted)]},
+        "namespaceSelector": {"matchExpressions": [_guarded(wanted)]},
         "failurePolicy": "Fail",
         "matchPolicy": "Equivalent",
         "sideEffects": "None",
@@ -86,7 +87,9 @@ def _rule(group: str, resources: tuple[str, ...]) -> dict[str, Value]:
     }
 
 
-def _left_out(wanted: Installation) -> dict[str, Value]:
+def _guarded(wanted: Installation) -> dict[str, Value]:
     """Return what a namespace must be for its objects to be asked about (rule 2)."""
+    if wanted.only:
+        return {"key": _OWN_NAME, "operator": "In", "values": list(dict.fromkeys(wanted.only))}
     names = dict.fromkeys((NEVER_GUARDED, wanted.namespace, *wanted.excluded))
-    return {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": list(names)}
+    return {"key": _OWN_NAME, "operator": "NotIn", "values": list(names)}

@@ -147,30 +147,34 @@ def test_a_secret_that_is_there_takes_the_authorities_of_its_certificate(run: Ru
 
 def test_global_options_are_those_of_the_service(run: Run, home: Path) -> None:
     certificate = printed(manifests(run, "--self-signed"))["Secret notarypy-tls"]["stringData"]["ca.crt"]
-    for name in ("settings/corp.pem", "notary.pem", "all.pem"):
+    for name in ("settings/authorities.pem", "notary.pem", "all.pem"):
         (home / name).parent.mkdir(exist_ok=True)
         (home / name).write_text(certificate)
-    (home / "settings" / "mine.toml").write_text('[registry."r.test"]\nca = "corp.pem"\n')
+    (home / "settings" / "mine.toml").write_text('[registry."r.test"]\nca = "authorities.pem"\n')
     argv = ["--server", "https://notary.test", "--config", "settings/mine.toml", "--timeout", "5s"]
     argv += ["--tlscacert", "notary.pem", "--insecure-registry", "a.test", "--insecure-registry", "b.test"]
-    found = printed(manifests(run, "--cert-manager", "self-signed", "--ca", "all.pem", *argv))
+    found = printed(
+        manifests(
+            run, "--cert-manager", "self-signed", "--ca", "all.pem", "--tls-client-ca", "all.pem", *argv
+        )
+    )
     given = words(found)
-    assert given[-8:] == [
+    assert given[-10:] == [
         "--insecure-registry=a.test",
         "--insecure-registry=b.test",
         "--server=https://notary.test",
         "--timeout=5s",
         "--config",
-        "/etc/notarypy/settings/config.toml",
+        "/etc/notarypy/settings/config/config.toml",
         "--tlscacert",
         "/etc/notarypy/settings/notary-authorities.pem",
+        "--tls-client-ca",
+        "/etc/notarypy/settings/clients.pem",
     ]
     there = unpacked(found, "settings", home / "there")
-    assert {path.name for path in there.iterdir()} == {
-        "config.toml",
-        "corp.pem",
-        "notary-authorities.pem",
-        "authorities.pem",
+    assert {str(path.relative_to(there)) for path in there.rglob("*") if path.is_file()} == {
+        *("config/config.toml", "config/authorities.pem"),
+        *("notary-authorities.pem", "clients.pem", "authorities.pem"),
     }
     (container,) = found["Deployment notarypy"]["spec"]["template"]["spec"]["containers"]
     assert container["env"] == [{"name": "SSL_CERT_FILE", "value": "/etc/notarypy/settings/authorities.pem"}]
@@ -225,7 +229,14 @@ def test_no_private_key_gets_into_a_config_map(run: Run, policy: Path) -> None:
         ["--self-signed", "--tls-secret", "a"],
         ["--self-signed", "--cert-manager", "self-signed"],
         ["--self-signed", "--valid", "soon"],
+        ["--self-signed", "--valid", "1s"],
+        ["--self-signed", "--valid", "1000y"],
+        ["--cert-manager", "self-signed", "--valid", "1y"],
         ["--self-signed", "--replicas", "0"],
+        ["--self-signed", "--replicas", "2147483648"],
+        ["--self-signed", "--trust-dir", "x"],
+        ["--self-signed", "--only-namespace", "kube-system"],
+        ["--self-signed", "--only-namespace", "a", "--exclude-namespace", "b"],
         ["--self-signed", "--namespace", "default"],
         ["--self-signed", "--ca-bundle", "policy/policy.toml"],
         ["--self-signed", "--ca", "missing.pem"],
@@ -238,6 +249,27 @@ def test_no_private_key_gets_into_a_config_map(run: Run, policy: Path) -> None:
 )
 def test_what_makes_no_installation_is_refused_before_anything_is_printed(run: Run, argv: list[str]) -> None:
     assert manifests(run, *argv, code=2).out == ""
+
+
+def test_a_file_that_would_take_the_policys_place_is_refused(run: Run, policy: Path) -> None:
+    policy.with_name("my.policy").write_text(f'[scope."r.test"]\nroots.ca = "{policy.name}"\n')
+    refused = manifests(run, "--self-signed", "--policy", "policy/my.policy", code=2)
+    assert "my.policy cannot name policy.toml" in refused.err
+
+
+def test_what_is_said_fits_what_is_printed(run: Run, home: Path) -> None:
+    both = "mutatingwebhookconfiguration,validatingwebhookconfiguration notarypy-second"
+    argv = ("--cert-manager", "self-signed", "--namespace", "second")
+    unchanged = " ".join(manifests(run, *argv).out.replace("\n#", "").split())
+    assert both in unchanged
+    assert "delete --ignore-not-found mutatingwebhookconfiguration notarypy-second" not in unchanged
+    assert "--server-side" not in unchanged
+    made = serverpair.issue("many", ["r.test"], datetime.now(UTC), timedelta(days=1)).authority
+    (home / "many.pem").write_bytes(made * 450)
+    outcome = manifests(run, *argv, "--check-only", "--ca", "many.pem")
+    checking = " ".join(outcome.out.replace("\n#", "").split())
+    assert "delete --ignore-not-found mutatingwebhookconfiguration notarypy-second" in checking
+    assert checking.count("kubectl apply --server-side") == 2
 
 
 def test_an_image_without_a_digest_is_warned_of(run: Run) -> None:

@@ -106,7 +106,10 @@ def test_only_options_that_exist_are_mentioned(page: Path) -> None:
         "--insecure-ignore-tlog",
         "--type",
         "--volume",
-    }  # of tpm2-tools, cosign, kubectl, buildah
+        "--server-side",
+        "--ignore-not-found",
+        "--admission-control-config-file",
+    }  # of tpm2-tools, cosign, kubectl, buildah, API servers
     known |= {
         "--recursive",
         "--sign-container-identity",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 import sys
@@ -81,7 +82,7 @@ class Yard:
 
 @pytest.fixture(scope="module")
 def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
-    assert (WHEELS / "pyproject.toml").exists(), "scripts/setup brings the packages of the image"
+    assert (WHEELS / "packages.txt").exists(), "scripts/setup brings the packages of the image"
     made = Yard(tmp_path_factory.mktemp("yard"))
     made.build()
     yield made
@@ -123,7 +124,11 @@ def test_the_bill_of_materials_is_where_the_label_says(config: dict[str, Any], r
     (packages,) = (root / "opt" / "notarypy" / "lib").glob("python*/site-packages")
     installed = {each.name: each.version for each in metadata.distributions(path=[str(packages)])}
     assert listed == {**installed, "python": sys.version.partition(" ")[0]}
-    assert {"notarypy", "cryptography", "uvicorn", "prometheus_client"} <= installed.keys()
+    locked = (CHECKOUT / "scripts" / "image-packages.txt").read_text()
+    pinned = {f"{name}=={version}" for name, version in re.findall(r"^(\S+)==(\S+)", locked, re.MULTILINE)}
+    there = {f"{name.lower().replace('_', '-')}=={version}" for name, version in installed.items()}
+    assert there - pinned == {f"notarypy=={notarypy.__version__}"}
+    assert {each.partition("==")[0] for each in pinned - there} <= {"colorama"}
     references = [each["bom-ref"] for each in document["components"]]
     assert len(set(references)) == len(references)
 

@@ -35,6 +35,7 @@ PAIR = GivenPair("certificate\n", "key\n", datetime(2030, 1, 1, tzinfo=UTC))
 KINDS = {
     "plain": PLAIN,
     "checking": replace(PLAIN, mutate=False, replicas=1, excluded=("one", "two")),
+    "one namespace": replace(PLAIN, only=("team",)),
     "full": replace(
         PLAIN,
         certificate=PAIR,
@@ -158,6 +159,7 @@ def test_webhooks_ask_their_own_service_and_let_nothing_in_without_an_answer(kin
         assert "objectSelector" not in hook
     assert ["Mutating" in each["kind"] for each in asked] == ([True, False] if wanted.mutate else [False])
     assert ("--require-digest" in deployment.arguments(wanted)) is wanted.mutate
+    assert "--admission-only" in deployment.arguments(wanted)
 
 
 def test_every_workload_is_looked_at_and_pods_alone_are_changed() -> None:
@@ -184,6 +186,13 @@ def test_namespaces_are_left_out_by_the_name_that_the_api_server_gives_them() ->
             }
         ]
     }
+
+
+def test_a_careful_start_is_with_named_namespaces_alone() -> None:
+    for kind in ("Mutating", "Validating"):
+        (hook,) = one(KINDS["one namespace"], f"{kind}WebhookConfiguration")["webhooks"]
+        (selected,) = hook["namespaceSelector"]["matchExpressions"]
+        assert (selected["operator"], selected["values"]) == ("In", ["team"])
 
 
 def test_all_but_the_webhooks_can_be_applied_first() -> None:
@@ -233,13 +242,15 @@ def test_files_stand_in_the_pod_as_they_do_beside_the_policy() -> None:
 
 
 def test_two_paths_never_become_one_key() -> None:
-    names = ("a/b", "a_b", "a b", "a_b_1", "a_b_2")
+    long = f"{'l' * 250}.pem"
+    names = ("a/b", "a_b", "a b", "a_b_1", "a_b_2", f"{long}/a", f"{long}/b")
     wanted = replace(PLAIN, policy={name: name.encode() for name in names})
     (volume,) = [each for each in pod(wanted)["volumes"] if each["name"] == "policy"]
     data = one(wanted, "ConfigMap")["data"]
     assert {item["path"]: data[item["key"]] for item in volume["configMap"]["items"]} == {
         name: name for name in names
     }
+    assert max(map(len, data)) <= 253
 
 
 def test_what_is_read_at_the_start_alone_makes_other_pods() -> None:
@@ -304,6 +315,8 @@ def test_issuers_are_read() -> None:
         {"namespace": "-a"},
         {"namespace": "a\n"},
         {"excluded": ("a b",)},
+        {"only": ("a", "notarypy")},
+        {"authorities": "x" * 250_001},
         {"docker_config": "A"},
         {"volume_claim": "a_b"},
         {"certificate": SecretThere("a/b")},

@@ -30,6 +30,7 @@ TEXTS: dict[str, str] = {
     "name-certificate-source": (
         "give one of --self-signed, --cert-manager ISSUER, or --tls-secret NAME with --ca-bundle FILE"
     ),
+    "name-otherwise": "give that file another name",
     "name-relatively": "put it beside that file or below, and write its path relative to it",
     "use-smaller-files": "leave out what is not needed, text around certificates for example",
     "write-dns-name": "write lower-case letters, digits and -; a letter or digit begins and ends it",

@@ -52,6 +52,10 @@ def _bundle(data: bytes, path: Path, there: PurePosixPath, named: Iterable[Path]
     found = {there.name: data}
     for each in named:
         name = _relative(each, there, path)
+        if name == there.name != path.name:
+            why = f"{path.name} is called {there.name} there"
+            advice = Advice("name-otherwise")
+            raise ConfigurationError(f"{path} cannot name {name}", why=why, advice=advice, path=str(path))
         if name != there.name:
             found[name] = _read(path.parent / name)
     return found

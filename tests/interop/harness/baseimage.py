@@ -46,6 +46,9 @@ def make(root: Path, pip: Path) -> None:
     for name in ("python3", "python"):
         shutil.copy(interpreter, root / PREFIX / "bin" / name)
     shutil.copy(Path("/bin/sh").resolve(), root / "bin" / "sh")
+    for name, bits in (("su", 0o4755), ("wall", 0o2755)):  # programs as bases have them
+        (root / "bin" / name).touch()
+        (root / "bin" / name).chmod(bits)
     programs = [interpreter, Path("/bin/sh"), *(standard / "lib-dynload").glob("*.so")]
     for library in sorted(set().union(*map(_loaded, programs)) | _loaded_later()):
         _copy(Path(library), root)
