@@ -173,8 +173,8 @@ class Limits:
     """Images that wait to be verified, half of them at one host: who asks for more is told so at once."""
     request_head_bytes: int = 16 * _KIB
     """The head of a request."""
-    request_bytes: int = 8 * _MIB
-    """The body of a request: an object and the one before it, which the API server takes up to 3 MiB."""
+    request_bytes: int = 20 * _MIB
+    """The body of a request: an AdmissionReview, and what may stand around it."""
     requests_bytes: int = 64 * _MIB
     """The bodies of all requests until their answers are sent, and long answers."""
     request_id_chars: int = 64
@@ -249,8 +249,8 @@ class Limits:
 
     # What an API server of Kubernetes asks
 
-    review_bytes: int = 8 * _MIB
-    """An AdmissionReview: an object and what it was, each of at most 3 MiB."""
+    review_bytes: int = 20 * _MIB
+    """An AdmissionReview: an object and what it was. etcd takes 1.5 MiB of each, six-fold if escaped."""
     review_parts: int = 400_000
     """Brackets and commas of an AdmissionReview: a value costs more memory than its text."""
     review_images: int = 1024

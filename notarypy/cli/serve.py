@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 _LEFT_OUT = ("offline", "first_use", "gun")
-_DAY, _LONGEST_DEADLINE, _LONGEST_DELAY = 86_400.0, 25.0, 600.0
 _OWNER = 0o600  # without these nobody could use a socket
 _MODE = re.compile(r"0?[0-7]{3}", re.ASCII)
 
@@ -56,7 +55,7 @@ TlsClientCa = Annotated[
 PlainHttp = Annotated[
     bool, Option("--plain-http", help="Listen without TLS where other machines can reach it, too.")
 ]
-SocketMode = Annotated[str, Option(metavar="MODE", help="Who may use a Unix socket.")]
+SocketMode = Annotated[str | None, Option(metavar="MODE", help="Who may use a Unix socket; usually 0600.")]
 MaxRequests = Annotated[
     int, Option(metavar="N", min=1, max=10_000, help="Requests under way at a time; others get 503.")
 ]
@@ -80,7 +79,7 @@ def serve(
     tls_key: TlsKey = None,
     tls_client_ca: TlsClientCa = None,
     plain_http: PlainHttp = False,
-    socket_mode: SocketMode = "0600",
+    socket_mode: SocketMode = None,
     max_requests: MaxRequests = DEFAULT.service_requests,
     shutdown_delay: ShutdownDelay = "0s",
     log_format: LogFormat = "json",
@@ -102,12 +101,12 @@ def serve(
     run.leave_out(*_LEFT_OUT)
     options = ServeOptions(
         places=_places(listen, tls=tls_cert is not None, plain_http=plain_http),
-        mode=_mode(socket_mode),
+        mode=_mode(socket_mode, listen),
         pair=_pair(tls_cert, tls_key, tls_client_ca),
         client_ca=None if tls_client_ca is None else Path(tls_client_ca),
-        max_age=_seconds("--max-age", max_age, 0, _DAY),
-        deadline=_seconds("--deadline", deadline, 0.1, _LONGEST_DEADLINE),
-        delay=_seconds("--shutdown-delay", shutdown_delay, 0, _LONGEST_DELAY),
+        max_age=_seconds("--max-age", max_age, "0s", "1d"),
+        deadline=_seconds("--deadline", deadline, "0.1s", "25s"),
+        delay=_seconds("--shutdown-delay", shutdown_delay, "0s", "10m"),
         max_requests=max_requests,
         require_digest=require_digest,
         admission_only=admission_only,
@@ -155,7 +154,12 @@ def _places(texts: Sequence[str], *, tls: bool, plain_http: bool) -> tuple[Place
     return places
 
 
-def _mode(text: str) -> int:
+def _mode(text: str | None, places: Sequence[str]) -> int:
+    if text is None:
+        return _OWNER
+    if not any(place.startswith("unix:") for place in places):
+        advice = Advice("leave-out", option="--socket-mode")
+        raise UsageError("--socket-mode is for a Unix socket", advice=advice)
     if _MODE.fullmatch(text) is None or not int(text, 8) & _OWNER == _OWNER:
         raise UsageError(f"--socket-mode {text!r} is no mode", advice=Advice("give-socket-mode"))
     return int(text, 8)
@@ -172,9 +176,9 @@ def _pair(certificate: str | None, key: str | None, client_ca: str | None) -> tu
     return Path(certificate), Path(key)
 
 
-def _seconds(option: str, text: str, least: float, most: float) -> float:
-    found = spans.seconds(text)
-    if found is None or not least <= found <= most:
-        why = f"it is a TIME from {least:g}s to {most:g}s"
+def _seconds(option: str, text: str, least: str, most: str) -> float:
+    found, bounds = spans.seconds(text), [spans.seconds(each) or 0.0 for each in (least, most)]
+    if found is None or not bounds[0] <= found <= bounds[1]:
+        why = f"it is a TIME from {least} to {most}"
         raise UsageError(f"{option} cannot be {text!r}", why=why, advice=Advice("give-time-within"))
     return found

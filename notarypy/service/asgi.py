@@ -53,12 +53,13 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _PLAIN_ID = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
+_WHOLE_URL = re.compile(r"^https?://[^/]*")  # as a proxy is asked
 _JSON = "application/json"
 BODY_SECONDS = 10.0
 _SEND_SECONDS = 10.0
 _DROP_SECONDS = 2.0
 _LEAST_MARGIN, _MARGIN = 0.5, 0.1
-_BUSY_SECONDS = "1"
+_BUSY_SECONDS, _TOO_MANY = "1", "too many requests are under way already"
 _PATH_CHARS = 128  # of one that is none of ours, in the log
 # More is handed to a thread (rule 4). Each image costs some 40 microseconds to begin, and half of that to
 # answer; where there are many, many commas are, too.
@@ -118,12 +119,9 @@ class App:
         client_certificates: bool = False,
         limits: Limits = DEFAULT,
     ) -> None:
-        """`ready` says why not, or nothing; `deadline` is in seconds, `most` in requests under way.
-
-        `lesser` are paths that leave some room for the others.
-        """
+        """`ready` says why not, or nothing; `deadline` is in seconds; `lesser` paths leave room."""
         self._operations, self._ready, self._metrics = operations, ready, metrics
-        self._deadline, self._most, self._limits = deadline, most, limits
+        self._deadline, self._limits = deadline, limits
         self._lesser, self._certificates = frozenset(lesser), client_certificates
         self._room = RequestRoom(metrics, most, limits)
         self._turns = Turns()
@@ -168,6 +166,8 @@ class App:
             return error_answer(500, "service.defect", "the service failed; its log says where")
 
     async def _dispatch(self, request: _Request, begun: float) -> HttpAnswer:
+        if request.ambiguous:
+            raise _Refused(400, "http.malformed", "a request says its length once", connection="close")
         page, operation = self._pages.get(request.path), self._operations.get(request.path)
         if page is None and operation is None:
             raise _Refused(404, "http.not_found", "there is nothing at this path")
@@ -179,15 +179,14 @@ class App:
             return page()
         assert operation is not None  # noqa: S101 - one of both is there
         if self._certificates and not request.certified:
-            message = "a client certificate is required here"
-            raise _Refused(403, "http.no_certificate", message, connection="close")
+            raise _Refused(403, "http.no_certificate", "show a client certificate", connection="close")
         request.check()
         return await self._operate(operation, request, begun)
 
     async def _operate(self, operation: Operation, request: _Request, begun: float) -> HttpAnswer:
         """Let an operation answer within the deadline (rules 2 to 4)."""
         if not self._room.is_free(request.share):
-            raise self._too_many()
+            raise _busy(_TOO_MANY)
         deadline = begun + min(self._deadline, request.patience)
         work = await self._begin(operation, request, deadline)
         if isinstance(work, HttpAnswer):
@@ -201,16 +200,13 @@ class App:
         """Begin as soon as the body is there; nobody has it any more when that is done."""
         body = await self._read(request)
         if not self._room.begin(request.share):
-            raise self._too_many()
+            raise _busy(_TOO_MANY)
         if len(body) <= USUAL_BYTES and body.count(b",") <= _AT_ONCE_COMMAS:
             return operation(body)
         try:
             return await self._turns.take(partial(operation, body), deadline - time.monotonic())
         except TimeoutError:
             raise _busy("others that are long were not read in time") from None
-
-    def _too_many(self) -> _Refused:
-        return _busy(f"{self._most} requests are under way already")
 
     async def _read(self, request: _Request) -> bytes:
         """Return the body; it may have to give way to others while it comes."""
@@ -264,16 +260,20 @@ class _Request:
     """What is known of a request, and its body as far as it was read."""
 
     def __init__(self, scope: Mapping[str, Any], receive: Receive, limits: Limits) -> None:
-        self.method, self.path = str(scope["method"]), str(scope["path"])
+        self.method, self.path = str(scope["method"]), _WHOLE_URL.sub("", str(scope["path"]))
         self.client: str | None = (scope.get("client") or [None])[0]
         self.certified = bool(scope.get("state", {}).get("certified"))
         self._query, self._receive, self._limits = scope["query_string"], receive, limits
         self._headers = {name: value.decode("latin-1").strip() for name, value in scope["headers"]}
+        self.pieces: list[bytes] = []
         given = self._headers.get(b"x-request-id", "")
         plain = len(given) <= limits.request_id_chars and _PLAIN_ID.fullmatch(given)
         self.id = given if plain else secrets.token_hex(8)
-        self.left = b"content-length" in self._headers or b"transfer-encoding" in self._headers
-        self.pieces: list[bytes] = []
+        said = {b"content-length", b"transfer-encoding"} & self._headers.keys()
+        self.left, self.ambiguous = (
+            bool(said),
+            len(said) > 1,
+        )  # of what is both, somebody before may see another
         self.share = Share(lesser=False)
         self._begun = False
 
@@ -342,7 +342,7 @@ def error_answer(status: int, code: str, message: str, **headers: str) -> HttpAn
     """Return the answer that says what is wrong (rule 5)."""
     body = json.dumps({"error": {"code": code, "message": message}}).encode()
     named = tuple((name.replace("_", "-"), value) for name, value in headers.items())
-    return HttpAnswer(body + b"\n", status, {"error": code}, headers=named)
+    return HttpAnswer(body + b"\n", status, {"error": code, "message": message}, headers=named)
 
 
 def _page(text: str, status: int = 200) -> HttpAnswer:

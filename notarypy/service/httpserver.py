@@ -246,9 +246,11 @@ class _Connection(H11Protocol):
         """Read on; a head that was begun has its time, and so has a request (rules 1 and 3)."""
         self.app_state = {"certified": self._client is None or self._client.counts()}
         most = self.config.h11_max_incomplete_event_size or len(data)
-        for begin in range(0, len(data), most):  # a head that comes whole is not measured, however long it is
-            if not self.transport.is_closing():
-                super().data_received(data[begin : begin + most])
+        while data and not self.transport.is_closing():
+            # A head that comes whole is not measured, however long it is: so it comes in small pieces.
+            piece = max(most // 16, 1) if self._answered() else most
+            super().data_received(data[:piece])
+            data = data[piece:]
         if self.transport.is_closing():
             self._enter("closing", _SHUTDOWN_SECONDS)
         elif not self._answered():

@@ -27,7 +27,7 @@ from notarypy.storage.settings.servers import is_loopback
 from notarypy.values import dataclass
 
 _UNIX = "unix:"
-_HIGHEST_PORT = 65_535
+_HIGHEST_PORT, _PORT_DIGITS = 65_535, 5
 _BACKLOG = 1024
 
 
@@ -52,9 +52,13 @@ def place(text: str) -> Place:
         if not text.removeprefix(_UNIX):
             raise _unusable(text, "there is no path")
         return Place(text, path=Path(text.removeprefix(_UNIX)).absolute())
+    if "://" in text:
+        raise _unusable(text, "it is a URL: whether TLS is served, --tls-cert says")
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > _HIGHEST_PORT:
+    if not colon:
         raise _unusable(text, "it has no port")
+    if not port.isascii() or not port.isdigit() or len(port) > _PORT_DIGITS or int(port) > _HIGHEST_PORT:
+        raise _unusable(text, f"its port is no number from 0 to {_HIGHEST_PORT}")
     if host.startswith("[") and host.endswith("]"):
         return Place(text, host[1:-1], int(port))
     if ":" in host:
@@ -161,6 +165,8 @@ def _advice(error: Exception) -> Advice:
     code = getattr(error, "errno", None)
     if isinstance(error, socket.gaierror | UnicodeError) or code == errno.EADDRNOTAVAIL:
         return Advice("choose-listen-address")
+    if code is None:  # Python's own: a path that is too long
+        return Advice("choose-shorter-path")
     if code in {errno.ENOENT, errno.ENOTDIR, errno.EEXIST} or isinstance(error, PermissionError):
         return Advice("choose-listen-place")
     return Advice("choose-free-place")

@@ -74,7 +74,9 @@ class _Verifying:
     def finish(self) -> HttpAnswer:
         """Answer with what is known by now."""
         if self.pending.refused is not None:
-            return HttpAnswer(self.pending.answer(), 400, {"error": self.pending.refused.code})
+            error = self.pending.refused
+            said = "; ".join((error.message, *error.why))[:_SHOWN_CHARS]
+            return HttpAnswer(self.pending.answer(), 400, {"error": error.code, "message": said})
         verdicts = [_known(future) for future in self.futures]
         self.metrics.judged(map(result, verdicts))
         return HttpAnswer(
@@ -86,7 +88,7 @@ def _review(webhook: Webhook, metrics: Metrics, body: bytes, *, mutate: bool) ->
     try:
         return _Reviewing(webhook, metrics, webhook.begin(body, mutate=mutate))
     except AdmissionReviewError as error:  # rule 2
-        return error_answer(400, error.code, "; ".join((error.message, *error.why))[:1024])
+        return error_answer(400, error.code, "; ".join((error.message, *error.why))[:_SHOWN_CHARS])
 
 
 @dataclass(frozen=True)

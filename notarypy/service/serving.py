@@ -6,7 +6,7 @@ What it is not: any of the parts.
 Rules:
 
 1. Nothing listens before everything that can be wrong with what was given has been looked at: the trust
-   policy and its pins, the trust directory, the certificate. Threads that might make files begin when all
+   policy and its pins, the trust directory, certificates. Threads that might make files begin when all
    sockets are there (`listening`: 3).
 2. What was begun is ended in the reverse order, however it comes to an end: trust data that is to go with it,
    in a directory that nobody else may read, is removed, and so are Unix sockets.
@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from notarypy import __version__
 from notarypy.limits import DEFAULT, Limits
+from notarypy.remote.http import tls
 from notarypy.service import httpserver, routes
 from notarypy.service.asgi import App
 from notarypy.service.listening import Listener, Place
@@ -96,6 +97,13 @@ def serve(
         if options.memory:
             made = tempfile.TemporaryDirectory(prefix="notarypy-serve-", dir=_in_memory())
             settings = replace(settings, trust_dir=Path(stack.enter_context(made)))
+        if settings.tls_ca or settings.tls_cert:
+            tls.context(
+                replace_ca=settings.tls_ca,
+                client_cert=settings.tls_cert,
+                client_key=settings.tls_key,
+                environ=settings.environ,
+            )
         verifier = stack.enter_context(closing(Verifier(settings, max_age=options.max_age, limits=limits)))
         metrics = Metrics(__version__, [*routes.PATHS, *App.PAGES], verifier.numbers)
         certificate = None

@@ -104,6 +104,7 @@ class ServingCertificate:
 
     def _read(self) -> _Context:
         end = _end(self._certificate)
+        _data(self._key, "there is no key to serve with")
         context = _Context(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_RENEGOTIATION
@@ -111,12 +112,10 @@ class ServingCertificate:
         try:
             context.load_cert_chain(self._certificate, self._key, _no_passphrase)
             if self._client_ca is not None:
-                context.authorities = files.read_regular(
-                    self._client_ca, DEFAULT.named_file_bytes, follow=True
-                )
+                context.authorities = _data(self._client_ca, "there are no CAs of clients")
                 context.load_verify_locations(cadata=context.authorities.decode("ascii", "ignore"))
                 context.verify_mode = ssl.CERT_OPTIONAL  # rule 4
-        except (OSError, ValueError, NotarypyError) as error:
+        except (OSError, ValueError) as error:
             raise self._unusable(error) from None
         if end < (now := time.time()) < self._ends:
             raise self._unusable(ValueError("the certificate has ended, and the one before has not"))
@@ -136,14 +135,24 @@ class ServingCertificate:
 
 def _end(path: Path) -> float:
     """Return when the first certificate of a file ends, in seconds of the epoch."""
+    none = "there is no certificate to serve"
     try:
-        data = files.read_regular(path, DEFAULT.named_file_bytes, follow=True)
-        first = load_pem_x509_certificates(data)[0]
-    except (NotarypyError, OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        message = f"there is no certificate to serve in {path}"
-        raise ConfigurationError(message, why=why, advice=Advice("check-tls-pair")) from None
+        first = load_pem_x509_certificates(_data(path, none))[0]
+    except ValueError as error:
+        raise _nothing(path, none, error) from None
     return first.not_valid_after_utc.timestamp()
+
+
+def _data(path: Path, none: str) -> bytes:
+    try:
+        return files.read_regular(path, DEFAULT.named_file_bytes, follow=True)
+    except (NotarypyError, OSError) as error:
+        raise _nothing(path, none, error) from None
+
+
+def _nothing(path: Path, none: str, error: Exception) -> ConfigurationError:
+    why = getattr(error, "strerror", None) or str(error)
+    return ConfigurationError(f"{none} in {path}", why=why, advice=Advice("check-tls-pair"))
 
 
 def _no_passphrase() -> str:

@@ -44,7 +44,10 @@ def policy(home: Path) -> Path:
         (["--listen", ""], "--listen is empty"),
         (["--listen", "8080"], "it has no port"),
         (["--listen", "localhost"], "it has no port"),
-        (["--listen", "localhost:65536"], "it has no port"),
+        (["--listen", "localhost:65536"], "its port is no number from 0 to 65535"),
+        (["--listen", "localhost:-1"], "its port is no number from 0 to 65535"),
+        (["--listen", "http://127.0.0.1:0"], "it is a URL"),
+        (["--listen", "localhost:0", "--socket-mode", "0600"], "--socket-mode is for a Unix socket"),
         (["--listen", "::1:8080"], "in brackets"),
         (["--listen", "unix:"], "there is no path"),
         (["--listen", "unix:/no/such/place"], "cannot listen on unix:/no/such/place"),
@@ -57,7 +60,7 @@ def policy(home: Path) -> Path:
         (["--listen", "localhost:0", "--tls-client-ca", "a"], "--tls-client-ca needs --tls-cert"),
         (["--listen", "localhost:0", "--tls-cert", "a", "--tls-key", "b"], "no certificate to serve in a"),
         (["--listen", "unix:s", "--max-age", "soon"], "--max-age cannot be 'soon'"),
-        (["--listen", "unix:s", "--max-age", "2d"], "it is a TIME from 0s to 86400s"),
+        (["--listen", "unix:s", "--max-age", "2d"], "it is a TIME from 0s to 1d"),
         (["--listen", "unix:s", "--deadline", "0"], "--deadline cannot be '0'"),
         (["--listen", "unix:s", "--deadline", "30s"], "--deadline cannot be '30s'"),
         (["--listen", "unix:s", "--shutdown-delay", "-1s"], "--shutdown-delay cannot be '-1s'"),
@@ -153,6 +156,11 @@ def test_a_run(
     assert not list(home.glob("**/tuf")) + list(home.glob("notarypy-serve-*"))
 
 
+def test_files_for_notary_servers_are_looked_at(run: Run, policy: Path) -> None:
+    words = ["serve", "--listen", "unix:s", "--policy", policy, "--tlscacert", "none.pem"]
+    assert "cannot use the CA file" in run(*words).expect(8).err
+
+
 @pytest.mark.parametrize("option", ["--offline", "--first-use", "--gun"])
 def test_what_says_nothing_of_a_service(run: Run, policy: Path, option: str) -> None:
     error = run(option, "serve", "--listen", "unix:s", "--policy", policy).expect(2).err
@@ -195,7 +203,9 @@ def test_what_is_in_the_way_of_a_socket(run: Run, policy: Path, home: Path) -> N
     with socket.create_server(("127.0.0.1", 0)) as taken:
         place = f"127.0.0.1:{taken.getsockname()[1]}"
         assert "name a free port" in run("serve", "--listen", place, *words).expect(2).err
-    assert "too long" in run("serve", "--listen", f"unix:{'x' * 200}", *words).expect(2).err
+    too_long = run("serve", "--listen", f"unix:{'x' * 200}", *words).expect(2).err
+    assert "too long" in too_long
+    assert "name a shorter path" in too_long
 
 
 def test_a_second_signal_is_taken_for_an_interruption() -> None:

@@ -129,7 +129,7 @@ def test_pages_say_how_the_service_is(doing: Doing, metrics: Metrics) -> None:
     why: list[str] = []
     app = make(doing, metrics, ready=lambda: "".join(why))
     assert ask(app, "GET", "/healthz").body == ask(app, "GET", "/readyz").body == b"ok\n"
-    assert ask(app, "HEAD", "/healthz").status == 200
+    assert ask(app, "HEAD", "/healthz").status == ask(app, "GET", "http://a.test:1/healthz").status == 200
     why.append("there is no policy")
     assert (ask(app, "GET", "/readyz").status, ask(app, "GET", "/healthz").status) == (503, 200)
     assert ask(app, "GET", "/readyz").body == b"there is no policy\n"
@@ -170,6 +170,8 @@ def test_what_was_answered_is_counted_by_path_and_status_alone(app: App) -> None
         (["POST", "/verify"], {"headers": {"content-type": "text/plain"}}, 415, "http.not_json"),
         (["POST", "/verify"], {"headers": {"content-encoding": "gzip"}}, 415, "http.encoded"),
         (["POST", "/verify"], {"headers": {"content-length": ""}}, 411, "http.no_length"),
+        (["POST", "/verify"], {"headers": {"transfer-encoding": "chunked"}}, 400, "http.malformed"),
+        (["GET", "/healthz"], {"headers": {"transfer-encoding": "chunked"}}, 400, "http.malformed"),
         (["POST", "/verify"], {"headers": {"content-length": "3001"}}, 413, "http.too_long"),
         (
             ["POST", "/verify"],
@@ -449,4 +451,5 @@ def test_each_request_is_a_line(app: App, caplog: pytest.LogCaptureFixture) -> N
     assert facts.keys() == {"client", "id", "method", "path", "status", "ms", "images"}
     assert (facts["id"], facts["path"], facts["status"], facts["images"]) == ("one", "/verify", 200, 0)
     assert "hunter" not in str(lines)
+    assert lines[2][1]["message"] == "there is nothing at this path"
     assert len(lines[2][1]["path"]) < 200

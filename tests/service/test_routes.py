@@ -34,6 +34,7 @@ class Asking:
         self.names = names
         self.metrics = Metrics("1", PATHS)
         self._operations = routes.operations(found, Webhook(found), self.metrics, DEFAULT)
+        self._verifier = found
 
     def __call__(self, path: str, body: bytes, *, seconds: float = SECONDS) -> tuple[HttpAnswer, Any]:
         work = self._operations[path](body)
@@ -41,6 +42,10 @@ class Asking:
             wait(work.futures, seconds)
             work = work.finish()
         return work, json.loads(work.body)
+
+    def operations(self, *, admission_only: bool = False) -> set[str]:
+        webhook, verifier = Webhook(self._verifier), self._verifier
+        return {*routes.operations(verifier, webhook, self.metrics, DEFAULT, admission_only=admission_only)}
 
     def counts(self) -> set[str]:
         lines = self.metrics.text().decode().splitlines()
@@ -87,7 +92,8 @@ def test_verify_answers_and_says_what_was_found(ask: Asking) -> None:
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"images":[]}', b'{"images":["a b"]}', b"\xff"])
 def test_verify_refuses_what_it_does_not_understand(ask: Asking, body: bytes) -> None:
     answer, document = ask(VERIFY, body)
-    assert (answer.status, answer.facts) == (400, {"error": document["error"]["code"]})
+    assert (answer.status, answer.facts["error"]) == (400, document["error"]["code"])
+    assert str(answer.facts["message"]).startswith(document["error"]["message"])
     assert ask.counts() == set()
 
 
@@ -128,3 +134,18 @@ def test_many_images_are_counted_and_few_are_named(ask: Asking) -> None:
     assert (len(answer.facts["images"]), answer.facts["more_images"]) == (16, 4)  # type: ignore[arg-type]
     answer, _ = ask(MUTATE, pod("x" * 5000))
     assert len(str(answer.facts)) < 1000
+
+
+def test_what_can_be_stored_can_be_changed(ask: Asking) -> None:
+    review = json.loads(pod(f"{R}/team/app:1"))
+    review["request"]["object"]["metadata"] = {"name": "a", "annotations": {"a": "<" * 1_500_000}}
+    review["request"] |= {"operation": "UPDATE", "oldObject": review["request"]["object"]}
+    body = json.dumps(review).replace("<", "\\u003c").encode()  # as an API server writes them
+    assert DEFAULT.request_bytes >= len(body) > 18_000_000
+    answer, document = ask(VALIDATE, body)
+    assert (answer.status, document["response"]["allowed"]) == (200, True)
+
+
+def test_for_a_cluster_there_is_nothing_to_ask_for_others(ask: Asking) -> None:
+    assert VERIFY in ask.operations()
+    assert ask.operations(admission_only=True) == {VALIDATE, MUTATE}

@@ -136,10 +136,11 @@ def test_an_encrypted_key_is_refused_without_a_question(tmp_path: Path, ends: En
     assert caught.value.why == ("the key is encrypted",)
 
 
-@pytest.mark.parametrize("name", ["tls.crt", "tls.key"])
+@pytest.mark.parametrize("name", ["tls.crt", "tls.key", "clients.pem"])
 def test_what_is_not_there_is_said(tmp_path: Path, ends: Ends, name: str) -> None:
     write(tmp_path / "a")
+    (tmp_path / "a" / "clients.pem").write_bytes(trustme.CA().cert_pem.bytes())
     (tmp_path / "a" / name).unlink()
-    with pytest.raises(ConfigurationError, match=name) as caught:
-        served(tmp_path / "a", ends)
+    with pytest.raises(ConfigurationError, match=f"in {tmp_path}/a/{name}") as caught:
+        served(tmp_path / "a", ends, client_ca=tmp_path / "a" / "clients.pem")
     assert "No such file" in " ".join(caught.value.why)

@@ -12,11 +12,13 @@ TEXTS: dict[str, str] = {
     # -- the service and its policy
     "ask-service-later": "ask again in a moment; look for a server that hangs, or run more replicas",
     "check-tls-pair": (
-        "give two PEM files that belong together, a certificate with its chain and a key without passphrase"
+        "give two PEM files that belong together, a certificate with its chain and a key without passphrase; "
+        "and one of certificates, if clients are to show theirs"
     ),
     "choose-free-place": "name a free port or path, or stop what listens there",
     "choose-listen-address": "name an address of this machine; no address, as in :8443, is all of them",
     "choose-listen-place": "name a path in a directory that may be written, or a port above 1023",
+    "choose-shorter-path": "name a shorter path: a system takes about a hundred bytes",
     "give-service-policy": "write one, and name it with --policy FILE: docs/policy.md",
     "pin-in-policy": (
         'write the pins into each of these scopes, roots.ids = ["ROOT-PIN"]: notarypy inspect REPO shows it; '
@@ -37,7 +39,7 @@ TEXTS: dict[str, str] = {
     "write-issuer": "write issuer/NAME, clusterissuer/NAME or self-signed",
     # -- how it is started
     "give-socket-mode": "give octal digits that let the owner read and write: 0600, 0660",
-    "give-time-within": "give a number and a unit: 500ms is 0.5s; 5s, 2m, 1h",
+    "give-time-within": "give a number and a unit within these bounds: 0.5s, 5s, 2m, 1h",
     "serve-tls": "add --tls-cert and --tls-key; or listen on 127.0.0.1 or unix:PATH",
     "write-listen": "write ADDR:PORT, as 127.0.0.1:8080, [::1]:8080 or :8443, or unix:PATH",
     # -- who asks it
