@@ -252,12 +252,12 @@ def _require_trusted(sock: socket.socket, path: str, before: list[_Step]) -> Non
     listener, way = _listener(sock), _way(path)
     same = [_identity(step[-1]) for step in way] == [_identity(step[-1]) for step in before]
     if not same or _identity(Path(path).stat()) != _identity(way[-1][-1]):
-        doubt = "the way there is not what it was before the connection"
-    elif not (doubt := _doubt(way, listener)):
+        why = "the way there is not what it was before the connection"
+    elif not (why := doubt(way, listener)):
         return
     raise StorageError(
         f"{_name(path)} is not to be believed",
-        why=(f"user {'?' if listener is None else listener} listens there", doubt),
+        why=(f"user {'?' if listener is None else listener} listens there", why),
         advice=Advice("move-service-socket"),
         socket=path,
         owner=listener,
@@ -268,8 +268,8 @@ def _identity(found: os.stat_result) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_uid, found.st_mode
 
 
-def _doubt(way: list[_Step], listener: int | None) -> str:
-    """Return who else could have put something there, nothing if nobody could (rule 2)."""
+def doubt(way: list[_Step], listener: int | None) -> str:
+    """Return why one who listens is not to be believed, nothing if he is (rule 2)."""
     several = _several()
     own = {0, os.getuid()} - several
     for folder, state, found in way:
@@ -277,7 +277,7 @@ def _doubt(way: list[_Step], listener: int | None) -> str:
         kept = state.st_mode & stat.S_ISVTX and found.st_uid in own
         made = found.st_dev == state.st_dev if stat.S_ISDIR(found.st_mode) else found.st_nlink == 1
         if state.st_mode & _OTHERS_WRITE and not (kept and made):
-            return f"others can write to {folder}"
+            return f"others can write to {folder}, and could have put there what is on the way"
     accounts = {way[0][1].st_uid, *(found.st_uid for _, _, found in way)}
     others = sorted((accounts if listener is None else {*accounts, listener}) - own)
     if several & set(others):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import stat
 import struct
 import sys
 import tempfile
@@ -159,7 +160,9 @@ def test_rule_1_a_whole_path_will_do_and_nothing_is_none() -> None:
     assert socket_path({"NOTARYPY_SERVICE": ""}) == socket_path({}) == ""
 
 
+MOUNTS = ((stat.S_IFDIR | 0o1777, 1), (stat.S_IFDIR | 0o755, 1), (stat.S_IFDIR | 0o755, 2))
 USER, SERVICE, STRANGER = 4002, 4003, 4001
+_COULD = ", and could have put there what is on the way"
 
 
 class Accounts:
@@ -220,7 +223,7 @@ class Accounts:
             ask(f"{self.top}/{path}", [IMAGE], {}, 30)
         except StorageError as error:
             assert sum(len(service.requests) for service in self._open) == before
-            return error.why[-1].replace(str(self.top), "TOP")
+            return error.why[-1].replace(str(self.top), "TOP").removesuffix(_COULD)
         return ""
 
     def close(self) -> None:
@@ -310,6 +313,12 @@ def test_rule_2_a_name_that_is_exchanged_meanwhile(
         patch.setattr(socket.socket, "connect", connect)
         assert accounts.said("tmp/s") == "the way there is not what it was before the connection"
     assert accounts.said("tmp/s") == ""
+
+
+def test_rule_2_what_is_mounted_in_a_folder_of_all_may_be_anybodys() -> None:
+    tmp, own, mounted = (os.stat_result((mode, 1, device, 2, 0, 0, 0, 0, 0, 0)) for mode, device in MOUNTS)
+    assert verificationservice.doubt([(Path("/tmp"), tmp, own)], 0) == ""
+    assert verificationservice.doubt([(Path("/tmp"), tmp, mounted)], 0).startswith("others can write")
 
 
 def test_rule_2_a_circle_of_links_leads_nowhere(accounts: Accounts) -> None:

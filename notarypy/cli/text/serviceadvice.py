@@ -45,8 +45,8 @@ TEXTS: dict[str, str] = {
     # -- who asks it
     "ask-again": "ask again: what it finds out meanwhile is kept",
     "move-service-socket": (
-        "have root or your own user listen there; or move it into a folder "
-        "to which only the service's account can write"
+        "have it listen in a folder to which only root, you and the service's account can write, "
+        "and name it there, without links of others"
     ),
     "name-service": "name it, NOTARYPY_SERVICE=unix:/run/notarypy/notarypy.sock; or leave --service-only out",
     "same-release": "look what listens there; the service and this program have to be of releases that fit",
