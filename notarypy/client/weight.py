@@ -6,19 +6,22 @@ threads (`workers`), or a limit of what one call may take.
 Rules:
 
 1. Of the outermost calls that take much, one goes on at a time, to its end, with all calls within it. Others
-   run beside it.
+   run beside it. Of calls that have places more may be let on, each in another place.
 2. Whoever is about to wait for what another of them may hold, a lock or its turn to ask a question, gives way
    first. So nobody waits in a circle.
-3. Deadlines do not run while a call waits for its turn (`clock`).
+3. Deadlines do not run while a call waits for its turn (`clock`); one that may not wait for ever is refused.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
+
+from notarypy.errors import Advice, BusyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,18 +47,19 @@ class Weight:
             call.among.let_alone(call)
 
 
-class OneAtATime:
+class HeavyCalls:
     """A set of outermost calls; `check` raises in one that is to end."""
 
-    def __init__(self, check: Callable[[], None]) -> None:
-        """Let nobody be alone yet."""
+    def __init__(self, check: Callable[[], None], most: int = 1, patience: float = math.inf) -> None:
+        """Let nobody on yet; at `most` so many at a time, and nobody waits longer than `patience`."""
         self._check, self._changed = check, threading.Condition()
-        self._alone: HeavyCall | None = None
+        self._most, self._patience = most, patience
+        self._alone: dict[str, HeavyCall] = {}
 
     @contextmanager
-    def call(self, within: HeavyCall | None) -> Iterator[None]:
+    def call(self, within: HeavyCall | None, place: str = "") -> Iterator[None]:
         """Mark one call in its thread: one of these, or the one that it is within."""
-        call = within or HeavyCall(self)
+        call = within or HeavyCall(self, place)
         token = _CALL.set(call)
         try:
             yield
@@ -65,30 +69,34 @@ class OneAtATime:
                 self.let_others(call)
 
     def let_alone(self, call: HeavyCall) -> None:
-        """Wait until a call may be the one that is alone."""
+        """Wait until a call may be the one that is alone in its place; BusyError: that takes too long."""
         began = time.monotonic()
         with self._changed:
-            while self._alone not in {None, call}:
-                self._changed.wait(_POLL_SECONDS)
-                self._check()
-            if self._alone is None:
-                self._alone = call
-                call.waited += time.monotonic() - began
+            while (found := self._alone.get(call.place)) is not call:
+                if found is None and len(self._alone) < self._most:
+                    self._alone[call.place] = call
+                    call.waited += time.monotonic() - began
+                elif time.monotonic() > began + self._patience:
+                    message, why = "much metadata is being read already", "this repository has much, too"
+                    raise BusyError(message, why=why, advice=Advice("ask-service-later"))
+                else:
+                    self._changed.wait(_POLL_SECONDS)
+                    self._check()
 
     def let_others(self, call: HeavyCall) -> None:
         """Let another one be alone, if this call was."""
         with self._changed:
-            if self._alone is call:
-                self._alone = None
+            if self._alone.get(call.place) is call:
+                del self._alone[call.place]
                 self._changed.notify_all()
 
 
 class HeavyCall:
     """One of the outermost calls, as all calls within it know it."""
 
-    def __init__(self, among: OneAtATime) -> None:
+    def __init__(self, among: HeavyCalls, place: str) -> None:
         """Begin one of several calls."""
-        self.among, self.waited = among, 0.0
+        self.among, self.place, self.waited = among, place, 0.0
 
 
 _CALL: ContextVar[HeavyCall | None] = ContextVar("call", default=None)

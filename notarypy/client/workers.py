@@ -16,6 +16,8 @@ Rules:
    been one call after the other.
 4. One call alone runs without a thread. A call may itself have calls run side by side, and return outcomes.
 5. Calls are begun at most a window ahead of the outcome that is taken: what was not taken yet is kept.
+6. Requests are made ahead while the process has few threads for calls, those left behind at silent servers
+   among them. Beyond that each is made when it is needed: nothing adds up.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import queue
 import threading
 import time
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     _Said = list[Callable[[], object]]
+    _Outcomes = Callable[[int], "Outcome[T]"]
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -42,6 +45,7 @@ WORKERS = 16
 _WINDOW = 64
 _GRACE_SECONDS = 0.5
 _POLL_SECONDS = 0.2
+_NAME, _FEW, _AHEAD = "notarypy-calls", 128, threading.Lock()
 
 
 class StoppedError(Exception):
@@ -112,7 +116,7 @@ def gathered(calls: Sequence[Callable[[], T]], most: int = 0) -> list[T]:
 
 
 @contextmanager
-def begun(calls: Sequence[Callable[[], T]], most: int = 0) -> Generator[Callable[[int], Outcome[T]], None]:
+def begun(calls: Sequence[Callable[[], T]], most: int = 0) -> Generator[_Outcomes[T], None]:
     """Begin calls at once; the value gives the outcome of each by its number, and is asked in their order.
 
     So the caller does something else meanwhile: one call alone has a thread here too.
@@ -127,12 +131,30 @@ def begun(calls: Sequence[Callable[[], T]], most: int = 0) -> Generator[Callable
 @contextmanager
 def meanwhile(call: Callable[[], T], *, wanted: bool = True) -> Generator[Callable[[], T], None]:
     """Begin a call if that is wanted; the value returns what it returned, and calls again if asked again."""
-    if not wanted:
-        yield call
-        return
-    with begun([call]) as outcome:
-        first = [outcome]
+    with ahead([call]) if wanted else nullcontext() as outcome:
+        first = [outcome] if outcome else []
         yield lambda: first.pop()(0).get() if first else call()
+
+
+@contextmanager
+def ahead(calls: Sequence[Callable[[], T]], most: int = 0) -> Generator[_Outcomes[T] | None, None]:
+    """Begin calls at once that can as well be made later; None: they are not begun (rule 6)."""
+    try:
+        with _AHEAD:
+            fits = threads() + min(most or WORKERS, len(calls)) <= _FEW
+            running = _Running(calls, most or WORKERS) if fits else None
+    except (RuntimeError, MemoryError):  # no thread can be begun
+        running = None
+    try:
+        yield None if running is None else running.outcome
+    finally:
+        if running:
+            running.stop()
+
+
+def threads() -> int:
+    """Return how many threads there are for calls."""
+    return sum(thread.name == _NAME for thread in threading.enumerate())
 
 
 def run_all(calls: Sequence[Callable[[], object]], most: int = 0) -> None:
@@ -212,18 +234,22 @@ class _Running(Generic[T]):
     ) -> None:
         self._calls, self._window, self._together = calls, window or _WINDOW, together
         self._outer, self._number_outside, self._ordered = _CURRENT.get(), _NUMBER.get(), ordered
-        self._heavy, self._within = weight.OneAtATime(check_stop), weight.current()
+        self._heavy, self._within = weight.HeavyCalls(check_stop), weight.current()
         self._changed = threading.Condition()
         self._begun = self.taken = 0
         self.left, self.failed = len(calls), list[BaseException]()
         self._done: dict[int, Outcome[T]] = {}
         self._questions: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._stop = False
-        self._threads = [
-            threading.Thread(target=self._work, daemon=True) for _ in range(min(most, len(calls)))
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._threads = list[threading.Thread]()
+        try:
+            for _ in range(min(most, len(calls))):
+                thread = threading.Thread(target=self._work, name=_NAME, daemon=True)
+                thread.start()
+                self._threads.append(thread)
+        except (RuntimeError, MemoryError):  # those that there are do it all
+            if not self._threads:
+                raise
 
     def stopped(self) -> bool:
         """Tell whether these calls, or those that they belong to, are to end."""

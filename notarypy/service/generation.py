@@ -10,7 +10,8 @@ Rules:
 2. An error of ours is a refusal like any other. Nothing is raised, and nothing is allowed because of it.
 3. A warning of one verification is in its own verdict; what there is to say of a repository is in that of
    each of its images.
-4. Metadata of one server that takes much memory is read by one thread at a time.
+4. Metadata that takes much memory is read by two threads at a time, of one server by one; who waits for that
+   longer than a request takes is refused.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from notarypy.client.parameters import Unverified
 from notarypy.client.verdicts import AppliedPolicy, SkippedImage
 from notarypy.client.verify.image import verify_unless_skipped
 from notarypy.client.verify.sharing import asks_notary
-from notarypy.client.weight import OneAtATime
+from notarypy.client.weight import HeavyCalls
 from notarypy.client.workers import check_stop
 from notarypy.errors import (
     Advice,
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
     from notarypy.storage.settings.policyfile import Scope
 
 _LOG = logging.getLogger(__name__)
-_HEAVY = 8
+_HEAVY, _HEAVY_SECONDS = 2, 10.0
 _AHEAD = 2 / 3
 
 
@@ -78,7 +79,7 @@ class Generation:
         self.session, self.policy, self._clock, self._max_age = session, policy, clock, max_age
         self.metadata = KeptMetadata(session.limits, max_age, clock, session.now)
         self.verdicts = KeptVerdicts(session.limits.kept_verdicts)
-        self._alone = [OneAtATime(check_stop) for _ in range(_HEAVY)]
+        self._heavy = HeavyCalls(check_stop, _HEAVY, _HEAVY_SECONDS)
 
     def place(self, image: str, options: VerifyOptions) -> QuestionPlace:
         """Return where a question is answered; raise what refuses it without asking anybody."""
@@ -126,7 +127,7 @@ class Generation:
         error: NotarypyError | None = None
         before = hear(said)
         try:
-            with self._alone[hash(place.server) % _HEAVY].call(None):  # rule 4
+            with self._heavy.call(None, place.server):  # rule 4
                 found = verify_unless_skipped(self.session, image, options, cache=shared)
         except NotarypyError as caught:
             error = caught

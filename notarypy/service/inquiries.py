@@ -6,12 +6,15 @@ the threads (`threadpool`).
 Rules:
 
 1. Who asks what is being looked into waits for that. If the answer turns out not to count for him, because it
-   rests on a look that is too old by then, another one is found, for all who are left.
+   rests on a look that is too old by then, another one is found, for all who are left. A good one that was
+   looked for after he had asked, and whose date has passed by now, is a refusal: the next would be no better.
 2. An answer that counts and was asked for lately is looked into again before it ends, while nobody waits. A
    server that cannot be asked then ends nothing that counts, and is left alone for a while. Looking ahead
    has a fifth of a processor: who asks meanwhile must not wait for it.
 3. What is not taken on is refused at once. What waited for half a minute is refused when it would begin:
-   nobody waits for it any more, and others do.
+   nobody waits for it any more, and others do. Such a refusal says nothing of who asks later, or of servers.
+4. Who comes before a look begins waits with all others who did, and so do those who come after that. However
+   many ask, that is one thing to wait for, and it takes no memory for each of them.
 """
 
 from __future__ import annotations
@@ -22,12 +25,13 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from notarypy.client.verify.sharing import asks_notary
-from notarypy.errors import Advice, BusyError, DeadlineError, NetworkError, OperationError
-from notarypy.service.keptanswers import BRIEFLY, Verdict, counting, key_of
+from notarypy.errors import Advice, BusyError, ExpiredError, NetworkError, NotarypyError, OperationError
+from notarypy.service.keptanswers import BRIEFLY, Verdict, key_of
 from notarypy.service.threadpool import ThreadPool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
+    from datetime import datetime
 
     from notarypy.client.parameters import VerifyOptions
     from notarypy.service.generation import Generation, QuestionPlace
@@ -55,9 +59,10 @@ class Inquiry:
         self.image, self.options, self.place, self.resolve = image, options, place, resolve
         self.repository, self.hosts = place.gun, place.hosts
         self.key = key_of(image, options, resolve=resolve)
-        self.waiting: list[tuple[float, Future[Verdict]]] = []
+        self.waiting: list[_Asked] = []
+        self.joined: _Asked | None = None
         self.since: float | None = None
-        self.silent: Collection[str] = ()
+        self.heard: Mapping[str, bool] = {}
         self._look: TimedLook | None = None
 
     def again(self) -> Inquiry:
@@ -72,31 +77,66 @@ class Inquiry:
 
     def may_begin(self) -> bool:
         """Claim a look at the repository that counts for the last who asked; False: another one is taken."""
+        return self._inquiries.begin(self)
+
+    def claim(self, asked: float, since: float) -> bool:
+        """Claim a look that counts for a question asked at a moment, and was not begun before another."""
         if not asks_notary(self.place.scope, self.options):
             return True
-        asked, since = self._inquiries.moment(self)
         self._look = self.generation.metadata.claim(self._as_read, asked, since)
         return self._look is not None
 
     def run(self) -> None:
         """Find the verdict."""
-        begun = time.thread_time()
+        begun, known = time.thread_time(), self._look is not None and self._look.found is not None
         found = self._inquiries.too_late(self)
         if found is None:
             found = self.generation.verified(self.image, self.options, self.place, self._look, self._settle)
         self._settle()
         self._look = None
-        if isinstance(found.image, NetworkError):
-            host = found.image.facts.get("host")
-            self.silent = self.hosts if host not in self.hosts else (str(host),)
+        self._hear(found, {self.place.server} if known else frozenset())
         self._inquiries.end(self, found)
         if self.since is not None:
             self._inquiries.pause(time.thread_time() - begun)
+
+    def fail(self) -> None:
+        """Refuse the image by a mistake of ours."""
+        self._settle()
+        why = "a mistake in notarypy, which its log tells"
+        error = OperationError(f"{self.image} could not be verified", why=why)
+        self._inquiries.end(self, Verdict(error), final=True)
+
+    def _hear(self, found: Verdict, unasked: Collection[str]) -> None:
+        """Note which hosts answered: of one that was asked ahead of a refusal nobody knows."""
+        error = found.image
+        if isinstance(error, BusyError):
+            return
+        sure = self.place.server if isinstance(error, NotarypyError) else ""
+        hosts = [host for host in self.hosts if host not in unasked]
+        heard = {host: True for host in hosts if sure in {"", host}}
+        if isinstance(error, NetworkError):
+            silent = error.facts.get("host")
+            heard |= {host: False for host in hosts if host == silent or silent not in self.hosts}
+        self.heard = heard
 
     def _settle(self) -> None:
         if self._look is not None:
             self.generation.metadata.settle(self._as_read, self._look)
             self._inquiries.pool.wake()
+
+
+class _Asked:
+    """Those who wait for one future (rule 4), and when the last of them asked."""
+
+    def __init__(self, asked: float) -> None:
+        self.last = asked
+        self.future: Future[Verdict] = Future()
+        self.future.set_running_or_notify_cancel()  # whoever gives up ends it for nobody
+
+    def answer(self, verdict: Verdict) -> None:
+        """Give them a verdict, unless they have one."""
+        if not self.future.done():
+            self.future.set_result(verdict)
 
 
 class Inquiries:
@@ -108,15 +148,18 @@ class Inquiries:
         self._most, self._max_age, self._clock = most, max_age, clock
         self._lock, self._closed = threading.Lock(), False
         self._found: dict[tuple[int, QuestionKey], Inquiry] = {}
-        self.refused = self.allowed = self.ahead = 0
-        self._next_ahead = 0.0
+        self.ahead, self._next_ahead = 0, 0.0
 
     def wait(self, inquiry: Inquiry, asked: float) -> Future[Verdict]:
         """Return the verdict to come on a question that is asked now (rule 1)."""
-        future: Future[Verdict] = Future()
-        future.set_running_or_notify_cancel()  # whoever gives up ends it for nobody
-        self._wait(inquiry, asked, future)
-        return future
+        with self._lock:
+            found = self._under_way(inquiry)
+            if (joined := found.joined) is None:
+                joined = found.joined = _Asked(asked)
+                found.waiting.append(joined)
+            joined.last = max(asked, joined.last)
+        self._send(inquiry, found)
+        return joined.future
 
     def may_look_ahead(self, now: float) -> bool:
         """Tell whether a question may be looked into while nobody waits for that (rule 2)."""
@@ -131,42 +174,47 @@ class Inquiries:
         now = self._clock()
         self._next_ahead = now + _STEP_SECONDS
         verdict.ahead, inquiry.since = now + BRIEFLY, now - self._max_age * _AHEAD
-        if self._begun(inquiry, now, None) is not inquiry:
-            return
+        with self._lock:
+            if self._under_way(inquiry) is not inquiry:
+                return
         self.ahead += 1
         if not self.pool.send(inquiry):
             self._ended(inquiry)
 
-    def moment(self, inquiry: Inquiry) -> tuple[float, float]:
-        """Return when an inquiry was last asked for, and from when on a look counts for it."""
+    def begin(self, inquiry: Inquiry) -> bool:
+        """Tell whether a look that counts was claimed; who comes then waits apart from others (rule 4)."""
         with self._lock:
-            asked = inquiry.waiting[-1][0] if inquiry.waiting else self._clock()
-        return asked, asked - self._max_age if inquiry.since is None else inquiry.since
+            asked = self._last(inquiry)
+            since = asked - self._max_age if inquiry.since is None else inquiry.since
+            if may := inquiry.claim(asked, since):
+                inquiry.joined = None
+            return may
 
     def too_late(self, inquiry: Inquiry) -> Verdict | None:
         """Return a refusal for an inquiry that waited too long (rule 3)."""
-        asked, now = self.moment(inquiry)[0], self._clock()
-        if now - asked < _PATIENCE:
-            return None
+        with self._lock:
+            if self._clock() - self._last(inquiry) < _PATIENCE:
+                return None
         message, why = (
             f"{inquiry.image} was not looked at in time",
             f"others wait for {', '.join(inquiry.hosts)}",
         )
-        error = DeadlineError(message, why=why, advice=Advice("ask-service-later"))
-        return Verdict(error, (), counting(now, now, error, self._max_age))
+        return Verdict(BusyError(message, why=why, advice=Advice("ask-service-later")))
 
-    def end(self, inquiry: Inquiry, verdict: Verdict) -> None:
-        """Give a verdict to those for whom it counts; the others wait for another one (rule 1)."""
+    def end(self, inquiry: Inquiry, verdict: Verdict, *, final: bool = False) -> None:
+        """Give a verdict to those for whom it counts, a `final` one to all; others wait for another one."""
         generation, now = inquiry.generation, inquiry.generation.session.now()
-        final = isinstance(verdict.image, BusyError)
+        final = final or isinstance(verdict.image, BusyError)
         # Kept before anybody is told: who asks next finds it.
         if self._is_kept(inquiry, verdict):
             generation.verdicts.keep(inquiry.key, verdict)
-        for asked, future in self._ended(inquiry):
-            if final or verdict.counts(asked, now):
-                future.set_result(verdict)
+        for asked in self._ended(inquiry):
+            if final or verdict.counts(asked.last, now):
+                asked.answer(verdict)
+            elif verdict.ends is not None and verdict.looked_after(asked.last):
+                asked.answer(Verdict(_outdated(inquiry.image, verdict.ends)))
             else:
-                self._wait(inquiry.again(), asked, future)
+                self._wait_again(inquiry.again(), asked)
 
     def close(self) -> None:
         """Refuse what waits, and end the threads."""
@@ -175,29 +223,32 @@ class Inquiries:
             if isinstance(errand, Inquiry):
                 self.end(errand, Verdict(self._not_taken()))
 
-    def _wait(self, inquiry: Inquiry, asked: float, future: Future[Verdict]) -> None:
-        """Have a question wait for the inquiry that answers it."""
-        found = self._begun(inquiry, asked, future)
+    def _wait_again(self, inquiry: Inquiry, asked: _Asked) -> None:
+        with self._lock:
+            found = self._under_way(inquiry)
+            found.waiting.append(asked)
+        self._send(inquiry, found)
+
+    def _send(self, inquiry: Inquiry, found: Inquiry) -> None:
+        """Have a question looked into, unless another inquiry was found that does."""
         if found is inquiry and not self.pool.send(inquiry):
             self.end(inquiry, Verdict(self._not_taken()))
 
+    def _last(self, inquiry: Inquiry) -> float:
+        return max((each.last for each in inquiry.waiting), default=self._clock())
+
     def _is_kept(self, inquiry: Inquiry, verdict: Verdict) -> bool:
         """Tell whether a verdict counts for those who ask later (rule 2)."""
-        self.allowed, self.refused = self.allowed + verdict.ok, self.refused + (not verdict.ok)
         asked, now = self._clock(), inquiry.generation.session.now()
         if not verdict.counts(asked, now):
             return False
         before = inquiry.generation.verdicts.get(inquiry.key, asked, now)
         return before is None or not before.ok or not isinstance(verdict.image, OperationError)
 
-    def _begun(self, inquiry: Inquiry, asked: float, future: Future[Verdict] | None) -> Inquiry:
-        with self._lock:
-            found = self._found.setdefault((id(inquiry.generation), inquiry.key), inquiry)
-            if future is not None:
-                found.waiting.append((asked, future))
-        return found
+    def _under_way(self, inquiry: Inquiry) -> Inquiry:
+        return self._found.setdefault((id(inquiry.generation), inquiry.key), inquiry)
 
-    def _ended(self, inquiry: Inquiry) -> list[tuple[float, Future[Verdict]]]:
+    def _ended(self, inquiry: Inquiry) -> list[_Asked]:
         with self._lock:
             self._found.pop((id(inquiry.generation), inquiry.key), None)
             return inquiry.waiting
@@ -205,5 +256,12 @@ class Inquiries:
     def _not_taken(self) -> BusyError:
         if self._closed:
             return BusyError("the service is ending", advice=Advice("ask-service-later"))
+        if why := self.pool.ready():
+            return BusyError("no image can be verified", why=why, advice=Advice("ask-service-later"))
         message, why = "too many images wait to be verified", f"{self._most} at most"
         return BusyError(message, why=why, advice=Advice("ask-service-later"))
+
+
+def _outdated(image: str, ends: datetime) -> ExpiredError:
+    message, why = f"what vouches for {image} ended just now", f"it ended on {ends:%Y-%m-%d %H:%M}Z"
+    return ExpiredError(message, why=why, advice=Advice("check-clock"))

@@ -11,7 +11,8 @@ Rules:
 2. Of a repository, as one scope and one pin read it, one look is under way at a time. Who cannot use what is
    known waits for it, and holds no thread meanwhile.
 3. A failure counts for those who waited as a success would, and briefly for those who come then, never longer
-   than a success. A server that could not be asked is an answer to all who waited, whenever they asked.
+   than a success. A server that could not be asked is an answer to all who waited, whenever they asked. That
+   we had no time to ask is one to them alone.
 4. What has ended by the clock on the wall counts no longer, however fresh the look is.
 5. So many repositories are kept, and so many bytes, as estimated; those that nobody asked for go first. The
    last one is kept whatever it takes: a question may be about any tag of it.
@@ -28,10 +29,11 @@ from collections import OrderedDict
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple
 
+from notarypy.client import weight
 from notarypy.client.metadata.dates import ended, role_ends
 from notarypy.client.verdicts import AppliedPolicy, SkippedImage, VerifiedImage
 from notarypy.client.verify.sharing import Look, MetadataCache
-from notarypy.errors import NotarypyError, OperationError
+from notarypy.errors import BusyError, NotarypyError, OperationError
 from notarypy.service.ownsession import hear
 from notarypy.tuf import canonical
 from notarypy.values import dataclass
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from notarypy.client.metadata.repository import Repository
     from notarypy.client.parameters import VerifyOptions
     from notarypy.limits import Limits
     from notarypy.tuf.trusted import TrustedMetadata
@@ -70,7 +73,7 @@ def counting(began: float, done: float, error: BaseException | None, max_age: fl
     """Return for which questions an answer counts (rules 1 and 3)."""
     if error is None:
         return Counting(began, began + max_age)
-    brief = min(BRIEFLY, max_age)
+    brief = 0.0 if isinstance(error, BusyError) else min(BRIEFLY, max_age)
     if isinstance(error, OperationError):
         return Counting(done, done + brief)
     return Counting(began, began + max_age, done, done + brief)
@@ -88,6 +91,7 @@ class TimedLook(Look):
         self.ends: datetime | None = None
         self.warnings: list[str] = []
         self.weight = 0
+        self._finished: TrustedMetadata | NotarypyError | None = None
 
     def counts(self, asked: float, since: float, now: datetime) -> bool:
         """Tell whether it counts for a question that wants nothing from before a moment (rules 1, 3, 4)."""
@@ -96,9 +100,13 @@ class TimedLook(Look):
             return timely
         return timely and self.began >= since and (self.ends is None or not ended(self.ends, now))
 
+    def is_finished(self) -> bool:
+        """Tell whether it is noted until when that counts which was found: it may have been renewed."""
+        return self._finished is self.found
+
     def finish(self, done: float, max_age: float) -> None:
         """Note until when it counts."""
-        found = self.found
+        found = self._finished = self.found
         error = found if isinstance(found, NotarypyError) else None
         self._counting = counting(self.began, done, error, max_age)
         if found is not None and not isinstance(found, NotarypyError):
@@ -137,13 +145,16 @@ class KeptMetadata:
             return look
 
     def settle(self, key: LookKey, look: TimedLook) -> None:
-        """Keep what a look found, or let another one be taken if it found nothing; twice is once."""
+        """Keep what a look found by now, or let another one be taken if it found nothing; twice is once."""
         with self._lock:
-            if self._under_way.get(key) is not look:
+            if self._under_way.get(key) is look:
+                del self._under_way[key]
+            elif self._kept.get(key) is not look:
                 return
-            del self._under_way[key]
-            if look.found is None:
+            if look.is_finished() or look.found is None:
                 return
+            if self._kept.get(key) is look:
+                self.weight -= self._kept.pop(key).weight
             look.finish(self.clock(), self.max_age)
             if isinstance(look.found, OperationError):  # what is known counts on, while it does
                 self._failed[key] = look
@@ -152,13 +163,6 @@ class KeptMetadata:
                 return
             self._failed.pop(key, None)
             self._keep(key, look)
-
-    def clear(self) -> None:
-        """Forget everything."""
-        with self._lock:
-            self._kept.clear()
-            self._failed.clear()
-            self.weight = 0
 
     def _known(self, key: LookKey, asked: float, since: float) -> TimedLook | None:
         for looks in (self._kept, self._failed):
@@ -207,6 +211,17 @@ class SharedMetadata(MetadataCache):
             return super().get(gun, scope, watched)
         finally:
             self._taken()
+            weight.give_way()  # what was read is kept, and little more is to come
+
+    def renew(
+        self, gun: str, scope: str, repository: Repository, known: TrustedMetadata
+    ) -> TrustedMetadata | None:
+        """Return newer metadata, which has its own dates and takes its own memory."""
+        try:
+            return super().renew(gun, scope, repository, known)
+        finally:
+            self._taken()
+            weight.give_way()
 
 
 @dataclass(frozen=True)
@@ -225,12 +240,12 @@ class Verdict:
         image: The image as it was verified or skipped, or why it is refused.
         warnings: In the order in which they came; those that are `Unverified` say what was not verified.
         written: What is answered of it, once somebody has written that.
-        until: Until when it counts, by the clock of `time.monotonic`.
-        ahead: From when on somebody may look again before it ends, by the same clock.
+        ahead: From when on somebody may look again before it ends, by the clock of `time.monotonic`.
+        ends: When what vouches for a good image ends, by the clock on the wall.
         future: One that has this result, for all who ask.
     """
 
-    __slots__ = ("_counting", "_ends", "ahead", "future", "image", "until", "warnings", "written")
+    __slots__ = ("_counting", "ahead", "ends", "future", "image", "warnings", "written")
 
     def __init__(
         self,
@@ -240,10 +255,10 @@ class Verdict:
         ahead: float = float("inf"),
     ) -> None:
         self.image, self.warnings, self.ahead, self.written = image, warnings, ahead, ""
-        self._counting, self.until = counting, min(counting.until, counting.soon)
+        self._counting = counting
         self.future: Future[Verdict] = Future()
         self.future.set_result(self)
-        self._ends = image.expires if isinstance(image, VerifiedImage) else None
+        self.ends = image.expires if isinstance(image, VerifiedImage) else None
 
     @property
     def ok(self) -> bool:
@@ -252,7 +267,11 @@ class Verdict:
 
     def counts(self, asked: float, now: datetime) -> bool:
         """Tell whether it answers a question asked at a moment; `now` is that of the clock on the wall."""
-        return self._counting.holds(asked) and (self._ends is None or not ended(self._ends, now))
+        return self._counting.holds(asked) and (self.ends is None or not ended(self.ends, now))
+
+    def looked_after(self, asked: float) -> bool:
+        """Tell whether the look began after a question was asked."""
+        return asked <= self._counting.settled
 
 
 class KeptVerdicts:

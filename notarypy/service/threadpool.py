@@ -1,14 +1,16 @@
 """Threads that wait for servers, and bulkheads between those servers.
 
 What it is: who waits for what, and when it may begin. What it is not: what is done in a thread
-(`verifier`), or calls whose outcomes somebody takes in their order (`client.workers`).
+(`inquiries`), or calls whose outcomes somebody takes in their order (`client.workers`).
 
 Rules:
 
 1. So many threads work at a time, of those so many for one host, and of these so many for one repository:
    neither a repository nor a host that hangs holds them all.
-2. A host that did not answer when it was last asked, or was never asked, gets two threads, and all such hosts
-   together half of the threads: whoever can name hosts cannot hold up those that answer.
+2. A repository hangs if a host did not answer when it was last asked for it. Of each host those get two
+   threads, beside the others: they hold up no neighbour. A host that was never asked, or last did not answer
+   for another repository than these, gets two for the others as well. All of them together get half of the
+   threads: whoever can name hosts cannot hold up those that answer. Where nobody was asked nothing is learnt.
 3. An errand that may not begin yet holds no thread. It is looked at again when another one has ended, or when
    somebody says that something changed (`wake`).
 4. Lanes, which are the errands that ask the same hosts, take turns, and so do the repositories of a lane.
@@ -16,32 +18,40 @@ Rules:
 5. At most so many errands wait, of those half for one host, and a quarter for one repository. Who comes then
    is told at once.
 6. Threads are begun as they are wanted, have a name, and end when the pool is closed; nobody waits long for
-   one that waits for a server.
+   one that waits for a server. Where none can be begun those that there are go on, and without any who comes
+   is told at once. A mistake of ours ends an errand, and no thread.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import Counter, OrderedDict, deque
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
 THREADS, OF_HOST, OF_REPOSITORY, OF_STRANGER = 32, 8, 4, 2
 _KNOWN = 1024
+_LOG = logging.getLogger(__name__)
 _GRACE_SECONDS = 0.5
 
 Hosts = tuple[str, ...]
+T = TypeVar("T")
 
 
 class Errand(Protocol):
-    """What a thread is sent for; `run` raises nothing, and notes which of the hosts did not answer."""
+    """What a thread is sent for."""
 
     repository: str
     hosts: Hosts
-    silent: Collection[str]
+
+    @property
+    def heard(self) -> Mapping[str, bool]:
+        """Once it is done: of which hosts whether they answered."""
+        ...
 
     def may_begin(self) -> bool:
         """Tell whether a thread may be sent now; True is an obligation to send it."""
@@ -49,6 +59,10 @@ class Errand(Protocol):
 
     def run(self) -> None:
         """Do it."""
+        ...
+
+    def fail(self) -> None:
+        """Tell who waits for it that it was not done, by a mistake of ours."""
         ...
 
 
@@ -63,10 +77,12 @@ class ThreadPool:
         self._of_host, self._of_repository = Counter[str](), Counter[str]()
         self._for_host, self._for_repository = Counter[str](), Counter[str]()
         self._answering: OrderedDict[str, None] = OrderedDict()
-        self._strange = dict[int, Errand]()
+        self._silent: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._of_silent = Counter[str]()
+        self._strange, self._held = dict[int, Errand](), dict[int, Errand]()
         self._threads: list[threading.Thread] = []
         self._idle = self._beginning = 0
-        self._closed = False
+        self._closed = self._short = False
         self.waiting = self.busy = 0
 
     @property
@@ -74,17 +90,21 @@ class ThreadPool:
         """How many threads there are."""
         return len(self._threads)
 
-    def send(self, errand: Errand) -> bool:
-        """Have an errand done once it may begin; tell whether there is room for it (rule 5)."""
+    def ready(self) -> str:
+        """Return why nothing is done; "" if there is a thread, or can be."""
         with self._changed:
-            if self._closed or self._is_too_much(errand):
+            return "" if self._threads or self._begin_thread() else "no thread can be begun"
+
+    def send(self, errand: Errand) -> bool:
+        """Have an errand done once it may begin; tell whether it is taken on (rules 5 and 6)."""
+        with self._changed:
+            if self._closed or self._is_too_much(errand) or not (self._begin_thread() or self._threads):
                 return False
             lane = self._lanes.setdefault(errand.hosts, {})
             lane.setdefault(errand.repository, deque()).append(errand)
             self.waiting += 1
             self._for_host.update(errand.hosts)
             self._for_repository[errand.repository] += 1
-            self._begin_thread()
             self._changed.notify()
         return True
 
@@ -108,24 +128,30 @@ class ThreadPool:
             thread.join(max(0.0, ends - time.monotonic()))
         return left
 
-    def _begin_thread(self) -> None:
-        """Begin one more thread, unless one is about to look for an errand."""
+    def _begin_thread(self) -> bool:
+        """Begin one more thread, unless one is about to look for an errand; False if that cannot be done."""
         if self._idle or self._beginning or len(self._threads) >= self._most:
-            return
-        self._beginning += 1
+            return True
         name = f"notarypy-verifier-{len(self._threads) + 1}"
         thread = threading.Thread(target=self._work, name=name, daemon=True)
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError) as error:
+            if not self._short:
+                _LOG.error("there are %s threads, and no more can be begun: %s", len(self._threads), error)
+            self._short = True
+            return False
+        self._short = False
+        self._beginning += 1  # it waits for us to let it in
         self._threads.append(thread)
-        thread.start()
+        return True
 
     def _work(self) -> None:
         with self._changed:
             self._beginning -= 1
         while (errand := self._next()) is not None:
-            try:
-                errand.run()
-            finally:
-                self._ended(errand)
+            _attempt(errand.run, errand.fail)
+            self._ended(errand)
 
     def _next(self) -> Errand | None:
         """Wait for an errand that may begin; None at the end."""
@@ -150,24 +176,31 @@ class ThreadPool:
     def _ready(self) -> Iterator[Errand]:
         """Yield errands that may begin, by rules 1 to 4."""
         for lane, repository in self._open():
-            if self._lanes[lane][repository][0].may_begin():
-                yield self._lanes[lane][repository][0]
+            errand = self._lanes[lane][repository][0]
+            if _attempt(errand.may_begin, lambda: True):  # what cannot be asked fails in a thread of its own
+                yield errand
 
     def _open(self) -> Iterator[tuple[Hosts, str]]:
         """Yield the lanes and repositories that rules 1 and 2 let through."""
+        full = len(self._strange) >= (self._most + 1) // 2
         for hosts, lane in self._lanes.items():
-            if len(self._strange) >= (self._most + 1) // 2 and self._is_strange(hosts):
+            if any(self._of_host[host] >= OF_HOST for host in hosts) or (full and self._is_strange(hosts)):
                 continue
-            if all(self._of_host[host] < self._most_of(host) for host in hosts):
-                for repository in lane:
-                    if self._of_repository[repository] < OF_REPOSITORY:
-                        yield hosts, repository
+            others = all(self._of_host[host] - self._of_silent[host] < self._most_of(host) for host in hosts)
+            silent = not full and all(self._of_silent[host] < OF_STRANGER for host in hosts)
+            for repository in lane if others or silent else ():
+                fits = silent if self._is_silent(hosts, repository) else others
+                if fits and self._of_repository[repository] < OF_REPOSITORY:
+                    yield hosts, repository
 
     def _most_of(self, host: str) -> int:
         return OF_HOST if host in self._answering else OF_STRANGER
 
     def _is_strange(self, hosts: Hosts) -> bool:
         return not all(host in self._answering for host in hosts)
+
+    def _is_silent(self, hosts: Hosts, repository: str) -> bool:
+        return any((host, repository) in self._silent for host in hosts)
 
     def _taken(self, errand: Errand) -> None:
         """Take an errand out of its queue; its lane and its repository go to the end of their rows."""
@@ -181,8 +214,12 @@ class ThreadPool:
         self.waiting, self.busy = self.waiting - 1, self.busy + 1
         _less(self._for_host, errand.hosts)
         _less(self._for_repository, (errand.repository,))
-        if self._is_strange(errand.hosts):
+        silent = self._is_silent(errand.hosts, errand.repository)
+        if silent or self._is_strange(errand.hosts):
             self._strange[id(errand)] = errand
+        if silent:
+            self._held[id(errand)] = errand
+            self._of_silent.update(errand.hosts)
         self._of_host.update(errand.hosts)
         self._of_repository[errand.repository] += 1
 
@@ -190,15 +227,36 @@ class ThreadPool:
         with self._changed:
             self.busy -= 1
             self._strange.pop(id(errand), None)
+            if self._held.pop(id(errand), None):
+                _less(self._of_silent, errand.hosts)
             _less(self._of_host, errand.hosts)
             _less(self._of_repository, (errand.repository,))
-            for host in errand.hosts:
-                self._answering.pop(host, None)
-                if host not in errand.silent:
-                    self._answering[host] = None
-            while len(self._answering) > _KNOWN:
-                self._answering.popitem(last=False)
+            for host, answered in errand.heard.items():
+                self._learn(host, errand.repository, silent=not answered)
             self._changed.notify_all()
+
+    def _learn(self, host: str, repository: str, *, silent: bool) -> None:
+        """Note whether a host answered for a repository (rule 2)."""
+        hung = self._silent.pop((host, repository), self) is None
+        if silent:
+            self._silent[host, repository] = None
+        if not (silent and hung):
+            self._answering.pop(host, None)
+        if not silent:
+            self._answering[host] = None
+        for known in (self._answering, self._silent):
+            while len(known) > _KNOWN:
+                known.popitem(last=False)
+
+
+def _attempt(step: Callable[[], T], otherwise: Callable[[], T]) -> T | None:
+    """Return what a step returns, or what is done instead if it raises, whatever that is."""
+    for each in (step, otherwise):
+        try:
+            return each()
+        except Exception:  # noqa: BLE001 - no thread ends by it (rule 6)
+            _LOG.exception("an error of notarypy's own")
+    return None
 
 
 def _less(counter: Counter[str], names: Collection[str]) -> None:

@@ -24,6 +24,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from notarypy import files
+from notarypy.client import workers
 from notarypy.client.api import utc_now
 from notarypy.client.parameters import VerifyOptions
 from notarypy.errors import Advice, NotarypyError, UsageError
@@ -86,8 +87,8 @@ class Verifier:
         max_age: How old the look may be that an answer rests on, in seconds.
         questions: How many were asked.
         answered: How many of those were answered at once by what was known.
-        inquiries: How many verdicts were `allowed` or `refused`, and how many were looked for `ahead`; of its
-            `pool` how many questions are `waiting` for a thread or `busy` in one, and its `threads`.
+        inquiries: How many verdicts were looked for `ahead`; of its `pool` how many questions are `waiting`
+            for a thread or `busy` in one, and its `threads`.
         policies: How many trust policies were read well.
         complaint: What is wrong with the present files of the trust policy; "" if they are those that count.
     """
@@ -170,7 +171,7 @@ class Verifier:
 
     def ready(self) -> str:
         """Return why no question is answered; "" if nothing is in the way."""
-        return "the verifier was closed" if self._ended.is_set() else ""
+        return "the verifier was closed" if self._ended.is_set() else self.inquiries.pool.ready()
 
     def look_at_policy(self) -> bool:
         """Have the trust policy count that its files hold now; tell whether that is another one (rule 2)."""
@@ -220,7 +221,7 @@ class Verifier:
             "kept_repositories": generation.metadata.repositories,
             "kept_metadata_bytes": generation.metadata.weight,
             "unstored_bytes": self._directory.remembered_bytes,
-            "verifier_threads": inquiries.pool.threads,
+            "verifier_threads": inquiries.pool.threads + workers.threads(),
         }
 
     def _known(

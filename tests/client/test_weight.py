@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.client.weight import Weight, clock, give_way
+from notarypy.client.weight import HeavyCalls, Weight, clock, give_way
 from notarypy.client.workers import StoppedError, ask, await_turn, outcomes, run_all
-from notarypy.errors import StorageError
+from notarypy.errors import BusyError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,6 +133,20 @@ def test_who_waits_for_a_turn_ends_with_all() -> None:
         run_all([first, second, third])
     until(lambda: ended)
     assert ended == [StoppedError]
+
+
+def test_more_go_on_in_other_places_and_nobody_waits_for_ever() -> None:
+    calls = HeavyCalls(lambda: None, most=2, patience=0)
+    with calls.call(None, "a"):
+        Weight(0).add(1)
+        with calls.call(None, "a"), pytest.raises(BusyError):
+            Weight(0).add(1)
+        with calls.call(None, "b"):
+            Weight(0).add(1)
+            with calls.call(None, "c"), pytest.raises(BusyError):
+                Weight(0).add(1)
+        with calls.call(None, "c"):
+            Weight(0).add(1)
 
 
 def test_without_workers_nobody_waits() -> None:

@@ -7,6 +7,7 @@ import time
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 
@@ -361,3 +362,21 @@ def test_what_is_moved_is_counted_once() -> None:
         for position in (2, 5, 1, 5):
             moved(position)
     assert counted == [2, 3, -4, 4, 0]
+
+
+def test_nothing_is_done_ahead_where_there_are_no_threads_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are left behind at a silent server count, too."""
+    silent, here = threading.Event(), threading.get_ident()
+    monkeypatch.setattr(workers, "_GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(workers, "_FEW", workers.threads() + 3)
+    for _ in range(10):
+        with workers.meanwhile(silent.wait):
+            pass
+    with workers.meanwhile(threading.get_ident) as asked:
+        assert asked() == here
+    silent.set()
+    with monkeypatch.context() as patch:
+        patch.setattr(workers, "_FEW", 1000)
+        patch.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError))
+        with workers.meanwhile(threading.get_ident) as asked:
+            assert asked() == here

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.errors import BusyError, DeadlineError
+from notarypy.errors import BusyError
 from notarypy.limits import Limits
 from notarypy.service.threadpool import OF_HOST, OF_REPOSITORY, OF_STRANGER, THREADS, ThreadPool
 from support.author import GUN
@@ -16,7 +16,7 @@ from support.people import owned
 from support.verifiers import SECONDS, Ticks, pin_of, pinned, until, verifier, write_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
     from pathlib import Path
 
     from notarypy.remote.http.messages import Request, Response
@@ -31,7 +31,8 @@ class Errand:
 
     def __init__(self, repository: str, *hosts: str, run: Callable[[], object] = lambda: None) -> None:
         self.repository, self.hosts, self._run = repository, hosts, run
-        self.silent: Collection[str] = ()
+        self.heard = dict.fromkeys(hosts, True)
+        self.failed = threading.Event()
         self.may, self.begun, self.done = True, threading.Event(), threading.Event()
 
     def may_begin(self) -> bool:
@@ -41,6 +42,9 @@ class Errand:
         self.begun.set()
         self._run()
         self.done.set()
+
+    def fail(self) -> None:
+        self.failed.set()
 
 
 @pytest.fixture
@@ -90,7 +94,7 @@ def test_a_host_that_was_silent_gets_few_threads_until_it_answers(go_on: threadi
     pool = ThreadPool(1000)
     met(pool, "host", "other")
     silent = Errand("r", "host", "other")
-    silent.silent = ["host"]
+    silent.heard["host"] = False
     assert pool.send(silent)
     assert silent.done.wait(SECONDS)
     until(lambda: pool.busy == 0)
@@ -101,6 +105,63 @@ def test_a_host_that_was_silent_gets_few_threads_until_it_answers(go_on: threadi
     assert sum(errand.begun.is_set() for errand in hung) == OF_STRANGER
     go_on.set()
     assert all(errand.done.wait(SECONDS) for errand in (*hung, *others))
+    pool.close()
+
+
+def test_repositories_that_hang_again_leave_the_threads_of_their_host(
+    go_on: threading.Event,
+) -> None:
+    pool = ThreadPool(1000)
+    for number in range(10):
+        silent = Errand(f"r{number}", "host")
+        silent.heard["host"] = False
+        assert pool.send(silent)
+        assert silent.done.wait(SECONDS)
+        until(lambda: pool.busy == 0)
+    met(pool, "host")
+    hung = [Errand(f"r{number}", "host", run=go_on.wait) for number in range(10)]
+    assert all(map(pool.send, hung))
+    until(lambda: pool.busy == OF_STRANGER)
+    hung[0].heard["host"] = hung[1].heard["host"] = False
+    others = [Errand(f"o{number}", "host", run=go_on.wait) for number in range(20)]
+    assert all(map(pool.send, others))
+    until(lambda: pool.busy == OF_HOST)
+    assert sum(errand.begun.is_set() for errand in hung) == OF_STRANGER
+    go_on.set()
+    assert all(errand.done.wait(SECONDS) for errand in (*hung, *others))
+    pool.close()
+
+
+def test_where_no_thread_can_be_begun_nobody_waits_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError
+
+    pool, go_on = ThreadPool(10), threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        assert not pool.send(Errand("a", "host"))
+        assert (pool.ready(), pool.threads) == ("no thread can be begun", 0)
+    assert pool.ready() == ""
+    assert pool.send(first := Errand("a", "host", run=go_on.wait))
+    assert first.begun.wait(SECONDS)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        assert pool.send(second := Errand("b", "host"))
+        go_on.set()
+        assert second.done.wait(SECONDS)
+    assert (pool.threads, pool.close()) == (1, [])
+
+
+def test_a_mistake_ends_an_errand_and_no_thread(caplog: pytest.LogCaptureFixture) -> None:
+    def mistake() -> bool:
+        raise ValueError
+
+    pool = ThreadPool(10, threads=1)
+    in_thread, beforehand, good = Errand("a", "host", run=mistake), Errand("b", "host"), Errand("c", "host")
+    beforehand.may_begin = mistake  # type: ignore[method-assign]
+    assert all(map(pool.send, (in_thread, beforehand, good)))
+    assert all(event.wait(SECONDS) for event in (in_thread.failed, beforehand.done, good.done))
+    assert (pool.threads, len(caplog.records)) == (1, 2)
     pool.close()
 
 
@@ -192,7 +253,7 @@ def test_tags_wait_for_the_one_refresh_and_hold_no_threads(world: World, policy:
     with closing(verifier(world, policy)) as service:
         hung = [service.ask(f"{GUN}:{number}") for number in range(20)]
         assert all(service.ask(f"{OTHER}:{number}").result(SECONDS).ok for number in range(20))
-        assert service.inquiries.pool.busy == 1
+        until(lambda: service.inquiries.pool.busy == 1)
         assert not any(future.done() for future in hung)
         go_on.set()
         assert all(future.result(SECONDS).ok for future in hung)
@@ -204,7 +265,7 @@ def test_a_registry_that_hangs_for_one_repository_leaves_the_others(world: World
     with closing(verifier(world, policy)) as service:
         hung = [service.ask(f"{GUN}:{number}") for number in range(20)]
         assert all(service.ask(f"{OTHER}:{number}").result(SECONDS).ok for number in range(20))
-        assert service.inquiries.pool.busy <= OF_REPOSITORY
+        until(lambda: service.inquiries.pool.busy <= OF_REPOSITORY)
         go_on.set()
         assert all(future.result(SECONDS).ok for future in hung)
 
@@ -229,9 +290,28 @@ def test_what_waited_too_long_is_refused_when_its_turn_comes(world: World, polic
         ticks.now += 31
         go_on.set()
         late = [future.result(SECONDS).image for future in hung]
-        assert sum(isinstance(error, DeadlineError) for error in late) == 19
-        ticks.now += 5
-        assert service.ask(f"{GUN}:7").result(SECONDS).ok
+        assert sum(isinstance(error, BusyError) for error in late) >= 19
+        assert service.ask(f"{GUN}:7").result(SECONDS).ok  # nothing of that is kept
+
+
+def test_however_many_wait_for_one_image_wait_together(world: World, policy: Path) -> None:
+    go_on = hang(world, lambda url: f"{GUN}/_trust" in url)
+    with closing(verifier(world, policy, max_age=0)) as service:
+        futures = [service.ask(f"{GUN}:1") for _ in range(1000)]
+        until(lambda: service.inquiries.pool.busy == 1)
+        futures += [service.ask(f"{GUN}:1") for _ in range(1000)]
+        assert len(set(futures)) <= 2
+        go_on.set()
+        assert all(future.result(SECONDS).ok for future in futures)
+
+
+def test_a_mistake_of_ours_is_a_refusal(world: World, policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(verifier(world, policy)) as service:
+        with monkeypatch.context() as patch:
+            patch.setattr(service.inquiries, "too_late", lambda _: 1 / 0)
+            found = [service.ask(f"{GUN}:{number}") for number in range(20)]
+            assert not any(future.result(SECONDS).ok for future in found)
+        assert service.ask(f"{GUN}:1").result(SECONDS).ok
 
 
 def test_nothing_adds_up_over_thousands_of_questions(world: World, policy: Path) -> None:

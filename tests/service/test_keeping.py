@@ -12,6 +12,7 @@ import pytest
 
 from notarypy import files
 from notarypy.client.parameters import VerifyOptions
+from notarypy.devserver import notaryservice
 from notarypy.errors import (
     ConfigurationError,
     ExpiredError,
@@ -103,6 +104,24 @@ def test_a_date_ends_a_verdict_before_its_time(world: World, service: Verifier, 
     assert isinstance(asked(service).image, ExpiredError)
 
 
+def test_newer_metadata_of_a_kept_look_has_its_own_dates(
+    world: World, owner: Person, service: Verifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server's new timestamp ends before the image is judged: a refusal, and no endless looks."""
+    assert asked(service).ok
+    monkeypatch.setattr(notaryservice, "TIMESTAMP_LIFE", timedelta(seconds=0.5))
+    owner.client().sign([f"{GUN}:2"])
+    world.fake.notary.renews = False
+    world.fake.before.append(lambda asked: world.clock.advance(timedelta(seconds="/manifests/" in asked.url)))
+    before = service.numbers()["kept_metadata_bytes"]
+    found = asked(service, f"{GUN}:2")
+    assert isinstance(found.image, ExpiredError)
+    assert service.looks == 1
+    assert service.numbers()["kept_metadata_bytes"] > before
+    assert isinstance(asked(service, f"{GUN}:3").image, ExpiredError)  # what was kept counts no longer
+    assert service.looks == 2
+
+
 def test_a_verdict_that_ends_soon_is_looked_into_while_nobody_waits(
     world: World, service: Verifier, ticks: Ticks
 ) -> None:
@@ -144,7 +163,7 @@ def test_a_look_ahead_that_meets_no_server_ends_nothing(
     world.attacker.refuse_connections()
     ticks.now += 25
     assert asked(service) is before
-    until(lambda: service.inquiries.refused == 1)
+    until(lambda: service.inquiries.pool.busy + service.inquiries.pool.waiting == 0)
     assert asked(service) is before
     ticks.now += 5
     assert isinstance(asked(service).image, NetworkError)

@@ -131,8 +131,8 @@ class Flight:
                 yield outcome.get()
 
     def _begin(self, asked: Iterable[str], calls: Sequence[Callable[[], bytes]], most: int) -> None:
-        outcome = self._under_way.enter_context(workers.begun(calls, most))
-        self._answers.update({role: partial(outcome, number) for number, role in enumerate(asked)})
+        if (outcome := self._under_way.enter_context(workers.ahead(calls, most))) is not None:
+            self._answers.update({role: partial(outcome, number) for number, role in enumerate(asked)})
 
     def _ask(self, asked: Mapping[str, Callable[[], bytes]]) -> None:
         """Ask for all of these at once, on as many connections as are worth it (rule 3)."""
