@@ -11,20 +11,25 @@ Rules:
 2. What was begun is ended in the reverse order, however it comes to an end: trust data that is to go with it,
    in a directory that nobody else may read, is removed, and so are Unix sockets.
 3. That directory is on a file system in memory where there is one that can be used. The log says where it is.
+   What a killed service has left is removed by the next one of the same account, for nobody holds its lock.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import shutil
+import stat
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notarypy import __version__
+from notarypy import __version__, files
+from notarypy.errors import NotarypyError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.http import tls
 from notarypy.service import httpserver, routes
@@ -38,10 +43,11 @@ from notarypy.service.webhook import Webhook
 from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
-    from notarypy.errors import NotarypyError
     from notarypy.storage.settings.settings import Settings
 
 _LOG = logging.getLogger(__name__)
+_PREFIX, _LOCK = "notarypy-serve-", "serve.lock"
+_BEGINNING_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +101,7 @@ def serve(
     with ExitStack() as stack:
         stack.enter_context(LogLines(sys.stderr, options.log_format, options.level))
         if options.memory:
-            made = tempfile.TemporaryDirectory(prefix="notarypy-serve-", dir=_in_memory())
-            settings = replace(settings, trust_dir=Path(stack.enter_context(made)))
+            settings = replace(settings, trust_dir=stack.enter_context(_passing_directory()))
         if settings.tls_ca or settings.tls_cert:
             tls.context(
                 replace_ca=settings.tls_ca,
@@ -151,6 +156,22 @@ def _say(settings: Settings, options: ServeOptions, urls: Sequence[str]) -> None
         _LOG.info("trust data is in %s", settings.trust_dir)
     if any(not place.local for place in options.places) and options.pair is None:
         _LOG.warning("served without TLS where other machines can reach it")
+
+
+@contextmanager
+def _passing_directory() -> Iterator[Path]:
+    """Make a directory that goes with the process, where the others have gone (rule 3)."""
+    parent = Path(_in_memory() or tempfile.gettempdir())
+    for left in parent.glob(f"{_PREFIX}*"):
+        with suppress(OSError, NotarypyError):
+            found = left.lstat()
+            mine = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+            if mine and time.time() - found.st_mtime > _BEGINNING_SECONDS:
+                with files.locked(left / _LOCK, 0):
+                    shutil.rmtree(left, ignore_errors=True)
+    made = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=parent)
+    with made as folder, files.locked(Path(folder, _LOCK), 0):
+        yield Path(folder)
 
 
 def _in_memory() -> str | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy import files
 from notarypy.cli.run import Insisting
 from notarypy.service import serving
 from notarypy.service.verifier import Verifier
@@ -139,6 +140,10 @@ def test_a_run(
     stale.close()
     monkeypatch.setattr(tempfile, "tempdir", str(home))
     monkeypatch.setattr(serving, "_is_in_memory", lambda _: memory)
+    killed, live, young = (home / f"notarypy-serve-{name}" for name in ("killed", "live", "young"))
+    for folder in (killed, live, young):
+        (folder / "tuf").mkdir(parents=True)
+        os.utime(folder, None if folder is young else (0, 0))
     watch, there = Verifier.watch, list[bool]()
 
     def watched(verifier: Verifier) -> None:
@@ -148,12 +153,14 @@ def test_a_run(
     monkeypatch.setattr(Verifier, "watch", watched)
     modes = served(home / "it.sock")
     words = ["--listen", "unix:it.sock", "--policy", policy, "--memory", "--socket-mode", mode]
-    outcome = run("serve", *words, "--log-format", "text").expect(0)
+    with files.locked(live / "serve.lock", 0):
+        os.utime(live, (0, 0))
+        outcome = run("serve", *words, "--log-format", "text").expect(0)
     assert outcome.out == f"listening on unix:{home / 'it.sock'}\n"
     assert (modes, there) == ([int(mode, 8)], [True])
     assert f"WARNING notarypy.service.serving trust data is in {said}, {home}/notarypy-serve-" in outcome.err
     assert not (home / "it.sock").exists()
-    assert not list(home.glob("**/tuf")) + list(home.glob("notarypy-serve-*"))
+    assert set(home.glob("notarypy-serve-*")) == {live, young}
 
 
 def test_files_for_notary_servers_are_looked_at(run: Run, policy: Path) -> None:
