@@ -258,6 +258,8 @@ def _said(wanted: Installation, apply: str) -> Iterator[str]:
         f"kubectl rollout status deployment/{NAME} -n {own}"
     )
     yield f"Then all of it: {apply} -f FILE. From then on nothing runs that the policy refuses."
+    if wanted.only:
+        yield f"Guarded are these namespaces alone: {', '.join(wanted.only)}"
     if not wanted.mutate:
         yield (
             "Applying takes nothing away. Where images were changed before, this ends it: "

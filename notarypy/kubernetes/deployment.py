@@ -75,9 +75,12 @@ def documents(wanted: Installation) -> list[Document]:
 
 
 def apply(made: list[Document]) -> str:
-    """Return the command that applies documents: where one is large, the one that keeps no copy beside it."""
+    """Return the command that applies documents: where one is large, the one that keeps no copy beside it.
+
+    It would stop at what people have patched since, which the usual one takes back.
+    """
     large = any(len(json.dumps(each)) > _MOST_APPLIED for each in made)
-    return f"kubectl apply{' --server-side' if large else ''}"
+    return f"kubectl apply{' --server-side --force-conflicts' if large else ''}"
 
 
 def arguments(wanted: Installation) -> list[str]:

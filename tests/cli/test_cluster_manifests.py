@@ -269,7 +269,9 @@ def test_what_is_said_fits_what_is_printed(run: Run, home: Path) -> None:
     outcome = manifests(run, *argv, "--check-only", "--ca", "many.pem")
     checking = " ".join(outcome.out.replace("\n#", "").split())
     assert "delete --ignore-not-found mutatingwebhookconfiguration notarypy-second" in checking
-    assert checking.count("kubectl apply --server-side") == 2
+    assert checking.count("kubectl apply --server-side --force-conflicts") == 2
+    careful = manifests(run, *argv, "--only-namespace", "a", "--only-namespace", "b").out
+    assert "Guarded are these namespaces alone: a, b" in careful
 
 
 def test_an_image_without_a_digest_is_warned_of(run: Run) -> None:

@@ -107,6 +107,7 @@ def test_only_options_that_exist_are_mentioned(page: Path) -> None:
         "--type",
         "--volume",
         "--server-side",
+        "--force-conflicts",
         "--ignore-not-found",
         "--admission-control-config-file",
     }  # of tpm2-tools, cosign, kubectl, buildah, API servers
