@@ -97,8 +97,8 @@ class Generation:
         gun = scope.gun(written)
         server = host_port(session.server_url(gun, scope)) if asks_notary(scope, options) else ""
         asks_registry = options.registry or scope.require.cosign is not None or bool(options.also)
-        hosts = {server, registry if asks_registry else ""} - {""}
-        return QuestionPlace(scope, gun, server, tuple(sorted(hosts)))
+        hosts = dict.fromkeys(filter(None, (server, registry if asks_registry else "")))
+        return QuestionPlace(scope, gun, server, tuple(hosts))
 
     def passed(self, image: str, scope: Scope, *, resolve: bool) -> Verdict | None:
         """Return the verdict on an image that is to be skipped, None if somebody is to be asked (rule 1)."""

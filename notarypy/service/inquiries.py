@@ -15,13 +15,17 @@ Rules:
    nobody waits for it any more, and others do. Such a refusal says nothing of who asks later, or of servers.
 4. Who comes before a look begins waits with all others who did, and so do those who come after that. However
    many ask, that is one thing to wait for, and it takes no memory for each of them.
+5. What nobody waits for any more is not begun. Of a request that asks much the first few questions have their
+   turn with those of others, and the rest waits for its turn after all that.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from notarypy.client.verify.sharing import asks_notary
@@ -54,14 +58,15 @@ class Inquiry:
         place: QuestionPlace,
         *,
         resolve: bool,
+        last: bool = False,
     ) -> None:
         self._inquiries, self.generation = inquiries, generation
         self.image, self.options, self.place, self.resolve = image, options, place, resolve
         self.repository, self.hosts = place.gun, place.hosts
         self.key = key_of(image, options, resolve=resolve)
-        self.waiting: list[_Asked] = []
-        self.joined: _Asked | None = None
-        self.since: float | None = None
+        self.waiting: list[Asked] = []
+        self.joined: Asked | None = None
+        self.since, self.ahead, self.begun, self.last = -math.inf, False, False, last
         self.heard: Mapping[str, bool] = {}
         self._look: TimedLook | None = None
 
@@ -96,7 +101,7 @@ class Inquiry:
         self._look = None
         self._hear(found, {self.place.server} if known else frozenset())
         self._inquiries.end(self, found)
-        if self.since is not None:
+        if self.ahead:
             self._inquiries.pause(time.thread_time() - begun)
 
     def fail(self) -> None:
@@ -125,18 +130,27 @@ class Inquiry:
             self._inquiries.pool.wake()
 
 
-class _Asked:
-    """Those who wait for one future (rule 4), and when the last of them asked."""
+class Asked(Future[Verdict]):
+    """What some wait for together: how many of them there are, and when the last of them asked (rule 4)."""
 
-    def __init__(self, asked: float) -> None:
-        self.last = asked
-        self.future: Future[Verdict] = Future()
-        self.future.set_running_or_notify_cancel()  # whoever gives up ends it for nobody
+    _done_callbacks: list[Callable[[Future[Verdict]], object]]
+
+    def __init__(self, inquiries: Inquiries, inquiry: Inquiry, asked: float) -> None:
+        """Nobody waits for this `inquiry` yet."""
+        super().__init__()
+        self._inquiries, self.inquiry, self.last, self.askers = inquiries, inquiry, asked, 0
+        self.set_running_or_notify_cancel()  # whoever gives up ends it for nobody
+
+    def leave(self, callback: Callable[[Future[Verdict]], object]) -> None:
+        """Wait no longer: have a callback called no more, and nothing begun if that was the last (rule 5)."""
+        with self._condition, suppress(ValueError):
+            self._done_callbacks.remove(callback)
+        self._inquiries.leave(self)
 
     def answer(self, verdict: Verdict) -> None:
         """Give them a verdict, unless they have one."""
-        if not self.future.done():
-            self.future.set_result(verdict)
+        if not self.done():
+            self.set_result(verdict)
 
 
 class Inquiries:
@@ -155,11 +169,23 @@ class Inquiries:
         with self._lock:
             found = self._under_way(inquiry)
             if (joined := found.joined) is None:
-                joined = found.joined = _Asked(asked)
+                joined = found.joined = Asked(self, found, asked)
                 found.waiting.append(joined)
-            joined.last = max(asked, joined.last)
+            joined.last, joined.askers = max(asked, joined.last), joined.askers + 1
+        if found.last and not inquiry.last:
+            self.pool.hasten(found)
         self._send(inquiry, found)
-        return joined.future
+        return joined
+
+    def leave(self, asked: Asked) -> None:
+        """Count one asker less; what nobody waits for is not begun (rule 5)."""
+        with self._lock:
+            asked.askers, inquiry = asked.askers - 1, asked.inquiry
+            if inquiry.begun or inquiry.ahead or any(each.askers > 0 for each in inquiry.waiting):
+                return
+            self._forget(inquiry)
+        if self.pool.take_back(inquiry):
+            self.end(inquiry, Verdict(self._not_taken()))
 
     def may_look_ahead(self, now: float) -> bool:
         """Tell whether a question may be looked into while nobody waits for that (rule 2)."""
@@ -173,7 +199,7 @@ class Inquiries:
         """Look into a question again whose verdict ends soon (rule 2)."""
         now = self._clock()
         self._next_ahead = now + _STEP_SECONDS
-        verdict.ahead, inquiry.since = now + BRIEFLY, now - self._max_age * _AHEAD
+        verdict.ahead, inquiry.since, inquiry.ahead = now + BRIEFLY, now - self._max_age * _AHEAD, True
         with self._lock:
             if self._under_way(inquiry) is not inquiry:
                 return
@@ -185,10 +211,9 @@ class Inquiries:
         """Tell whether a look that counts was claimed; who comes then waits apart from others (rule 4)."""
         with self._lock:
             asked = self._last(inquiry)
-            since = asked - self._max_age if inquiry.since is None else inquiry.since
-            if may := inquiry.claim(asked, since):
-                inquiry.joined = None
-            return may
+            if inquiry.claim(asked, max(inquiry.since, asked - self._max_age)):
+                inquiry.joined, inquiry.begun = None, True
+            return inquiry.begun
 
     def too_late(self, inquiry: Inquiry) -> Verdict | None:
         """Return a refusal for an inquiry that waited too long (rule 3)."""
@@ -211,10 +236,12 @@ class Inquiries:
         for asked in self._ended(inquiry):
             if final or verdict.counts(asked.last, now):
                 asked.answer(verdict)
-            elif verdict.ends is not None and verdict.looked_after(asked.last):
+            elif verdict.ends is not None and asked.last <= verdict.began:
                 asked.answer(Verdict(_outdated(inquiry.image, verdict.ends)))
             else:
-                self._wait_again(inquiry.again(), asked)
+                newer = inquiry.again()
+                newer.since = -math.inf if verdict.ok else math.nextafter(verdict.began, math.inf)
+                self._wait_again(newer, asked)
 
     def close(self) -> None:
         """Refuse what waits, and end the threads."""
@@ -223,10 +250,11 @@ class Inquiries:
             if isinstance(errand, Inquiry):
                 self.end(errand, Verdict(self._not_taken()))
 
-    def _wait_again(self, inquiry: Inquiry, asked: _Asked) -> None:
+    def _wait_again(self, inquiry: Inquiry, asked: Asked) -> None:
         with self._lock:
-            found = self._under_way(inquiry)
+            found = asked.inquiry = self._under_way(inquiry)
             found.waiting.append(asked)
+            found.since = max(found.since, inquiry.since)
         self._send(inquiry, found)
 
     def _send(self, inquiry: Inquiry, found: Inquiry) -> None:
@@ -248,10 +276,15 @@ class Inquiries:
     def _under_way(self, inquiry: Inquiry) -> Inquiry:
         return self._found.setdefault((id(inquiry.generation), inquiry.key), inquiry)
 
-    def _ended(self, inquiry: Inquiry) -> list[_Asked]:
+    def _ended(self, inquiry: Inquiry) -> list[Asked]:
         with self._lock:
-            self._found.pop((id(inquiry.generation), inquiry.key), None)
+            self._forget(inquiry)
             return inquiry.waiting
+
+    def _forget(self, inquiry: Inquiry) -> None:
+        key = id(inquiry.generation), inquiry.key
+        if self._found.get(key) is inquiry:
+            del self._found[key]
 
     def _not_taken(self) -> BusyError:
         if self._closed:

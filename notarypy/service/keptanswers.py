@@ -10,9 +10,10 @@ Rules:
    does not count.
 2. Of a repository, as one scope and one pin read it, one look is under way at a time. Who cannot use what is
    known waits for it, and holds no thread meanwhile.
-3. A failure counts for those who waited as a success would, and briefly for those who come then, never longer
-   than a success. A server that could not be asked is an answer to all who waited, whenever they asked. That
-   we had no time to ask is one to them alone.
+3. A refusal counts for five seconds after its look began, never longer than a success: what was just signed
+   is not refused by what was known before. So where a look that is older would refuse, a newer one is taken,
+   once for all who wait. A server that could not be asked is an answer to all who waited, and to those who
+   come within five seconds; that we had no time to ask it is one to those who waited alone.
 4. What has ended by the clock on the wall counts no longer, however fresh the look is.
 5. So many repositories are kept, and so many bytes, as estimated; those that nobody asked for go first. The
    last one is kept whatever it takes: a question may be about any tag of it.
@@ -60,13 +61,11 @@ class Counting(NamedTuple):
     settled: float
     """Up to this moment it counts in any case."""
     until: float
-    """Before this moment it counts, if the question was asked while it was looked for, or soon after."""
-    done: float = math.inf
-    soon: float = math.inf
+    """Before this moment it counts."""
 
     def holds(self, asked: float) -> bool:
         """Tell whether it counts for a question."""
-        return asked <= self.settled or (asked < self.until and (asked <= self.done or asked < self.soon))
+        return asked <= self.settled or asked < self.until
 
 
 def counting(began: float, done: float, error: BaseException | None, max_age: float) -> Counting:
@@ -76,7 +75,7 @@ def counting(began: float, done: float, error: BaseException | None, max_age: fl
     brief = 0.0 if isinstance(error, BusyError) else min(BRIEFLY, max_age)
     if isinstance(error, OperationError):
         return Counting(done, done + brief)
-    return Counting(began, began + max_age, done, done + brief)
+    return Counting(began, began + brief)
 
 
 _FOR_NOBODY = Counting(-math.inf, -math.inf)
@@ -269,9 +268,10 @@ class Verdict:
         """Tell whether it answers a question asked at a moment; `now` is that of the clock on the wall."""
         return self._counting.holds(asked) and (self.ends is None or not ended(self.ends, now))
 
-    def looked_after(self, asked: float) -> bool:
-        """Tell whether the look began after a question was asked."""
-        return asked <= self._counting.settled
+    @property
+    def began(self) -> float:
+        """When what it rests on began to be looked at."""
+        return self._counting.settled
 
 
 class KeptVerdicts:

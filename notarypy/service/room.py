@@ -24,6 +24,8 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from notarypy.service.inquiries import Asked
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from concurrent.futures import Future
@@ -201,7 +203,11 @@ async def all_done(futures: Collection[Future[Any]], seconds: float) -> None:
             with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(ready.set)
 
-    for future in tuple(left):
+    waited = tuple(left)
+    for future in waited:
         future.add_done_callback(done)
     with suppress(TimeoutError):
         await asyncio.wait_for(ready.wait(), max(seconds, 0.0))
+    for future in waited:
+        if isinstance(future, Asked) and not future.done():
+            future.leave(done)

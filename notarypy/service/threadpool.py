@@ -5,8 +5,9 @@ What it is: who waits for what, and when it may begin. What it is not: what is d
 
 Rules:
 
-1. So many threads work at a time, of those so many for one host, and of these so many for one repository:
-   neither a repository nor a host that hangs holds them all.
+1. So many threads work at a time, of those so many for one repository, so many that ask one host before any
+   other, and for one host twice as many in all: neither a repository nor a host that hangs holds them all,
+   nor all those of a host that would be asked afterwards.
 2. A repository hangs if a host did not answer when it was last asked for it. Of each host those get two
    threads, beside the others: they hold up no neighbour. A host that was never asked, or last did not answer
    for another repository than these, gets two for the others as well. All of them together get half of the
@@ -14,7 +15,7 @@ Rules:
 3. An errand that may not begin yet holds no thread. It is looked at again when another one has ended, or when
    somebody says that something changed (`wake`).
 4. Lanes, which are the errands that ask the same hosts, take turns, and so do the repositories of a lane.
-   Within a repository the oldest errand is the first.
+   Within a repository the oldest errand is the first. Those that come last have no turn before the others.
 5. At most so many errands wait, of those half for one host, and a quarter for one repository. Who comes then
    is told at once.
 6. Threads are begun as they are wanted, have a name, and end when the pool is closed; nobody waits long for
@@ -28,6 +29,7 @@ import logging
 import threading
 import time
 from collections import Counter, OrderedDict, deque
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class Errand(Protocol):
 
     repository: str
     hosts: Hosts
+    last: bool
 
     @property
     def heard(self) -> Mapping[str, bool]:
@@ -73,12 +76,12 @@ class ThreadPool:
         """Begin no thread yet."""
         self._changed = threading.Condition()
         self._most_waiting, self._most = most_waiting, threads
-        self._lanes: dict[Hosts, dict[str, deque[Errand]]] = {}
+        self._lanes: dict[bool, dict[Hosts, dict[str, deque[Errand]]]] = {False: {}, True: {}}
         self._of_host, self._of_repository = Counter[str](), Counter[str]()
         self._for_host, self._for_repository = Counter[str](), Counter[str]()
         self._answering: OrderedDict[str, None] = OrderedDict()
         self._silent: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._of_silent = Counter[str]()
+        self._of_silent, self._of_first = Counter[str](), Counter[str]()
         self._strange, self._held = dict[int, Errand](), dict[int, Errand]()
         self._threads: list[threading.Thread] = []
         self._idle = self._beginning = 0
@@ -100,13 +103,25 @@ class ThreadPool:
         with self._changed:
             if self._closed or self._is_too_much(errand) or not (self._begin_thread() or self._threads):
                 return False
-            lane = self._lanes.setdefault(errand.hosts, {})
-            lane.setdefault(errand.repository, deque()).append(errand)
-            self.waiting += 1
-            self._for_host.update(errand.hosts)
-            self._for_repository[errand.repository] += 1
+            self._add(errand)
             self._changed.notify()
         return True
+
+    def take_back(self, errand: Errand) -> bool:
+        """Leave an errand undone; tell whether it was still waiting."""
+        with self._changed:
+            if errand not in self._lanes[errand.last].get(errand.hosts, {}).get(errand.repository, ()):
+                return False
+            self._remove(errand)
+            return True
+
+    def hasten(self, errand: Errand) -> None:
+        """Have an errand no longer come last."""
+        with self._changed:
+            if self.take_back(errand):
+                errand.last = False
+                self._add(errand)
+                self._changed.notify()
 
     def wake(self) -> None:
         """Look again at errands that could not begin (rule 3)."""
@@ -117,8 +132,9 @@ class ThreadPool:
         """End the threads; return the errands that were never begun."""
         with self._changed:
             self._closed = True
-            left = [errand for lane in self._lanes.values() for queue in lane.values() for errand in queue]
-            self._lanes.clear()
+            lanes = [lane for lanes in self._lanes.values() for lane in lanes.values()]
+            left = [errand for lane in lanes for queue in lane.values() for errand in queue]
+            self._lanes = {False: {}, True: {}}
             self._for_host.clear()
             self._for_repository.clear()
             self.waiting = 0
@@ -175,26 +191,51 @@ class ThreadPool:
 
     def _ready(self) -> Iterator[Errand]:
         """Yield errands that may begin, by rules 1 to 4."""
-        for lane, repository in self._open():
-            errand = self._lanes[lane][repository][0]
+        for queue in self._open():
+            errand = queue[0]
             if _attempt(errand.may_begin, lambda: True):  # what cannot be asked fails in a thread of its own
                 yield errand
 
-    def _open(self) -> Iterator[tuple[Hosts, str]]:
-        """Yield the lanes and repositories that rules 1 and 2 let through."""
+    def _open(self) -> Iterator[deque[Errand]]:
+        """Yield the errands of repositories that rules 1 and 2 let through."""
         full = len(self._strange) >= (self._most + 1) // 2
-        for hosts, lane in self._lanes.items():
-            if any(self._of_host[host] >= OF_HOST for host in hosts) or (full and self._is_strange(hosts)):
+        for hosts, lane in chain.from_iterable(lanes.items() for lanes in self._lanes.values()):
+            if self._is_busy(hosts) or (full and self._is_strange(hosts)):
                 continue
             others = all(self._of_host[host] - self._of_silent[host] < self._most_of(host) for host in hosts)
             silent = not full and all(self._of_silent[host] < OF_STRANGER for host in hosts)
             for repository in lane if others or silent else ():
                 fits = silent if self._is_silent(hosts, repository) else others
                 if fits and self._of_repository[repository] < OF_REPOSITORY:
-                    yield hosts, repository
+                    yield lane[repository]
+
+    def _is_busy(self, hosts: Hosts) -> bool:
+        first = any(self._of_first[host] >= OF_HOST for host in hosts[:1])
+        return first or any(self._of_host[host] >= 2 * OF_HOST for host in hosts)
+
+    def _add(self, errand: Errand) -> None:
+        lane = self._lanes[errand.last].setdefault(errand.hosts, {})
+        lane.setdefault(errand.repository, deque()).append(errand)
+        self.waiting += 1
+        self._for_host.update(errand.hosts)
+        self._for_repository[errand.repository] += 1
+
+    def _remove(self, errand: Errand) -> None:
+        """Take an errand out of its queue; its lane and its repository go to the end of their rows."""
+        lanes = self._lanes[errand.last]
+        lane = lanes.pop(errand.hosts)
+        queue = lane.pop(errand.repository)
+        queue.remove(errand)
+        if queue:
+            lane[errand.repository] = queue
+        if lane:
+            lanes[errand.hosts] = lane
+        self.waiting -= 1
+        _less(self._for_host, errand.hosts)
+        _less(self._for_repository, (errand.repository,))
 
     def _most_of(self, host: str) -> int:
-        return OF_HOST if host in self._answering else OF_STRANGER
+        return 2 * OF_HOST if host in self._answering else OF_STRANGER
 
     def _is_strange(self, hosts: Hosts) -> bool:
         return not all(host in self._answering for host in hosts)
@@ -203,17 +244,9 @@ class ThreadPool:
         return any((host, repository) in self._silent for host in hosts)
 
     def _taken(self, errand: Errand) -> None:
-        """Take an errand out of its queue; its lane and its repository go to the end of their rows."""
-        lane = self._lanes.pop(errand.hosts)
-        queue = lane.pop(errand.repository)
-        queue.popleft()
-        if queue:
-            lane[errand.repository] = queue
-        if lane:
-            self._lanes[errand.hosts] = lane
-        self.waiting, self.busy = self.waiting - 1, self.busy + 1
-        _less(self._for_host, errand.hosts)
-        _less(self._for_repository, (errand.repository,))
+        """Count an errand that is begun."""
+        self._remove(errand)
+        self.busy += 1
         silent = self._is_silent(errand.hosts, errand.repository)
         if silent or self._is_strange(errand.hosts):
             self._strange[id(errand)] = errand
@@ -221,6 +254,7 @@ class ThreadPool:
             self._held[id(errand)] = errand
             self._of_silent.update(errand.hosts)
         self._of_host.update(errand.hosts)
+        self._of_first.update(errand.hosts[:1])
         self._of_repository[errand.repository] += 1
 
     def _ended(self, errand: Errand) -> None:
@@ -230,6 +264,7 @@ class ThreadPool:
             if self._held.pop(id(errand), None):
                 _less(self._of_silent, errand.hosts)
             _less(self._of_host, errand.hosts)
+            _less(self._of_first, errand.hosts[:1])
             _less(self._of_repository, (errand.repository,))
             for host, answered in errand.heard.items():
                 self._learn(host, errand.repository, silent=not answered)

@@ -50,6 +50,7 @@ MAX_AGE = 30.0
 ANY = VerifyOptions()
 _REQUEST_SECONDS = 10.0
 _LOOK_SECONDS = 2.0
+_AT_FIRST = 8
 _STEP_SECONDS = 1.0  # clocks are set right by less than that while they run
 _LOG = logging.getLogger(__name__)
 
@@ -138,11 +139,13 @@ class Verifier:
         self._watch = threading.Thread(target=self._look_at_files, name=name, daemon=True)
         self._watch.start()
 
-    def ask(self, image: str, options: VerifyOptions = ANY, *, resolve: bool = False) -> Future[Verdict]:
+    def ask(
+        self, image: str, options: VerifyOptions = ANY, *, resolve: bool = False, number: int = 0
+    ) -> Future[Verdict]:
         """Return the verdict to come on an image, there at once if it is known; others may wait for it, too.
 
         `options` are required beside the trust policy. With `resolve` the registry is asked for the digest
-        of a tag that is to be skipped.
+        of a tag that is to be skipped. `number` says how many the same request asked before.
         """
         generation, asked = self._generation, self._clock()
         verdict = self._known(generation, image, options, asked, resolve=resolve)
@@ -150,7 +153,8 @@ class Verifier:
             return verdict.future
         try:
             place = generation.place(image, options)
-            inquiry = Inquiry(self.inquiries, generation, image, options, place, resolve=resolve)
+            last = number >= _AT_FIRST
+            inquiry = Inquiry(self.inquiries, generation, image, options, place, resolve=resolve, last=last)
             if verdict is not None:
                 self.inquiries.look_ahead(inquiry, verdict)
             elif (verdict := generation.passed(image, place.scope, resolve=resolve)) is None:

@@ -70,8 +70,9 @@ class PendingRequest:
         except NotarypyError as error:
             self.refused = error
             return
-        options = self._request.options
-        self.futures = tuple(verifier.ask(image, options, resolve=True) for image in self._request.images)
+        options, images = self._request.options, enumerate(dict.fromkeys(self._request.images))
+        asked = {each: verifier.ask(each, options, resolve=True, number=number) for number, each in images}
+        self.futures = tuple(asked[image] for image in self._request.images)
 
     @property
     def images(self) -> tuple[str, ...]:

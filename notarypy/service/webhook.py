@@ -82,7 +82,10 @@ class Webhook:
         stays = not (mutate or (self._require_digest and is_pod(review)))
         images = dict.fromkeys(one.image for one in placed)
         return PendingReview(
-            mutate, review, placed, {image: self._ask(image, stays=stays) for image in images}
+            mutate,
+            review,
+            placed,
+            {image: self._ask(image, number, stays=stays) for number, image in enumerate(images)},
         )
 
     def finish(self, pending: PendingReview) -> AdmissionAnswer:
@@ -99,12 +102,12 @@ class Webhook:
             require_digest=self._require_digest,
         )
 
-    def _ask(self, image: str, *, stays: bool) -> Future[Verdict]:
-        """Ask about an image (rule 1); `stays` says that a tag is not replaced by a digest."""
+    def _ask(self, image: str, number: int, *, stays: bool) -> Future[Verdict]:
+        """Ask about one of the images (rule 1); `stays` says that a tag is not replaced by a digest."""
         compared = stays and "@" not in image
         with suppress(NotarypyError):  # which the verdict says
             compared = compared or self._verifier.needs_registry(image)
-        return self._verifier.ask(image, _COMPARED if compared else _SIGNED)
+        return self._verifier.ask(image, _COMPARED if compared else _SIGNED, number=number)
 
     def _judged(self, image: str, future: Future[Verdict]) -> ImageVerdict | None:
         if not future.done() or future.cancelled():

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from notarypy.errors import BusyError
 from notarypy.limits import Limits
+from notarypy.service.room import all_done
 from notarypy.service.threadpool import OF_HOST, OF_REPOSITORY, OF_STRANGER, THREADS, ThreadPool
 from support.author import GUN
 from support.people import owned
@@ -32,7 +35,7 @@ class Errand:
     def __init__(self, repository: str, *hosts: str, run: Callable[[], object] = lambda: None) -> None:
         self.repository, self.hosts, self._run = repository, hosts, run
         self.heard = dict.fromkeys(hosts, True)
-        self.failed = threading.Event()
+        self.failed, self.last = threading.Event(), False
         self.may, self.begun, self.done = True, threading.Event(), threading.Event()
 
     def may_begin(self) -> bool:
@@ -73,6 +76,37 @@ def test_a_host_that_hangs_leaves_threads_for_others(go_on: threading.Event) -> 
     go_on.set()
     assert all(errand.done.wait(SECONDS) for errand in hung)
     assert pool.close() == []
+
+
+def test_a_host_that_hangs_leaves_threads_of_one_that_is_asked_afterwards(go_on: threading.Event) -> None:
+    pool = ThreadPool(1000)
+    met(pool, "slow", "quick", "registry")
+    hung = [Errand(f"r{number}", "slow", "registry", run=go_on.wait) for number in range(100)]
+    assert all(map(pool.send, hung))
+    for number in range(50):
+        other = Errand(f"o{number}", "quick", "registry")
+        assert pool.send(other)
+        assert other.done.wait(SECONDS)
+    assert sum(errand.begun.is_set() for errand in hung) == OF_HOST
+    go_on.set()
+    assert all(errand.done.wait(SECONDS) for errand in hung)
+    pool.close()
+
+
+def test_those_that_come_last_have_no_turn_before_the_others() -> None:
+    pool, order, begin = ThreadPool(100, threads=1), list[str](), threading.Event()
+    assert pool.send(Errand("first", "host", run=lambda: begin.wait(SECONDS)))
+    errands = [Errand(name, "host", run=partial(order.append, name)) for name in "abcde"]
+    for errand in errands[:4]:
+        errand.last = True
+    assert all(map(pool.send, errands))
+    pool.hasten(errands[3])
+    assert pool.take_back(errands[1])
+    assert not pool.take_back(errands[1])
+    begin.set()
+    assert all(errands[number].done.wait(SECONDS) for number in (0, 2, 3, 4))
+    assert (order, pool.waiting) == (["e", "d", "a", "c"], 0)
+    pool.close()
 
 
 def test_hosts_that_did_not_answer_leave_half_of_the_threads(go_on: threading.Event) -> None:
@@ -303,6 +337,21 @@ def test_however_many_wait_for_one_image_wait_together(world: World, policy: Pat
         assert len(set(futures)) <= 2
         go_on.set()
         assert all(future.result(SECONDS).ok for future in futures)
+
+
+def test_what_nobody_waits_for_any_more_is_not_begun(world: World, policy: Path) -> None:
+    go_on = hang(world, lambda url: f"{GUN}/_trust" in url)
+    with closing(verifier(world, policy)) as service:
+        futures = {service.ask(f"{GUN}:{number}", number=number) for number in range(20)}
+        until(lambda: service.inquiries.pool.busy == 1)
+        again = service.ask(f"{GUN}:7")
+        for _ in range(2):
+            asyncio.run(all_done(futures - {again}, 0))
+        asyncio.run(all_done({again}, 0))
+        assert service.inquiries.pool.waiting == 1
+        go_on.set()
+        assert again.result(SECONDS).ok
+        assert service.ask(f"{GUN}:8").result(SECONDS).ok
 
 
 def test_a_mistake_of_ours_is_a_refusal(world: World, policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,6 +122,30 @@ def test_newer_metadata_of_a_kept_look_has_its_own_dates(
     assert service.looks == 2
 
 
+def test_what_was_just_signed_is_not_refused_by_what_was_known(
+    owner: Person, service: Verifier, ticks: Ticks
+) -> None:
+    """A refusal rests on a look of five seconds at most; names that nobody signed cost one look in these."""
+    unsigned = [f"{GUN}:{number}" for number in range(10, 20)]
+    assert not any(asked(service, image).ok for image in unsigned)
+    assert service.looks == 1
+    ticks.now += 4.9
+    assert not any(asked(service, image).ok for image in unsigned)
+    assert service.looks == 1
+    owner.client().sign([f"{GUN}:2"])
+    ticks.now += 0.1
+    assert asked(service, f"{GUN}:2").ok
+    assert service.looks == 2
+    assert not any(asked(service, image).ok for image in unsigned)
+    assert service.looks == 2
+    ticks.now += 20
+    assert asked(service, f"{GUN}:2").ok
+    assert service.looks == 2
+    futures = [service.ask(image) for image in unsigned]
+    assert not any(future.result(SECONDS).ok for future in futures)
+    assert service.looks == 3
+
+
 def test_a_verdict_that_ends_soon_is_looked_into_while_nobody_waits(
     world: World, service: Verifier, ticks: Ticks
 ) -> None:

@@ -116,7 +116,7 @@ class Told:
     def __init__(self, **verdicts: Verdict) -> None:
         self.verdicts, self.asked = verdicts, list[tuple[str, VerifyOptions, bool]]()
 
-    def ask(self, image: str, options: VerifyOptions, *, resolve: bool) -> Future[Verdict]:
+    def ask(self, image: str, options: VerifyOptions, *, resolve: bool, **_: int) -> Future[Verdict]:
         self.asked.append((image, options, resolve))
         future: Future[Verdict] = Future()
         if (known := self.verdicts.get(image.rpartition(":")[2])) is not None:
