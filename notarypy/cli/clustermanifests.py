@@ -61,6 +61,9 @@ CheckOnly = Annotated[
     bool, Option("--check-only", help="Change no object: images by tag are compared, and stay tags.")
 ]
 Replicas = Annotated[int, Option(metavar="N", min=1, max=_MOST_REPLICAS, help="How many of the service.")]
+WarnOnly = Annotated[
+    bool, Option("--warn-only", help="Refuse nothing, and warn of what would be refused: a careful start.")
+]
 Excluded = Annotated[
     list[str] | None, Option(metavar="NAME", help="Guard this one not either. May be repeated.")
 ]
@@ -95,6 +98,7 @@ def manifests(
     tls_secret: TlsSecret = None,
     ca_bundle: CaBundle = None,
     check_only: CheckOnly = False,
+    warn_only: WarnOnly = False,
     replicas: Replicas = 2,
     exclude_namespace: Excluded = None,
     only_namespace: Only = None,
@@ -122,6 +126,7 @@ def manifests(
         namespace=namespace,
         replicas=replicas,
         mutate=not check_only,
+        warn_only=warn_only,
         docker_config=docker_config_secret or "",
         volume_claim=volume_claim or "",
         excluded=tuple(exclude_namespace or ()),
@@ -257,7 +262,9 @@ def _said(wanted: Installation, apply: str) -> Iterator[str]:
         f"Then apply the service alone, and wait for it: {apply} -l {selected} -f FILE; "
         f"kubectl rollout status deployment/{NAME} -n {own}"
     )
-    yield f"Then all of it: {apply} -f FILE. From then on nothing runs that the policy refuses."
+    refuses = "nothing runs that the policy refuses"
+    then = "who applies something is warned of what would be refused" if wanted.warn_only else refuses
+    yield f"Then all of it: {apply} -f FILE. From then on {then}."
     if wanted.only:
         yield f"Guarded are these namespaces alone: {', '.join(wanted.only)}"
     if not wanted.mutate:

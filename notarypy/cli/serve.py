@@ -45,6 +45,9 @@ Deadline = Annotated[str, Option(metavar="TIME", help="The most that an answer m
 RequireDigest = Annotated[
     bool, Option("--require-digest", help="/admit/validate refuses pods whose images have no digest.")
 ]
+WarnOnly = Annotated[
+    bool, Option("--warn-only", help="/admit/* refuse nothing, and warn of what they would.")
+]
 TlsCert = Annotated[
     str | None, Option(metavar="FILE", help="Serve TLS with this certificate; looked at again and again.")
 ]
@@ -75,6 +78,7 @@ def serve(
     deadline: Deadline = "8s",
     require_digest: RequireDigest = False,
     admission_only: AdmissionOnly = False,
+    warn_only: WarnOnly = False,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
     tls_client_ca: TlsClientCa = None,
@@ -110,6 +114,7 @@ def serve(
         max_requests=max_requests,
         require_digest=require_digest,
         admission_only=admission_only,
+        warn_only=warn_only,
         memory=memory,
         level=_LEVELS[min(run.options.verbose, len(_LEVELS) - 1)],
         log_format=log_format,

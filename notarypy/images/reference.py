@@ -12,7 +12,8 @@ Rules:
 3. A registry is a host name or an IPv6 address in brackets, and maybe a port.
 4. Path parts are `[a-z0-9]` runs, joined by one dot, one or two underscores, or any number of dashes.
    Registry and path have at most 255 characters together.
-5. 64 hex digits alone are an image id of docker, never a name.
+5. 64 hex digits alone are an image id of docker, never a name; and so is `sha256:` with any number of them,
+   which runtimes of Kubernetes take for the beginning of the id of an image that a node has.
 6. Digests are `sha256:` and 64 lower-case hex digits: the only kind that docker signs.
 
 Every pattern here takes time proportional to the text: no two of its alternatives can match the same
@@ -44,7 +45,7 @@ _PATH_PART = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PORT = re.compile(r":[0-9]{1,5}")
-_IMAGE_ID = re.compile(r"[0-9a-f]{64}")
+_IMAGE_ID = re.compile(r"[0-9a-f]{64}|sha256:[0-9a-f]+")
 
 
 class _ProblemError(Exception):
@@ -106,6 +107,11 @@ def parse_registry(text: str) -> str:
     return DOCKER_HUB if text == _DOCKER_HUB_ALIAS else text
 
 
+def names_registry(text: str) -> bool:
+    """Tell whether a reference says itself where it is, and `docker.io` was not filled in."""
+    return _split_registry(text)[1] != text
+
+
 def check_tag(tag: str) -> str:
     """Return `tag` if it is one; raise InvalidNameError."""
     return _checked(tag, "a tag", _check_tag)
@@ -132,7 +138,7 @@ def _parse(text: str) -> Reference:
     if len(text) > DEFAULT.reference_chars:
         raise _ProblemError(f"it has more than {DEFAULT.reference_chars} characters")
     if _IMAGE_ID.fullmatch(text):
-        raise _ProblemError("64 hex digits are the id of a local image, not a name")
+        raise _ProblemError("it is the id of a local image, not a name")
     if "://" in text:
         why = "it has a scheme; names of images have none, as in registry.example.com/app:1"
         raise _ProblemError(why, text.partition("://")[2])

@@ -12,15 +12,18 @@ Rules:
    other places. It proves nothing. Metadata of `pods/ephemeralcontainers` cannot be changed.
 4. Where digests are required, a pod whose verified image has none is refused. Templates are not, for pods are
    changed when they are made of these; nor is what the policy says to take unverified.
-5. A warning says where a tag alone was compared. Warnings and messages are bounded, as the API server cuts
-   them, and have no control characters.
+5. A warning says where a tag alone was compared, and where that stays without a registry, which nodes may
+   complete in another way than docker. Warnings and messages are bounded, as the API server cuts them, and
+   have no control characters.
+6. Who only warns refuses nothing: each refusal becomes a warning, before all others. What is good is changed
+   as it would be; what is not stays as it is.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from notarypy.errors import (
@@ -31,16 +34,16 @@ from notarypy.errors import (
     UnpinnedError,
     beginning,
 )
-from notarypy.kubernetes.imageplaces import Annotations, PlacedImage, annotations_of, is_pod
+from notarypy.images import reference
+from notarypy.kubernetes.imageplaces import ANNOTATION, Annotations, PlacedImage, annotations_of, is_pod
 from notarypy.kubernetes.review import VERSION, AdmissionReview
 from notarypy.values import dataclass
 
-ANNOTATION = "notarypy.io/images"
-"""The annotation that keeps the names as they were written."""
 _FORBIDDEN = 403
 _WARNING_CHARS, _WARNINGS_CHARS = 255, 4096
 _REFUSAL_CHARS, _REFUSALS = 1024, 16
 _AUDIT_CHARS = 1024
+_WOULD_BE = "would be refused: "
 
 
 @dataclass(frozen=True)
@@ -72,12 +75,20 @@ class ImageVerdict:
 
 @dataclass(frozen=True)
 class AdmissionAnswer:
-    """The whole AdmissionReview to answer with; `codes` are those of refusals, `exit_code` is the worst."""
+    """The whole AdmissionReview to answer with; `exit_code` is the worst of refusals.
+
+    `codes` are those of refusals, or of what would be refused by who does not only warn.
+    """
 
     document: dict[str, Any]
     allowed: bool
     codes: tuple[str, ...] = ()
     exit_code: int = 0
+
+    @property
+    def result(self) -> str:
+        """The answer in a word."""
+        return "refused" if not self.allowed else "warned" if self.codes else "allowed"
 
 
 def answer(
@@ -87,6 +98,7 @@ def answer(
     *,
     mutate: bool,
     require_digest: bool = False,
+    warn_only: bool = False,
 ) -> AdmissionAnswer:
     """Return the answer for what `images_of` returned; a verdict that is None is not known yet."""
     required = require_digest and not mutate and is_pod(review)
@@ -95,26 +107,33 @@ def answer(
     refused = [one for one in judged if one.refused]
     warnings = [text for one in judged for text in one.warnings]
     if not mutate and not require_digest:
-        warnings += [_of_tag(one) for one in judged if one.is_tag]
-    response: dict[str, Any] = {"uid": review.uid, "allowed": not refused}
-    if refused:
-        response["status"] = _status(_message(placed, judged))
+        warnings += [text for one in judged for text in _of_name(one)]
+    allowed = warn_only or not refused
+    response: dict[str, Any] = {"uid": review.uid, "allowed": allowed}
+    if not allowed:
+        response["status"] = _status("\n".join([*_lines(placed, refused), *_in_time(judged)]))
     elif mutate and (operations := _patch(review, placed, {one.image: one for one in judged})):
         patch = json.dumps(operations, separators=(",", ":")).encode()
         response |= {"patchType": "JSONPatch", "patch": base64.b64encode(patch).decode()}
+    if allowed:
+        warnings = [*map(_WOULD_BE.__add__, _lines(placed, refused)), *warnings]
     response |= {"warnings": shown} if (shown := _bounded(warnings)) else {}
     if verified := [one.audit for one in judged if one.digest]:
         response["auditAnnotations"] = {"verified": _clipped("; ".join(verified), _AUDIT_CHARS)}
     codes = tuple(dict.fromkeys(one.code for one in refused))
-    return AdmissionAnswer(_document(VERSION, response), not refused, codes, _worst(refused))
+    return AdmissionAnswer(_document(VERSION, response), allowed, codes, 0 if allowed else _worst(refused))
 
 
-def refusal(error: AdmissionReviewError, text: str) -> AdmissionAnswer:
+def refusal(error: AdmissionReviewError, text: str, *, warn_only: bool = False) -> AdmissionAnswer:
     """Return the answer to a request that nobody can judge; `text` says why."""
     uid, version = str(error.facts["uid"]), str(error.facts["version"])
-    response = {"uid": uid, "allowed": False, "status": _status(_clipped(text, _REFUSAL_CHARS))}
-    document = _document(version, response)
-    return AdmissionAnswer(document, allowed=False, codes=(error.code,), exit_code=error.exit_code)
+    response: dict[str, Any] = {"uid": uid, "allowed": warn_only}
+    if warn_only:
+        response["warnings"] = _bounded([_WOULD_BE + text])
+    else:
+        response["status"] = _status(_clipped(text, _REFUSAL_CHARS))
+    exit_code = 0 if warn_only else error.exit_code
+    return AdmissionAnswer(_document(version, response), warn_only, (error.code,), exit_code)
 
 
 def pinned(image: str, digest: str) -> str:
@@ -147,26 +166,35 @@ def _refused(what: str, why: str, image: str, error: type[NotarypyError]) -> Ima
     return ImageVerdict(image, None, f"{what} [{error.code}]: {why}", error.code, error.exit_code)
 
 
-def _of_tag(one: ImageVerdict) -> str:
-    return f"{one.image} is taken by its tag, which can move; it is {one.digest} now"
+def _of_name(one: ImageVerdict) -> Iterator[str]:
+    """Yield what a name that stays as it is leaves open (rule 5)."""
+    if one.refused or "@" in one.image:
+        return
+    if one.is_tag:
+        yield f"{one.image} is taken by its tag, which can move; it is {one.digest} now"
+    if not reference.names_registry(one.image):
+        yield f"{one.image} names no registry: docker.io's is looked at, and a node may pull another one"
 
 
-def _message(placed: Sequence[PlacedImage], judged: Sequence[ImageVerdict]) -> str:
-    """Return what is refused, where it is and why; and after the deadline what was verified, too."""
+def _lines(placed: Sequence[PlacedImage], refused: Sequence[ImageVerdict]) -> list[str]:
+    """Return what is refused, where it is and why."""
     places: dict[str, list[str]] = {}
     for one in placed:
         places.setdefault(one.image, []).append(one.place)
-    refused = [one for one in judged if one.refused]
     lines = [
         _clipped(f"{', '.join(beginning(places[one.image], 3))}: {_named(one)}", _REFUSAL_CHARS)
         for one in refused[:_REFUSALS]
     ]
     if left := len(refused) - _REFUSALS:
         lines += [f"{left} more are refused"] if left > 0 else []
+    return lines
+
+
+def _in_time(judged: Sequence[ImageVerdict]) -> Iterator[str]:
+    """Yield what was verified by the deadline, where something was not."""
     verified = [one.image for one in judged if not one.refused]
-    if verified and any(one.code == UndecidedError.code for one in refused):
-        lines.append(_clipped(f"verified: {', '.join(verified)}", _REFUSAL_CHARS))
-    return "\n".join(lines)
+    if verified and any(one.code == UndecidedError.code for one in judged):
+        yield _clipped(f"verified: {', '.join(verified)}", _REFUSAL_CHARS)
 
 
 def _named(one: ImageVerdict) -> str:

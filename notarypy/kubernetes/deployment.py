@@ -91,6 +91,7 @@ def arguments(wanted: Installation) -> list[str]:
         # A directory of its own making, whoever the volume belongs to.
         *("--trust-dir", f"{TRUST_DIR}/trust", "--shutdown-delay", f"{_SHUTDOWN_DELAY}s"),
         *(["--require-digest"] if wanted.mutate else []),
+        *(["--warn-only"] if wanted.warn_only else []),
         *wanted.options,
     ]
 

@@ -9,11 +9,14 @@ Rules:
    has one. `pods/ephemeralcontainers` is a whole Pod, or up to Kubernetes 1.22 a list of its own.
 2. DELETE and CONNECT bring no image. So do a change of `status`, and kinds that name none.
 3. A kind or a subresource that is not known is refused: nobody here knows where it has images.
-4. What an UPDATE leaves as it was passes: the same image in the same list under the same name. So does an
-   object that is being deleted, which its old state alone can say. Nothing else in a request proves anything:
-   owners, labels and annotations are whatever their writer likes.
+4. What an UPDATE leaves as it was passes: the same image in the same list under the same name. So does a
+   template that is being deleted, which its old state alone can say, for its pods are looked at themselves.
+   A pod that is being deleted may still be given containers: new images in it are verified. Nothing else in a
+   request proves anything: owners, labels and annotations are whatever their writer likes.
 5. A container or volume without an image names none: templates may lack it, and in pods the API server
    refuses it itself, after all webhooks that change them. What is of another type is refused.
+6. What waits for verdicts is small: names are cut where they are too long for one, and of the object only
+   what the answer changes is kept.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from notarypy.errors import AdmissionReviewError, Advice
 from notarypy.images.workloads import podkinds
 from notarypy.kubernetes.review import AdmissionReview, carrying, member
 from notarypy.limits import DEFAULT, Limits
-from notarypy.values import dataclass
+from notarypy.values import dataclass, replace
 
 _EPHEMERAL = ("", "EphemeralContainers")
 _SUBRESOURCE = "ephemeralcontainers"
@@ -33,6 +36,10 @@ _OF_PODS = frozenset({"", _SUBRESOURCE, "resize"})
 _STATUS = "status"
 _POD = "Pod"
 _SHOWN_CHARS = 80
+_NAME_CHARS = 253  # of a container: more than the API server takes
+_KEPT_CHARS = 64 * 1024
+ANNOTATION = "notarypy.io/images"
+"""The annotation that keeps images' names as they were written."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +73,26 @@ def images_of(review: AdmissionReview, limits: Limits = DEFAULT) -> tuple[Placed
         if path is None or review.object is None:
             return ()
         old = review.old if review.operation == "UPDATE" else None
-        if old is not None and (member(old, "metadata", dict) or {}).get("deletionTimestamp"):
+        if old is not None and _may_pass(review, old, path):
             return ()
         found = tuple(_places(review.object, path, limits))
         annotations_of(review)  # which the answer writes to: what is wrong there is found now
         same = set() if old is None else {_identity(one) for one in _places(old, path, limits)}
-        return tuple(one for one in found if _identity(one) not in same)
+        return tuple(_cut(one, limits) for one in found if _identity(one) not in same)
+
+
+def without_objects(review: AdmissionReview) -> AdmissionReview:
+    """Return what the answer needs of a review: of its object the way to the annotations alone (rule 6)."""
+    annotations = annotations_of(review)
+    kept: dict[str, Any] | None = None
+    if annotations is not None and annotations.has_metadata:
+        text = (annotations.present or {}).get(ANNOTATION)
+        short = isinstance(text, str) and len(text) <= _KEPT_CHARS
+        present = {ANNOTATION: text} if short else {}
+        kept = {"metadata": {} if annotations.present is None else {"annotations": present}}
+        for key in reversed((_path(review) or ())[:-1]):
+            kept = {key: kept}
+    return replace(review, object=kept, old=None)
 
 
 def is_pod(review: AdmissionReview) -> bool:
@@ -84,9 +105,7 @@ def annotations_of(review: AdmissionReview) -> Annotations | None:
     path = _path(review)
     if not path or review.subresource:
         return None
-    found: Mapping[str, Any] = review.object or {}
-    for key in path[:-1]:
-        found = member(found, key, dict) or {}
+    found = _spec(review.object or {}, path[:-1])
     metadata = member(found, "metadata", dict)
     present = None if metadata is None else member(metadata, "annotations", dict)
     return Annotations(_pointer((*path[:-1], "metadata")), has_metadata=metadata is not None, present=present)
@@ -108,14 +127,29 @@ def _path(review: AdmissionReview) -> tuple[str, ...] | None:
     return path
 
 
+def _may_pass(review: AdmissionReview, old: Mapping[str, Any], path: tuple[str, ...]) -> bool:
+    """Tell whether nothing new can run of a change (rule 4), so that what cannot be read can end, too."""
+    deleted = bool((member(old, "metadata", dict) or {}).get("deletionTimestamp"))
+    return deleted and (not is_pod(review) or _spec(old, path) == _spec(review.object or {}, path))
+
+
+def _spec(found: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any]:
+    for key in path:
+        found = member(found, key, dict) or {}
+    return found
+
+
+def _cut(one: PlacedImage, limits: Limits) -> PlacedImage:
+    """Cut what is too long to be a name; it still is (rule 6)."""
+    return replace(one, image=one.image[: limits.reference_chars + 1], container=one.container[:_NAME_CHARS])
+
+
 def _identity(one: PlacedImage) -> tuple[str, str, str]:
     return one.field, one.container, one.image
 
 
 def _places(root: Mapping[str, Any], path: tuple[str, ...], limits: Limits) -> Iterator[PlacedImage]:
-    spec: Mapping[str, Any] = root
-    for key in path:
-        spec = member(spec, key, dict) or {}
+    spec = _spec(root, path)
     count = 0
     for field, *inside in podkinds.IMAGES:
         for number, element in enumerate(member(spec, field, list) or ()):

@@ -78,6 +78,7 @@ class Installation:
         namespace: Where the service runs.
         replicas: How many of it.
         mutate: Whether images are replaced by their signed digests, or only looked at.
+        warn_only: Whether nothing is refused, and warned of.
         docker_config: A Secret with logins at registries, of type `kubernetes.io/dockerconfigjson`, or empty.
         volume_claim: A PersistentVolumeClaim for trust data, or empty.
         excluded: Namespaces that are not guarded, beside `kube-system` and the service's own.
@@ -94,6 +95,7 @@ class Installation:
     namespace: str = NAME
     replicas: int = 2
     mutate: bool = True
+    warn_only: bool = False
     docker_config: str = ""
     volume_claim: str = ""
     excluded: tuple[str, ...] = ()

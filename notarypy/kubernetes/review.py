@@ -32,6 +32,7 @@ _GROUP = "admission.k8s.io/"
 _KIND = "AdmissionReview"
 _OPERATIONS = frozenset({"CREATE", "UPDATE", "DELETE", "CONNECT"})
 _UID_CHARS = 256
+_NAME_CHARS = 253  # Kubernetes' own bound
 _WORDS: dict[type, str] = {str: "text", bool: "truth value", dict: "object", list: "list"}
 
 
@@ -85,8 +86,8 @@ def _read(request: dict[str, Any], uid: str, version: str) -> AdmissionReview:
         kind=member(kind, "kind", str) or "",
         subresource=member(request, "subResource", str) or "",
         operation=member(request, "operation", str) or "",
-        namespace=member(request, "namespace", str) or "",
-        name=member(request, "name", str) or "",
+        namespace=(member(request, "namespace", str) or "")[:_NAME_CHARS],
+        name=(member(request, "name", str) or "")[:_NAME_CHARS],
         object=member(request, "object", dict),
         old=member(request, "oldObject", dict),
         dry_run=bool(member(request, "dryRun", bool)),
@@ -115,7 +116,7 @@ def _name(found: Mapping[str, Any] | None) -> str:
     """Return what an object is called that has no name yet: the beginning of the one it will get."""
     metadata = (found or {}).get("metadata")
     name = metadata.get("generateName") if isinstance(metadata, dict) else ""
-    return name if isinstance(name, str) else ""
+    return name[:_NAME_CHARS] if isinstance(name, str) else ""
 
 
 def member(found: Mapping[str, Any], name: str, kind: type[_T]) -> _T | None:

@@ -5,7 +5,7 @@ What it is: which requests are asked about, as documents. What it is not: the an
 Rules:
 
 1. Without an answer nothing is let in (`failurePolicy: Fail`): who can make the service slow could switch it
-   off otherwise.
+   off otherwise. Where it only warns there is nothing to switch off, and nothing waits for it.
 2. Namespaces are left out by the label that the API server itself gives each of them, its name. No label that
    somebody else may write leaves anything out: not of a namespace, and not of an object.
 3. Only pods, and the ephemeral containers of pods, are changed: what others keep as they have written it
@@ -55,7 +55,7 @@ def _configuration(
         "clientConfig": _client(wanted, f"/admit/{verb}"),
         "rules": [_rule(group, resources) for group, resources in rules.items()],
         "namespaceSelector": {"matchExpressions": [_guarded(wanted)]},
-        "failurePolicy": "Fail",
+        "failurePolicy": "Ignore" if wanted.warn_only else "Fail",
         "matchPolicy": "Equivalent",
         "sideEffects": "None",
         "timeoutSeconds": _SECONDS,

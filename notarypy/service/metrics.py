@@ -95,9 +95,9 @@ class Metrics:
         for result, count in Tally(results).items():
             self._verifications.labels(result).inc(count)
 
-    def admitted(self, webhook: str, *, allowed: bool) -> None:
+    def admitted(self, webhook: str, result: str) -> None:
         """Count an answered admission review."""
-        self._admissions.labels(webhook, "allowed" if allowed else "refused").inc()
+        self._admissions.labels(webhook, result).inc()
 
     def closed(self, reason: str) -> None:
         """Count a connection that was ended."""

@@ -19,7 +19,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from notarypy.client.verdicts import SkippedImage, VerifiedImage
-from notarypy.errors import AdmissionReviewError, NotarypyError
+from notarypy.errors import AdmissionReviewError, NotarypyError, OutOfScopeError
 from notarypy.service.asgi import HttpAnswer, error_answer
 from notarypy.service.verifyrequest import PendingRequest
 from notarypy.values import dataclass
@@ -39,6 +39,7 @@ PATHS = (VERIFY, VALIDATE, MUTATE)
 LESSER = (VERIFY,)  # who asks there leaves room for a cluster's API server
 _SHOWN = 16
 _SHOWN_CHARS = 256
+_WHY_CHARS = 512
 
 
 def operations(
@@ -109,8 +110,10 @@ class _Reviewing:
         verdicts = {image: _known(future) for image, future in self.pending.asked.items()}
         found = self.webhook.finish(self.pending)
         self.metrics.judged(map(result, verdicts.values()))
-        self.metrics.admitted("mutate" if self.pending.mutate else "validate", allowed=found.allowed)
+        self.metrics.admitted("mutate" if self.pending.mutate else "validate", found.result)
         facts = {"allowed": found.allowed, **self._object(), **_shown(verdicts.items())}
+        if found.result == "warned":
+            facts["would_refuse"] = True
         if found.codes:
             facts["codes"] = list(found.codes)
         return HttpAnswer(json.dumps(found.document).encode(), facts=facts)
@@ -148,5 +151,6 @@ def _entry(image: str, verdict: Verdict | None) -> dict[str, Any]:
     entry = {"image": image[:_SHOWN_CHARS], "result": result(verdict)}
     found = None if verdict is None else verdict.image
     if isinstance(found, NotarypyError):
-        return {**entry, "code": found.code}
+        why = {"why": "; ".join(found.why)[:_WHY_CHARS]} if isinstance(found, OutOfScopeError) else {}
+        return {**entry, "code": found.code, **why}
     return {**entry, "digest": found.digest} if isinstance(found, VerifiedImage | SkippedImage) else entry

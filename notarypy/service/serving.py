@@ -66,6 +66,7 @@ class ServeOptions:
         require_digest: Whether validating refuses images without a digest.
         admission_only: Whether only the webhooks of a cluster are answered.
         memory: Whether trust data goes with the process.
+        warn_only: Whether nothing is refused at admission, and warned of.
         level: From which level on the package's own log is shown.
         log_format: The form of the log.
     """
@@ -80,6 +81,7 @@ class ServeOptions:
     max_requests: int = DEFAULT.service_requests
     require_digest: bool = False
     admission_only: bool = False
+    warn_only: bool = False
     memory: bool = False
     level: int = logging.WARNING
     log_format: Form = "json"
@@ -114,7 +116,8 @@ def serve(
         certificate = None
         if options.pair is not None:
             certificate = ServingCertificate(*options.pair, options.client_ca, loaded=metrics.certificate)
-        webhook = Webhook(verifier, require_digest=options.require_digest, advice=advice, limits=limits)
+        strictness = {"require_digest": options.require_digest, "warn_only": options.warn_only}
+        webhook = Webhook(verifier, **strictness, advice=advice, limits=limits)
         app = App(
             routes.operations(verifier, webhook, metrics, limits, admission_only=options.admission_only),
             ready=verifier.ready,
@@ -148,6 +151,8 @@ def serve(
 def _say(settings: Settings, options: ServeOptions, urls: Sequence[str]) -> None:
     policy = settings.policy and settings.policy.path
     _LOG.info("serving on %s by the trust policy %s", ", ".join(urls), policy)
+    if options.warn_only:
+        _LOG.warning("nothing is refused at admission: what would be is warned of")
     if options.memory:
         kind = "memory" if _is_in_memory(settings.trust_dir) else "a temporary directory on a disk"
         said = "trust data is in %s, %s: what was seen is forgotten when the service ends"

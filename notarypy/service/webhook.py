@@ -11,20 +11,23 @@ Rules:
 3. A refusal says what is wrong with which image, the code of the error, why, and what to do.
 4. A review that cannot be judged is refused with its reason. One without a `uid` cannot be answered at all.
 5. `dryRun` makes no difference: nothing here remembers what it was asked.
+6. Whoever sees a refusal is a tenant of the cluster, and need not know the whole policy: where no scope of
+   it fits, its file and its scopes are for the log alone.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from notarypy.client.parameters import VerifyOptions
-from notarypy.client.verdicts import VerifiedImage
-from notarypy.errors import AdmissionReviewError, NotarypyError, beginning
+from notarypy.client.verdicts import SkippedImage, VerifiedImage
+from notarypy.errors import AdmissionReviewError, NotarypyError, OutOfScopeError, beginning
 from notarypy.kubernetes.admissionanswer import AdmissionAnswer, ImageVerdict, answer, refusal
-from notarypy.kubernetes.imageplaces import images_of, is_pod
+from notarypy.kubernetes.imageplaces import images_of, is_pod, without_objects
 from notarypy.kubernetes.review import read_review
 from notarypy.limits import DEFAULT, Limits
+from notarypy.service.keptanswers import Unasked
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
@@ -63,11 +66,15 @@ class Webhook:
         verifier: Verifier,
         *,
         require_digest: bool = False,
+        warn_only: bool = False,
         advice: Callable[[NotarypyError], str] = lambda _: "",
         limits: Limits = DEFAULT,
     ) -> None:
-        """With `require_digest` pods are validated only with digests; `advice` says what to do."""
-        self._verifier, self._require_digest = verifier, require_digest
+        """With `require_digest` pods are validated only with digests, `warn_only` refuses nothing.
+
+        `advice` says what to do about an error.
+        """
+        self._verifier, self._require_digest, self._warn_only = verifier, require_digest, warn_only
         self._advice, self._limits = advice, limits
 
     def begin(self, data: bytes, *, mutate: bool) -> PendingReview:
@@ -78,15 +85,12 @@ class Webhook:
         except AdmissionReviewError as error:
             if "uid" not in error.facts:
                 raise
-            return PendingReview(mutate, None, (), {}, refusal(error, self._text(error)))
+            refused = refusal(error, self._text(error), warn_only=self._warn_only)
+            return PendingReview(mutate, None, (), {}, refused)
         stays = not (mutate or (self._require_digest and is_pod(review)))
         images = dict.fromkeys(one.image for one in placed)
-        return PendingReview(
-            mutate,
-            review,
-            placed,
-            {image: self._ask(image, number, stays=stays) for number, image in enumerate(images)},
-        )
+        asked = {image: self._ask(image, number, stays=stays) for number, image in enumerate(images)}
+        return PendingReview(mutate, without_objects(review), placed, asked)
 
     def finish(self, pending: PendingReview) -> AdmissionAnswer:
         """Answer with what is known by now."""
@@ -100,6 +104,7 @@ class Webhook:
             verdicts,
             mutate=pending.mutate,
             require_digest=self._require_digest,
+            warn_only=self._warn_only,
         )
 
     def _ask(self, image: str, number: int, *, stays: bool) -> Future[Verdict]:
@@ -118,11 +123,15 @@ class Webhook:
             return ImageVerdict(image, None, self._text(found), found.code, found.exit_code, warnings)
         if isinstance(found, VerifiedImage):
             return ImageVerdict(image, found.digest, warnings=warnings, basis=_basis(found))
-        return ImageVerdict(image, warnings=warnings)  # rule 2
+        if isinstance(found, SkippedImage | Unasked):
+            return ImageVerdict(image, warnings=warnings)  # rule 2
+        assert_never(found)
 
     def _text(self, error: NotarypyError) -> str:
         """Return what is said of an error (rule 3)."""
-        why = "; ".join(beginning(error.why, _REASONS))
+        why = (
+            "" if isinstance(error, OutOfScopeError) else "; ".join(beginning(error.why, _REASONS))
+        )  # rule 6
         told = f"{error.message} [{error.code}]{f': {why}' if why else ''}"
         return f"{told}; fix: {fix}" if (fix := self._advice(error)) else told
 

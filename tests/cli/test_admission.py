@@ -24,8 +24,12 @@ if TYPE_CHECKING:
     from support.admissions import Case
     from support.commands import Outcome, Run
 
-CASES = [case for case in admissions.cases() if not case.is_pure]
 FLAGS = {"mutate": ["--mutate"], "validate": [], "strict": ["--require-digest"]}
+CASES = [
+    case
+    for case in admissions.cases()
+    if not case.is_pure and (case.unanswered or not FLAGS.keys().isdisjoint(case.modes))
+]
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schemas" / "notarypy.json").read_text())
 
 
@@ -57,7 +61,8 @@ def test_the_table(run: Run, cluster: Cluster, number: int, case: Case) -> None:
     if case.unanswered:
         assert "[usage.admission_review]" in asked(run, cluster, case).expect(2).err
         return
-    mode = case.modes[number % len(case.modes)]
+    modes = [mode for mode in case.modes if mode in FLAGS]
+    mode = modes[number % len(modes)]
     found = asked(run, cluster, case, *FLAGS[mode])
     assert found.out, found.err
     case.check(mode, json.loads(found.out), cluster.names)

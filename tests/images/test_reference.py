@@ -61,6 +61,8 @@ def test_parses_as_docker_does(
     [
         ("", "empty"),
         (HEX, "id of a local image"),
+        (DIGEST, "id of a local image"),
+        (DIGEST[:20], "id of a local image"),
         ("Alpine", "upper-case"),
         ("me/App", "upper-case"),
         ("docker.io/Foo", "upper-case"),

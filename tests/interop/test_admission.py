@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 CASES = [case for case in admissions.cases() if not case.is_pure]
 SOME = [case for case in CASES if case.name.startswith("pods: a ")]
-PATHS = {"mutate": "/admit/mutate", "validate": "/admit/validate", "strict": "/admit/validate"}
+PATHS = {
+    mode: "/admit/mutate" if mode in admissions.MUTATING else "/admit/validate" for mode in admissions.MODES
+}
 
 
 class Cluster:
@@ -116,14 +118,16 @@ def cluster(
 
 @pytest.fixture(scope="module")
 def services(cluster: Cluster) -> Iterator[dict[str, Asking]]:
-    """Run two services, one of which requires digests; return a connection for each mode."""
+    """Run three services, the second requires digests, the third warns; return a connection for each mode."""
     with (
         cluster.serving() as usual,
         cluster.serving("--require-digest") as strict,
+        cluster.serving("--warn-only") as warn,
         contextlib.closing(Asking(usual)) as asking,
         contextlib.closing(Asking(strict)) as asking_strict,
+        contextlib.closing(Asking(warn)) as asking_warn,
     ):
-        yield {"mutate": asking, "validate": asking, "strict": asking_strict}
+        yield {"mutate": asking, "validate": asking, "strict": asking_strict, "warn": asking_warn}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

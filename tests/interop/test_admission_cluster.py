@@ -301,12 +301,14 @@ def test_the_image_of_a_pod_changes(guard: Guard, world: World) -> None:
     refused(namespace.create("pods", claimed), world.unsigned)
 
 
-def test_what_is_being_deleted_may_end(guard: Guard) -> None:
+def test_what_is_being_deleted_may_end(guard: Guard, world: World) -> None:
     namespace = guard.namespace
     namespace.delete("pods", "ending").expect(200)
     still = namespace.get("pods", "ending").expect(200)
     assert still.document["metadata"]["deletionTimestamp"]
     namespace.patch("pods", "ending", {"metadata": {"labels": {"a": "b"}}}).expect(200)
+    changed = [{"name": "c0", "image": f"{world.unsigned}2"}]
+    refused(namespace.patch("pods", "ending", {"spec": {"containers": changed}}), f"{world.unsigned}2")
     namespace.patch("pods", "ending", {"metadata": {"finalizers": None}}).expect(200)
     namespace.get("pods", "ending").expect(404)
 
@@ -485,6 +487,23 @@ def test_checked_only(another: Callable[..., Guard], world: World) -> None:
     assert not guard.asks("digest", world.by_digest).expect(201).warnings
 
 
+def test_warned_only(another: Callable[..., Guard], world: World) -> None:
+    """What would be refused runs, and whoever asks for it is told; without the service all runs."""
+    guard = another("--require-digest", "--warn-only", printing=("--warn-only",))
+    answer = guard.asks("warned", world.signed, world.unsigned).expect(201)
+    images = [each["image"] for each in answer.document["spec"]["containers"]]
+    assert images == [world.by_digest, world.unsigned]
+    [warning] = answer.warnings  # both webhooks say the same
+    assert f"would be refused: containers/c1: {world.unsigned} is not signed" in warning
+    run = guard.namespace.kubectl("create", "deployment", "web", f"--image={world.unsigned}").expect(0)
+    assert f"Warning: would be refused: containers/{world.app.name.rpartition('/')[2]}" in run.stderr
+    assert not guard.asks("good", world.signed).expect(201).warnings
+    guard.stop()
+    guard.asks("down", world.unsigned).expect(201)
+    log = (guard.directory / f"serve-{guard.port}.log").read_text()
+    assert '"would_refuse":true' in log
+
+
 def test_expired(another: Callable[..., Guard], world: World) -> None:
     guard = another()
     guard.asks("in-time", world.signed).expect(201)
@@ -570,7 +589,11 @@ def test_two_replicas_that_are_replaced(another: Callable[..., Guard], world: Wo
 
 @pytest.mark.parametrize(
     "options",
-    [("--self-signed",), ("--self-signed", "--check-only", "--replicas", "3"), ("--tls-secret", "mine")],
+    [
+        ("--self-signed", "--warn-only"),
+        ("--self-signed", "--check-only", "--replicas", "3"),
+        ("--tls-secret", "mine"),
+    ],
 )
 def test_everything_printed_is_accepted(
     cluster: Cluster, world: World, tmp_path: Path, options: tuple[str, ...]

@@ -47,7 +47,10 @@ def answered(data: bytes, mode: str) -> AdmissionAnswer:
     review = read_review(data)
     placed = images_of(review)
     verdicts = {one.image: verdict(one.image) for one in placed}
-    return answer(review, placed, verdicts, mutate=mode == "mutate", require_digest=mode == "strict")
+    mutate, warn_only = mode in admissions.MUTATING, mode == "warn"
+    return answer(
+        review, placed, verdicts, mutate=mutate, require_digest=mode == "strict", warn_only=warn_only
+    )
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -59,7 +62,7 @@ def test_the_table(case: Case) -> None:
         return
     assert case.modes
     for mode in case.modes:
-        codes = case.raw[mode].get("codes", [])
+        codes = case.codes(mode)
         if codes == ["usage.admission_review"]:
             with pytest.raises(AdmissionReviewError) as caught:
                 answered(case.data(WORLD), mode)
@@ -69,10 +72,9 @@ def test_the_table(case: Case) -> None:
             continue
         found = answered(case.data(WORLD), mode)
         case.check(mode, found.document, WORLD)
-        assert sorted(found.codes) == sorted(codes)
-        assert found.exit_code == (
-            min(map(EXIT_CODES.__getitem__, codes), key=errors.WORST_FIRST.index) if codes else 0
-        )
+        assert sorted(found.codes) == codes
+        worst = min(map(EXIT_CODES.__getitem__, codes), key=errors.WORST_FIRST.index) if codes else 0
+        assert found.exit_code == (0 if found.allowed else worst)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if "mutate" in case.raw], ids=lambda case: case.name)
@@ -85,6 +87,28 @@ def test_what_was_patched_is_allowed_and_not_patched_again(case: Case) -> None:
         response = answered(again, mode).document["response"]
         assert response["allowed"]
         assert "patch" not in response
+
+
+def test_who_only_warns_refuses_nothing_and_says_all() -> None:
+    for case in CASES:
+        codes = case.raw.get("mutate", {}).get("codes", ["usage.admission_review"])
+        if case.unanswered or codes == ["usage.admission_review"]:
+            continue
+        found = answered(case.data(WORLD), "warn")
+        response = found.document["response"]
+        assert (response["allowed"], found.exit_code, "status" in response) == (True, 0, False)
+        assert found.result == ("warned" if codes else "allowed")
+        assert sorted(found.codes) == sorted(codes)
+        said = [each for each in response.get("warnings", ()) if each.startswith("would be refused: ")]
+        assert [code for code in codes if not any(f"[{code}]" in each for each in said)] == []
+
+
+def test_what_is_being_deleted_can_end_whatever_it_is_like() -> None:
+    containers = [{"name": f"c{number}", "image": "unknown:1"} for number in range(3)]
+    old = {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}, "spec": {"containers": containers}}
+    request = {"operation": "UPDATE", "object": {**old, "metadata": {}}, "oldObject": old}
+    data = admissions.Case("", {"request": request}).data(WORLD)
+    assert images_of(read_review(data), Limits(review_images=2)) == ()
 
 
 def test_the_table_is_large() -> None:

@@ -36,6 +36,7 @@ KINDS = {
     "plain": PLAIN,
     "checking": replace(PLAIN, mutate=False, replicas=1, excluded=("one", "two")),
     "one namespace": replace(PLAIN, only=("team",)),
+    "warning": replace(PLAIN, warn_only=True),
     "full": replace(
         PLAIN,
         certificate=PAIR,
@@ -154,12 +155,13 @@ def test_webhooks_ask_their_own_service_and_let_nothing_in_without_an_answer(kin
             "port": port["port"],
         }
         assert hook["name"].partition(".")[2] == service_hosts(wanted.namespace)[0]
-        assert hook["failurePolicy"] == "Fail"
+        assert hook["failurePolicy"] == ("Ignore" if wanted.warn_only else "Fail")
         assert hook["sideEffects"] == "None"
         assert "objectSelector" not in hook
     assert ["Mutating" in each["kind"] for each in asked] == ([True, False] if wanted.mutate else [False])
     assert ("--require-digest" in deployment.arguments(wanted)) is wanted.mutate
     assert "--admission-only" in deployment.arguments(wanted)
+    assert ("--warn-only" in deployment.arguments(wanted)) is wanted.warn_only
 
 
 def test_every_workload_is_looked_at_and_pods_alone_are_changed() -> None:

@@ -30,10 +30,12 @@ R = admitting.REGISTRY
 class Asking:
     """The operations over the fake, asked as the application asks them."""
 
-    def __init__(self, found: Verifier, names: admissions.World) -> None:
-        self.names = names
+    def __init__(self, found: Verifier, names: admissions.World, *, warn_only: bool = False) -> None:
+        self.world, self.names = (found, names), names
         self.metrics = Metrics("1", PATHS)
-        self._operations = routes.operations(found, Webhook(found), self.metrics, DEFAULT)
+        self._operations = routes.operations(
+            found, Webhook(found, warn_only=warn_only), self.metrics, DEFAULT
+        )
         self._verifier = found
 
     def __call__(self, path: str, body: bytes, *, seconds: float = SECONDS) -> tuple[HttpAnswer, Any]:
@@ -120,6 +122,13 @@ def test_a_review_is_answered_and_counted(ask: Asking, path: str, webhook: str) 
         f'notarypy_admissions_total{{result="refused",webhook="{webhook}"}} 1.0',
         'notarypy_verifications_total{result="verified"} 2.0',
     } <= ask.counts()
+
+
+def test_what_would_be_refused_is_logged_and_counted(ask: Asking) -> None:
+    answer, document = Asking(*ask.world, warn_only=True)(MUTATE, pod("elsewhere.example.com/app:1"))
+    assert document["response"]["allowed"] is True
+    assert (answer.facts["would_refuse"], answer.facts["codes"]) == (True, ["policy.no_scope"])
+    assert "'code': 'policy.no_scope', 'why': 'the policy is /" in str(answer.facts["images"])
 
 
 def test_a_review_without_an_answer_is_an_error(ask: Asking) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from contextlib import closing
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from notarypy.errors import AdmissionReviewError
+from notarypy.kubernetes.imageplaces import ANNOTATION
 from notarypy.service.webhook import Webhook
+from notarypy.values import replace
 from support import admissions, admitting
 from support.admitting import Cluster
 from support.author import GUN
@@ -42,7 +45,7 @@ def test_the_table(cluster: Cluster, case: Case) -> None:
     for mode in case.modes:
         found = cluster.ask(case.data(cluster.names), mode)
         case.check(mode, found.document, cluster.names)
-        assert sorted(found.codes) == sorted(case.raw[mode].get("codes", []))
+        assert sorted(found.codes) == case.codes(mode)
 
 
 def pod(image: str) -> bytes:
@@ -87,6 +90,45 @@ def test_a_refusal_says_why_and_what_to_do(cluster: Cluster) -> None:
         f"containers/app: {admitting.REGISTRY}/app:unsigned is not signed [trust.tag_unsigned]: "
         f"signed tags: 1, 2, latest; fix: sign it: notarypy sign {admitting.REGISTRY}/app:unsigned"
     )
+
+
+def test_of_the_policy_a_refusal_says_no_more_than_that_nothing_fits(cluster: Cluster) -> None:
+    response = cluster.ask(pod("elsewhere.example.com/app:1"), "mutate").document["response"]
+    message = response["status"]["message"]
+    assert "the trust policy has no scope for elsewhere.example.com/app [policy.no_scope]" in message
+    assert str(cluster.policy) not in message
+    assert admitting.REGISTRY not in message
+
+
+def test_what_waits_keeps_nothing_of_objects_but_what_the_answer_needs(cluster: Cluster) -> None:
+    kept = {ANNOTATION: '{"volumes/old": "old:1"}'}
+    labels = {str(number): "x" * 50 for number in range(100)}
+    for metadata, found in (
+        (None, None),
+        ({"labels": labels}, {"metadata": {}}),
+        ({"annotations": {**labels, **kept}}, {"metadata": {"annotations": kept}}),
+        ({"annotations": {ANNOTATION: "x" * 100_000}}, {"metadata": {"annotations": {}}}),
+    ):
+        containers = [{"name": "n" * 90_000, "image": f"{cluster.names.R}/{'x' * 90_000}"}]
+        template = {"spec": {"containers": containers}, **({"metadata": metadata} if metadata else {})}
+        document = {"kind": "Job", "metadata": {"labels": labels}, "spec": {"template": template}}
+        request = {"kind": {"group": "batch", "kind": "Job"}, "object": document, "namespace": "y" * 90_000}
+        data = admissions.Case("", {"request": request}).data(cluster.names)
+        pending = cluster.webhooks["mutate"].begin(data, mutate=True)
+        assert pending.review is not None
+        assert pending.review.old is None
+        assert pending.review.object == (found and {"spec": {"template": found}})
+        assert len(repr((pending.review, pending.placed, [*pending.asked]))) < 5000
+        assert cluster.webhooks["mutate"].finish(pending).codes == ("usage.name",)
+
+
+def test_a_verdict_of_an_unknown_kind_is_no_permission(cluster: Cluster) -> None:
+    image = f"{cluster.names.R}/app:1"
+    pending = cluster.webhooks["mutate"].begin(pod(image), mutate=True)
+    future: Future[Any] = Future()
+    future.set_result(SimpleNamespace(image="fine", warnings=()))
+    with pytest.raises(AssertionError):
+        cluster.webhooks["mutate"].finish(replace(pending, asked={image: future}))
 
 
 def test_the_audit_log_is_given_who_signed(cluster: Cluster) -> None:

@@ -15,12 +15,13 @@ from typing import Any, Final
 
 import jsonpatch
 
-from notarypy.kubernetes.admissionanswer import ANNOTATION
+from notarypy.kubernetes.imageplaces import ANNOTATION
 
 FOLDER: Final = Path(__file__).parents[2] / "fixtures" / "admission"
 FILES: Final = ("kinds", "malformed", "metadata", "pods", "recorded-1.20", "recorded-1.36", "updates")
-MODES: Final = ("mutate", "validate", "strict")
-"""What asks: to mutate, to validate, or to validate where digests are required."""
+MODES: Final = ("mutate", "validate", "strict", "warn")
+"""What asks: to mutate, to validate, to validate where digests are required, or to mutate and only warn."""
+MUTATING: Final = ("mutate", "warn")
 _UID = "8cd6a1f0-0000-4000-8000-000000000001"
 
 
@@ -58,6 +59,11 @@ class Case:
     def modes(self) -> tuple[str, ...]:
         """The modes for which something is expected."""
         return tuple(mode for mode in MODES if mode in self.raw)
+
+    def codes(self, mode: str) -> list[str]:
+        """Return the codes of what is refused in a mode, or would be."""
+        expected = self.raw[mode]
+        return sorted([*expected.get("codes", ()), *expected.get("warned", ())])
 
     @property
     def unanswered(self) -> bool:

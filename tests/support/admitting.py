@@ -84,7 +84,9 @@ class Cluster:
         self.ticks = Ticks()
         self.verifier = verifier(world, self.policy, ticks=self.ticks)
         self.webhooks = {
-            mode: Webhook(self.verifier, require_digest=mode == "strict", advice=advice)
+            mode: Webhook(
+                self.verifier, require_digest=mode == "strict", warn_only=mode == "warn", advice=advice
+            )
             for mode in admissions.MODES
         }
 
@@ -99,7 +101,7 @@ class Cluster:
     def ask(self, data: bytes, mode: str) -> AdmissionAnswer:
         """Return the answer to a review, with all that is known but of the silent server."""
         webhook = self.webhooks[mode]
-        pending = webhook.begin(data, mutate=mode == "mutate")
+        pending = webhook.begin(data, mutate=mode in admissions.MUTATING)
         answering = [future for image, future in pending.asked.items() if "/silent/" not in image]
         assert not wait(answering, SECONDS).not_done
         return webhook.finish(pending)

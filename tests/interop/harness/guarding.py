@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import ssl
 import time
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 IMAGE = f"registry.example.com/notarypy@sha256:{'0' * 64}"
 # What no policy here has a scope for.
 STRANGE = "elsewhere.example.com/app:1"
+WOULD_BE = re.compile(r'299 - "would be refused: ')
 _PATIENCE = 60.0
 
 
@@ -160,12 +162,13 @@ class Guard:
         spec = {"containers": [{"name": "app", "image": STRANGE}]}
         end = time.monotonic() + _PATIENCE
         for kind in ("pods", "deployments"):
-            while (
-                "denied the request"
-                not in self.namespace.create(kind, workload(kind, spec), dry_run=True).message
-            ):
+            while not self._is_asked(kind, spec):
                 assert time.monotonic() < end, "the API server does not ask the webhooks"
                 time.sleep(0.05)
+
+    def _is_asked(self, kind: str, spec: dict[str, Any]) -> bool:
+        answer = self.namespace.create(kind, workload(kind, spec), dry_run=True)
+        return "denied the request" in answer.message or any(map(WOULD_BE.match, answer.warnings))
 
     def asks(self, name: str, *images: str, **spec: object) -> Answer:
         """Ask for a pod with these images."""
