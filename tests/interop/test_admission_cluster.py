@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import dataclasses
+import http.client
 import itertools
 import json
+import ssl
 import threading
 import time
 import uuid
@@ -442,8 +444,27 @@ def test_nobody_answers(another: Callable[..., Guard], world: World) -> None:
     guard.stop()
     answer = guard.asks("down", world.signed).expect(500)
     assert "failed calling webhook" in answer.message
+    ignore = '[{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"}]'
+    for kind in ("mutating", "validating"):
+        words = (f"{kind}webhookconfiguration", f"notarypy-for-{guard.namespace.name}", "--type=json", "-p")
+        guard.namespace.kubectl("patch", *words, ignore).expect(0)
+    end = time.monotonic() + 60
+    while guard.asks("let-in", world.signed).status != 201:
+        assert time.monotonic() < end, "who gets no answer is not let in"
+        time.sleep(0.1)
     guard.start()
     guard.asks("up", world.signed).expect(201)
+
+
+def test_api_servers_alone_may_ask(another: Callable[..., Guard], cluster: Cluster, world: World) -> None:
+    guard = another("--admission-only", "--tls-client-ca", str(cluster.authority.file))
+    assert image_of(guard.asks("shown", world.signed).expect(201)) == world.by_digest
+    context = ssl.create_default_context(cafile=str(guard.directory / "ca.crt"))
+    context.check_hostname = False
+    connection = http.client.HTTPSConnection("127.0.0.1", guard.port, timeout=30, context=context)
+    with contextlib.closing(connection):
+        connection.request("POST", "/admit/mutate", b"{}", {"Content-Type": "application/json"})
+        assert connection.getresponse().status == 403
 
 
 def test_a_slow_server_is_answered_for_in_time(

@@ -8,6 +8,7 @@
 4. `scripts/setup` builds release 1.20: ephemeral containers are a kind of their own there, and cron jobs are
    of a version that no other release has alone. Whoever puts a newer kube-apiserver in its place tests with
    that; tests are written for both.
+5. It shows webhooks a certificate of its own CA, which they may ask for.
 """
 
 from __future__ import annotations
@@ -188,6 +189,19 @@ def _kubeconfig(path: Path, port: int, authority: services.Authority, user: serv
     return path
 
 
+def _shown_to_webhooks(directory: Path, pair: services.Pair) -> str:
+    """Return the configuration by which an API server shows webhooks a certificate (rule 5)."""
+    user = {"client-certificate": str(pair.certificate), "client-key": str(pair.key)}
+    users = {"apiVersion": "v1", "kind": "Config", "users": [{"name": "*", "user": user}]}
+    there, version = services.write_json(directory / "webhooks.json", users), "apiserver.config.k8s.io/v1"
+    shown = {"apiVersion": version, "kind": "WebhookAdmissionConfiguration", "kubeConfigFile": there}
+    plugins = [
+        {"name": f"{kind}AdmissionWebhook", "configuration": shown} for kind in ("Mutating", "Validating")
+    ]
+    document = {"apiVersion": version, "kind": "AdmissionConfiguration", "plugins": plugins}
+    return services.write_json(directory / "admission.json", document)
+
+
 @contextlib.contextmanager
 def _etcd(directory: Path) -> Iterator[str]:
     """Run etcd, whose files are in this folder, and yield its address."""
@@ -243,6 +257,7 @@ def running(directory: Path) -> Iterator[Cluster]:
         "service-account-issuer": "https://127.0.0.1",
         "service-cluster-ip-range": "10.0.0.0/24",
         "disable-admission-plugins": "ServiceAccount",
+        "admission-control-config-file": _shown_to_webhooks(directory, authority.issue("webhooks")),
         **({"feature-gates": "EphemeralContainers=true"} if release < _EPHEMERAL else {}),
     }
     kubeconfig = _kubeconfig(directory / "kubeconfig", port, authority, user)
