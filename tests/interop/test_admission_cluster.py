@@ -315,6 +315,17 @@ def test_what_is_being_deleted_may_end(guard: Guard, world: World) -> None:
     namespace.get("pods", "ending").expect(404)
 
 
+def test_whatever_could_be_stored_may_end(guard: Guard, world: World) -> None:
+    """What is escaped takes six times the room, and both objects are sent."""
+    namespace, made = guard.namespace, pod("escaped", world.signed)
+    made["spec"]["containers"][0]["args"] = ["<" * 1_400_000]
+    made["metadata"]["finalizers"] = ["example.com/later"]
+    namespace.create("pods", made).expect(201)
+    namespace.delete("pods", "escaped").expect(200)
+    namespace.patch("pods", "escaped", {"metadata": {"finalizers": None}}).expect(200)
+    namespace.get("pods", "escaped").expect(404)
+
+
 def test_image_volumes(guard: Guard, world: World) -> None:
     """Releases that do not know them drop them before anybody is asked."""
 
