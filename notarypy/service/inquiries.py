@@ -204,8 +204,7 @@ class Inquiries:
             if self._under_way(inquiry) is not inquiry:
                 return
         self.ahead += 1
-        if not self.pool.send(inquiry):
-            self._ended(inquiry)
+        self._send(inquiry, inquiry)
 
     def begin(self, inquiry: Inquiry) -> bool:
         """Tell whether a look that counts was claimed; who comes then waits apart from others (rule 4)."""

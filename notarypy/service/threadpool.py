@@ -16,8 +16,8 @@ Rules:
    somebody says that something changed (`wake`).
 4. Lanes, which are the errands that ask the same hosts, take turns, and so do the repositories of a lane.
    Within a repository the oldest errand is the first. Those that come last have no turn before the others.
-5. At most so many errands wait, of those half for one host, and a quarter for one repository. Who comes then
-   is told at once.
+5. At most so many errands wait, of those half for one host, and a quarter for one repository; those that come
+   last get half of each. Who comes then is told at once.
 6. Threads are begun as they are wanted, have a name, and end when the pool is closed; nobody waits long for
    one that waits for a server. Where none can be begun those that there are go on, and without any who comes
    is told at once. A mistake of ours ends an errand, and no thread.
@@ -184,7 +184,7 @@ class ThreadPool:
             return None
 
     def _is_too_much(self, errand: Errand) -> bool:
-        most = self._most_waiting
+        most = self._most_waiting // 2 if errand.last else self._most_waiting
         of_host = max((self._for_host[host] for host in errand.hosts), default=0)
         of_repository = self._for_repository[errand.repository]
         return self.waiting >= most or of_host >= max(1, most // 2) or of_repository >= max(1, most // 4)

@@ -109,6 +109,19 @@ def test_those_that_come_last_have_no_turn_before_the_others() -> None:
     pool.close()
 
 
+def test_those_that_come_last_leave_room_for_others(go_on: threading.Event) -> None:
+    pool = ThreadPool(16, threads=1)
+    assert pool.send(first := Errand("a", "host", run=go_on.wait))
+    assert first.begun.wait(SECONDS)
+    late, others = ([Errand(f"{name}{number}", "host") for number in range(5)] for name in "lo")
+    for errand in late:
+        errand.last = True
+    assert [pool.send(errand) for errand in (*late, *others)] == [*[True] * 4, False] * 2
+    go_on.set()
+    assert all(errand.done.wait(SECONDS) for errand in (*late[:4], *others[:4]))
+    pool.close()
+
+
 def test_hosts_that_did_not_answer_leave_half_of_the_threads(go_on: threading.Event) -> None:
     pool = ThreadPool(10_000)
     met(pool, "quick")
