@@ -33,7 +33,13 @@ OTHERS = {
     "notarypy/client/migrate/policies/rules.py": {"_MOST_ALTERNATIVES"},  # what is written
     "notarypy/devserver/https.py": {"BODY_LIMIT"},  # a server's own
     "notarypy/images/reference.py": {"_MAX_NAME", "_MAX_PORT"},  # docker's references, TCP
-    "notarypy/kubernetes/installation.py": {"_LONGEST_SUBDOMAIN", "_MOST_IN_CONFIG_MAP"},  # Kubernetes' own
+    "notarypy/kubernetes/deployment.py": {"_MOST_APPLIED"},  # kubectl's own
+    "notarypy/kubernetes/installation.py": {
+        "_LONGEST_SUBDOMAIN",
+        "_MOST_AUTHORITIES",
+        "_MOST_IN_CONFIG_MAP",
+    },  # Kubernetes' own
+    "notarypy/remote/verificationservice.py": {"_MOST_STEPS"},  # as Linux follows links
     "notarypy/tuf/canonical.py": {"MAX_INTEGER", "_MAX_DIGITS"},  # what every JSON reader holds exactly
     "notarypy/tuf/fields.py": {"MAX_VERSION"},  # Go's integers
     "notarypy/tuf/keyobjects.py": {"MAX_RSA_BITS", "MAX_RSA_EXPONENT"},  # keys that Go verifies with

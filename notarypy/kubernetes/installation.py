@@ -31,7 +31,8 @@ SETTINGS_DIR = PurePosixPath("/etc/notarypy/settings")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _LONGEST_SUBDOMAIN = 253
-_MOST_IN_CONFIG_MAP, _MOST_AUTHORITIES = 1_000_000, 250_000
+_MOST_IN_CONFIG_MAP = 1_000_000
+_MOST_AUTHORITIES = 250_000
 _ISSUERS = {"issuer": "Issuer", "clusterissuer": "ClusterIssuer"}
 SELF_SIGNED = "self-signed"
 
