@@ -296,6 +296,21 @@ class Limits:
         return f"Limits({', '.join(f'{name}={value}' for name, value in sorted(vars(self).items()))})"
 
 
+def within(memory: int) -> Limits:
+    """Return the limits of a service whose process may take so many bytes of memory.
+
+    Two repositories that take the most fit while they are read, which takes 1.6 times what is estimated, and
+    another one that is kept. The rest is for the program, requests and what is small.
+    """
+    return Limits(
+        memory_bytes=min(memory // 6, DEFAULT.memory_bytes),
+        json_wide_bytes=min(memory // 96, DEFAULT.json_wide_bytes),
+        kept_bytes=min(memory // 8, DEFAULT.kept_bytes),
+        remembered_bytes=min(memory // 16, DEFAULT.remembered_bytes),
+        requests_bytes=max(DEFAULT.request_bytes, min(memory // 16, DEFAULT.requests_bytes)),
+    )
+
+
 DEFAULT = Limits()
 EXTENDED = Limits(
     metadata_bytes=256 * _MIB,

@@ -17,7 +17,7 @@ from notarypy.errors import (
     ResponseLimitError,
     VerificationError,
 )
-from notarypy.limits import DEFAULT, Limits
+from notarypy.limits import DEFAULT, Limits, within
 from notarypy.storage.images import locations
 from support import layouts
 from support.author import GUN
@@ -58,6 +58,17 @@ def stage(world: World) -> Stage:
 
 
 # -- the value
+
+
+@pytest.mark.parametrize("mebibytes", [256, 512, 1024, 3072, 1 << 20])
+def test_a_service_keeps_to_its_memory(mebibytes: int) -> None:
+    memory = mebibytes << 20
+    found = within(memory)
+    read = 2 * 16 * found.memory_bytes // 10
+    beside = found.memory_bytes, found.kept_bytes
+    rest = found.remembered_bytes + found.requests_bytes
+    assert read + max(beside) + rest <= memory * 7 // 8
+    assert (found == DEFAULT) == (mebibytes >= 3072)
 
 
 def test_limits_are_given_by_name_and_do_not_change() -> None:

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 
 from notarypy import __version__, files
 from notarypy.errors import NotarypyError
-from notarypy.limits import DEFAULT, Limits
+from notarypy.limits import DEFAULT, Limits, within
 from notarypy.remote.http import tls
 from notarypy.service import httpserver, routes
 from notarypy.service.asgi import App
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _PREFIX, _LOCK = "notarypy-serve-", "serve.lock"
 _BEGINNING_SECONDS = 60.0
+_GROUPS, _MOUNTED = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,12 +95,13 @@ def serve(
     asked: Callable[[], bool],
     started: Callable[[Sequence[str]], None],
     advice: Callable[[NotarypyError], str],
-    limits: Limits = DEFAULT,
+    limits: Limits | None = None,
 ) -> None:
     """Serve until `asked` says that the process is to end; `started` is given where it listens.
 
     `advice` says in words what to do about an error.
     """
+    limits = limits or within(memory())
     with ExitStack() as stack:
         stack.enter_context(LogLines(sys.stderr, options.log_format, options.level))
         if options.memory:
@@ -146,6 +148,26 @@ def serve(
             limits=limits,
         )
         _LOG.info("ended")
+
+
+def memory() -> int:
+    """Return how many bytes of memory this process may take: as its control groups and the machine say."""
+    found, known = [sys.maxsize], []
+    with suppress(OSError, ValueError, AttributeError):
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    with suppress(OSError):
+        known = [line.split(":", 2) for line in _GROUPS.read_text().splitlines()]
+    for _, controllers, path in known:
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        base, name = (
+            (_MOUNTED / "memory", "memory.limit_in_bytes") if controllers else (_MOUNTED, "memory.max")
+        )
+        inner = Path(path).relative_to("/")
+        for folder in (inner, *inner.parents):
+            with suppress(OSError, ValueError):  # "max", or not to be seen from here
+                found.append(int((base / folder / name).read_text()))
+    return min(found)
 
 
 def _say(settings: Settings, options: ServeOptions, urls: Sequence[str]) -> None:

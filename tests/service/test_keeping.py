@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from contextlib import closing
@@ -24,6 +25,7 @@ from notarypy.errors import (
     TagUnsignedError,
 )
 from notarypy.limits import Limits
+from notarypy.service import serving
 from notarypy.service.ownsession import RememberingDirectory
 from notarypy.service.verifier import Elapsed
 from notarypy.storage.trustdir import TrustDirectory
@@ -355,6 +357,31 @@ def test_what_is_known_grows_old_while_the_machine_sleeps(
         time, "clock_gettime", {getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC): 7.0}.get
     )
     assert Elapsed()() == 7.0
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "memory"),
+    [
+        ("0::/\n", {"memory.max": "1073741824\n"}, 1 << 30),
+        ("0::/a/b\n", {"a/b/memory.max": "max\n", "a/memory.max": "2048"}, 2048),
+        ("5:cpu:/\n4:memory,x:/a\n0::/\n", {"memory/a/memory.limit_in_bytes": "4096"}, 4096),
+        ("4:memory:/not/seen\n", {"memory/memory.limit_in_bytes": "8192"}, 8192),
+        ("0::/\n", {}, 1 << 40),
+        (None, {}, 1 << 40),
+    ],
+)
+def test_the_memory_is_that_of_the_control_groups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, groups: str | None, files: dict[str, str], memory: int
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    if groups is not None:
+        (tmp_path / "groups").write_text(groups)
+    monkeypatch.setattr(serving, "_GROUPS", tmp_path / "groups")
+    monkeypatch.setattr(serving, "_MOUNTED", tmp_path)
+    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 1 << 28, "SC_PAGE_SIZE": 4096}.get)
+    assert serving.memory() == memory
 
 
 def test_a_trust_directory_that_cannot_be_is_refused_at_once(world: World, policy: Path) -> None:
