@@ -124,6 +124,8 @@ class Generation:
         said: list[str] = []
         began = self._clock() if look is None else min(self._clock(), look.began)
         shared = None if look is None else SharedMetadata(look, settle)
+        if look is not None:
+            look.limit = place.scope.requirements.max_age
         error: NotarypyError | None = None
         before = hear(said)
         try:
@@ -142,7 +144,8 @@ class Generation:
             said = [*look.warnings, *said]
         warnings, counts = tuple(dict.fromkeys(said)), counting(began, self._clock(), error, self._max_age)
         if error is None:
-            return Verdict(found, warnings, counts, began + self._max_age * _AHEAD)
+            aged = None if look is None else look.aged
+            return Verdict(found, warnings, counts, began + self._max_age * _AHEAD, aged)
         # Its frames would be kept with it.
         error.__traceback__ = error.__context__ = error.__cause__ = None
         if isinstance(error, AuthenticationError | TlsError):

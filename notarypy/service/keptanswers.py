@@ -10,11 +10,19 @@ Rules:
    does not count.
 2. Of a repository, as one scope and one pin read it, one look is under way at a time. Who cannot use what is
    known waits for it, and holds no thread meanwhile.
+<<<<<<< HEAD
 3. A refusal counts for five seconds after its look began, never longer than a success: what was just signed
    is not refused by what was known before. So where a look that is older would refuse, a newer one is taken,
    once for all who wait. A server that could not be asked is an answer to all who waited, and to those who
    come within five seconds; that we had no time to ask it is one to those who waited alone.
 4. What has ended by the clock on the wall counts no longer, however fresh the look is.
+=======
+3. A failure counts for those who waited as a success would, and briefly for those who come then, never longer
+   than a success. A server that could not be asked is an answer to all who waited, whenever they asked. That
+   we had no time to ask is one to them alone.
+4. What has ended by the clock on the wall counts no longer, however fresh the look is, nor what has come to
+   an age that the trust policy sets.
+>>>>>>> 7f183df (An age that the trust policy sets ends what is kept, too)
 5. So many repositories are kept, and so many bytes, as estimated; those that nobody asked for go first. The
    last one is kept whatever it takes: a question may be about any tag of it.
 6. So many verdicts are kept; those that nobody asked for go first.
@@ -37,6 +45,7 @@ from notarypy.client.verify.sharing import Look, MetadataCache
 from notarypy.errors import BusyError, NotarypyError, OperationError
 from notarypy.service.ownsession import hear
 from notarypy.tuf import canonical
+from notarypy.tuf.policy import MaxAge
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
@@ -88,6 +97,8 @@ class TimedLook(Look):
         super().__init__()
         self.began, self._counting = began, Counting(began, began)
         self.ends: datetime | None = None
+        self.aged: datetime | None = None
+        self.limit = MaxAge()
         self.warnings: list[str] = []
         self.weight = 0
         self._finished: TrustedMetadata | NotarypyError | None = None
@@ -109,7 +120,8 @@ class TimedLook(Look):
         error = found if isinstance(found, NotarypyError) else None
         self._counting = counting(self.began, done, error, max_age)
         if found is not None and not isinstance(found, NotarypyError):
-            self.ends = min(role_ends(found).values())
+            ages = self.limit.reached(found)
+            self.aged, self.ends = min(ages, default=None), min(*role_ends(found).values(), *ages)
             self.weight = sum(map(canonical.memory, found.files.values()))
 
 
@@ -240,7 +252,7 @@ class Verdict:
         warnings: In the order in which they came; those that are `Unverified` say what was not verified.
         written: What is answered of it, once somebody has written that.
         ahead: From when on somebody may look again before it ends, by the clock of `time.monotonic`.
-        ends: When what vouches for a good image ends, by the clock on the wall.
+        ends: When what vouches for a good image ends or is too old, by the clock on the wall.
         future: One that has this result, for all who ask.
     """
 
@@ -252,12 +264,14 @@ class Verdict:
         warnings: tuple[str, ...] = (),
         counting: Counting = _FOR_NOBODY,
         ahead: float = float("inf"),
+        aged: datetime | None = None,
     ) -> None:
         self.image, self.warnings, self.ahead, self.written = image, warnings, ahead, ""
         self._counting = counting
         self.future: Future[Verdict] = Future()
         self.future.set_result(self)
-        self.ends = image.expires if isinstance(image, VerifiedImage) else None
+        expires = image.expires if isinstance(image, VerifiedImage) else None
+        self.ends = min(filter(None, (expires, aged)), default=None)
 
     @property
     def ok(self) -> bool:

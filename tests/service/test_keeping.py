@@ -23,6 +23,7 @@ from notarypy.errors import (
     RootNotPinnedError,
     StorageError,
     TagUnsignedError,
+    TooOldError,
 )
 from notarypy.limits import Limits
 from notarypy.service import serving
@@ -146,6 +147,23 @@ def test_what_was_just_signed_is_not_refused_by_what_was_known(
     futures = [service.ask(image) for image in unsigned]
     assert not any(future.result(SECONDS).ok for future in futures)
     assert service.looks == 3
+
+
+@pytest.mark.parametrize("kind", ["timestamp", "signatures"])
+def test_an_age_of_the_policy_ends_a_verdict_before_its_time(
+    world: World, owner: Person, ticks: Ticks, kind: str
+) -> None:
+    world.fake.notary.renews = False
+    policy = write_policy(world.base / "aged.toml", pinned(pin_of(owner), GUN, f'max_age.{kind} = "12s"'))
+    with closing(verifier(world, policy, ticks=ticks, max_age=3600)) as service:
+        before = asked(service)
+        world.clock.advance(timedelta(seconds=11))
+        assert asked(service) is before
+        assert before.ok
+        world.clock.advance(timedelta(seconds=2))
+        assert isinstance(asked(service).image, TooOldError)
+        assert isinstance(asked(service).image, TooOldError)
+        assert service.looks == 2
 
 
 def test_a_verdict_that_ends_soon_is_looked_into_while_nobody_waits(
