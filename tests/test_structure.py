@@ -88,9 +88,10 @@ def test_the_package_stays_small() -> None:
     # and what is set wrong for them told apart from a network that fails; what may be a secret is not shown.
     # And: the way out: signatures as cosign makes them, read and written in registries; policies of others,
     # reports, and trust data in one file; notation's signatures, and the rules of its certificates.
-    # And: a service that verifies for others, and what Kubernetes asks of it and has applied; who asks it.
+    # And: a service that verifies for others, and what Kubernetes asks of it and has applied; who asks it;
+    # and what it withstands: hosts that hang, directories that fail, clocks that stand, callers without end.
     assert len(FILES) <= 320
-    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 57_000
+    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 57_400
     # What only some commands need is imported by these alone: starting is most of what a command costs.
     # A backend imports what its service takes when it is opened; a look for secrets in a URI takes patterns.
     assert sum(inner_imports(tree) for tree in TREES.values()) < 206

@@ -39,7 +39,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple
 
 from notarypy.client import weight
-from notarypy.client.metadata.dates import ended, role_ends
+from notarypy.client.metadata.dates import ages_reached, ended, role_ends
 from notarypy.client.verdicts import AppliedPolicy, SkippedImage, VerifiedImage
 from notarypy.client.verify.sharing import Look, MetadataCache
 from notarypy.errors import BusyError, NotarypyError, OperationError
@@ -120,7 +120,7 @@ class TimedLook(Look):
         error = found if isinstance(found, NotarypyError) else None
         self._counting = counting(self.began, done, error, max_age)
         if found is not None and not isinstance(found, NotarypyError):
-            ages = self.limit.reached(found)
+            ages = ages_reached(found, self.limit)
             self.aged, self.ends = min(ages, default=None), min(*role_ends(found).values(), *ages)
             self.weight = sum(map(canonical.memory, found.files.values()))
 

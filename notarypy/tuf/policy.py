@@ -163,17 +163,6 @@ class MaxAge:
     timestamp_lifetime: timedelta = timedelta(days=14)
     signatures_lifetime: timedelta = timedelta(days=3 * 365)
 
-    def reached(self, trusted: TrustedMetadata) -> list[datetime]:
-        """Return when files that are young enough now will be older than they may be (rule 3)."""
-        of_signers = self.signatures, self.signatures_lifetime
-        kinds = [(trusted.timestamp.expires, self.timestamp, self.timestamp_lifetime)]
-        kinds += [(file.expires, *of_signers) for file in trusted.targets.values()]
-        return [
-            expires - (lifetime - limit)
-            for expires, limit, lifetime in kinds
-            if limit is not None and limit < lifetime and expires - trusted.now > lifetime - limit
-        ]
-
 
 @dataclass(frozen=True)
 class Requirements:

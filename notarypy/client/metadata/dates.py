@@ -105,6 +105,17 @@ def role_ends(trusted: TrustedMetadata) -> dict[str, datetime]:
     return {**file_ends(trusted), roles.ROOT: root_end(trusted)}
 
 
+def ages_reached(trusted: TrustedMetadata, most: policy.MaxAge) -> list[datetime]:
+    """Return when files that are young enough now will be older than they may be (`tuf.policy`: 3)."""
+    kinds = [(trusted.timestamp.expires, most.timestamp, most.timestamp_lifetime)]
+    kinds += [(file.expires, most.signatures, most.signatures_lifetime) for file in trusted.targets.values()]
+    return [
+        expires - (lifetime - limit)
+        for expires, limit, lifetime in kinds
+        if limit is not None and limit < lifetime and expires - trusted.now > lifetime - limit
+    ]
+
+
 def relied_on(trusted: TrustedMetadata, tag: str, digest: str) -> tuple[RoleVersion, ...]:
     """Return the files that say which digest a tag has: the base roles, and all that list it."""
     ends, versions = file_ends(trusted), {role: file.version for role, file in trusted.targets.items()}
