@@ -69,7 +69,7 @@ _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: [^\r\n]*)?")
 _LENGTH = re.compile(rb"content-length:[ \t]*([0-9]{1,12})[ \t]*", re.IGNORECASE)
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _CREDENTIALS = struct.Struct("3I")
-_STEPS = 200
+_MOST_STEPS = 200
 _ALL_ACCOUNTS, _NOBODY = 2**32 - 1, 65534
 _LOG = logging.getLogger(__name__)
 # The folder in which a name stands, what is known of it, and of what has the name.
@@ -230,7 +230,7 @@ def _way(path: str) -> list[_Step]:
             if not stat.S_ISLNK(found.st_mode):
                 trail.append((here, found))
                 continue
-            if len(steps) > _STEPS:
+            if len(steps) > _MOST_STEPS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
             target = os.fspath(here.readlink())
             trail = [top] if target.startswith("/") else trail
