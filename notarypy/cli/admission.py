@@ -10,8 +10,8 @@ from notarypy.cli import references, userfiles
 from notarypy.cli.clustermanifests import manifests
 from notarypy.cli.declared import Argument, Commands, Option
 from notarypy.cli.run import Context, begin
-from notarypy.cli.text import render
-from notarypy.cli.text.advice import advice
+from notarypy.cli.text import render, serviceadvice
+from notarypy.cli.text.advice import own_advice
 from notarypy.errors import Advice, UsageError
 from notarypy.storage.settings import spans
 
@@ -56,6 +56,9 @@ def review(
         )
     if run.options.gun:
         raise UsageError("an AdmissionReview has images", advice=Advice("leave-out", option="--gun"))
+    if run.options.for_client.get("offline") and not mutate:
+        why, leave = "a tag that stays is compared with its registry", Advice("leave-out", option="--offline")
+        raise UsageError("no registry is asked with --offline", why=why, advice=leave)
     seconds = spans.seconds(deadline)
     if seconds is None:
         raise UsageError(f'--deadline "{deadline}" is no TIME', advice=Advice("write-span"))
@@ -65,7 +68,12 @@ def review(
         run.client(asking=False) as client,
         closing(Verifier(client.settings, limits=run.limits)) as verifier,
     ):
-        webhook = Webhook(verifier, require_digest=require_digest, advice=advice, limits=run.limits)
+        webhook = Webhook(
+            verifier,
+            require_digest=require_digest,
+            advice=serviceadvice.at_admission(own_advice),
+            limits=run.limits,
+        )
         pending = webhook.begin(data, mutate=mutate)
         wait(pending.futures, seconds)
         answer = webhook.finish(pending)

@@ -131,7 +131,8 @@ def _missing(error: ModuleNotFoundError) -> ConfigurationError:
 
 
 def _serve(run: Run, options: ServeOptions) -> None:
-    from notarypy.cli.text.advice import advice
+    from notarypy.cli.text import serviceadvice
+    from notarypy.cli.text.advice import own_advice
     from notarypy.service import serving
 
     def started(urls: Sequence[str]) -> None:
@@ -140,6 +141,7 @@ def _serve(run: Run, options: ServeOptions) -> None:
         with suppress(OSError, AttributeError):
             sys.stdout.flush()
 
+    advice = serviceadvice.at_admission(own_advice)
     with open_client(run, asking=False) as client, Insisting() as ending:
         serving.serve(client.settings, options, asked=lambda: ending.asked, started=started, advice=advice)
 

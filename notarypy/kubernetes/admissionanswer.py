@@ -40,7 +40,7 @@ from notarypy.kubernetes.review import VERSION, AdmissionReview
 from notarypy.values import dataclass
 
 _FORBIDDEN = 403
-_WARNING_CHARS, _WARNINGS_CHARS = 255, 4096
+_WARNING_CHARS, _WARNINGS_CHARS, _MORE_CHARS = 255, 4096, 32
 _REFUSAL_CHARS, _REFUSALS = 1024, 16
 _AUDIT_CHARS = 1024
 _WOULD_BE = "would be refused: "
@@ -118,8 +118,12 @@ def answer(
     if allowed:
         warnings = [*map(_WOULD_BE.__add__, _lines(placed, refused)), *warnings]
     response |= {"warnings": shown} if (shown := _bounded(warnings)) else {}
-    if verified := [one.audit for one in judged if one.digest]:
-        response["auditAnnotations"] = {"verified": _clipped("; ".join(verified), _AUDIT_CHARS)}
+    named = {
+        "verified": [one.audit for one in judged if one.digest],
+        "unverified": [one.image for one in judged if allowed and not one.digest],
+    }
+    if kept := {name: _clipped("; ".join(each), _AUDIT_CHARS) for name, each in named.items() if each}:
+        response["auditAnnotations"] = kept
     codes = tuple(dict.fromkeys(one.code for one in refused))
     return AdmissionAnswer(_document(VERSION, response), allowed, codes, 0 if allowed else _worst(refused))
 
@@ -192,7 +196,7 @@ def _lines(placed: Sequence[PlacedImage], refused: Sequence[ImageVerdict]) -> li
 
 def _in_time(judged: Sequence[ImageVerdict]) -> Iterator[str]:
     """Yield what was verified by the deadline, where something was not."""
-    verified = [one.image for one in judged if not one.refused]
+    verified = [one.image for one in judged if one.digest and not one.refused]
     if verified and any(one.code == UndecidedError.code for one in judged):
         yield _clipped(f"verified: {', '.join(verified)}", _REFUSAL_CHARS)
 
@@ -248,11 +252,12 @@ def _kept(annotations: Mapping[str, Any] | None) -> dict[str, str]:
 def _bounded(texts: Iterable[str]) -> list[str]:
     """Return warnings as far as the API server shows them (rule 5)."""
     shown: list[str] = []
-    left = _WARNINGS_CHARS
-    for text in dict.fromkeys(_clipped(each, _WARNING_CHARS) for each in texts):
+    found = list(dict.fromkeys(_clipped(each, _WARNING_CHARS) for each in texts))
+    left = _WARNINGS_CHARS - _MORE_CHARS
+    for text in found:
         left -= len(text.encode())
         if left < 0:
-            break
+            return [*shown, f"{len(found) - len(shown)} more warnings"]
         shown.append(text)
     return shown
 

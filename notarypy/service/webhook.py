@@ -142,4 +142,5 @@ def _basis(image: VerifiedImage) -> str:
     role = f"{image.role} {versions.get(image.role, '')}".strip() if image.role else ""
     signers = f"signers {' '.join(image.signers)}" if image.signers else ""
     cosign = f"cosign {' '.join(one.key for one in image.cosign)}" if image.cosign else ""
-    return ", ".join(filter(None, (role, signers, cosign)))
+    unmet = "policy not met" if image.policy and image.policy.unmet else ""
+    return ", ".join(filter(None, (role, signers, cosign, unmet)))

@@ -99,7 +99,7 @@ def test_a_review_comes_from_standard_input(
 def test_what_makes_no_sense_is_refused(run: Run, cluster: Cluster) -> None:
     file = cluster.world.base / "review.json"
     file.write_bytes(pod("$R/app:1").data(cluster.names))
-    for words in (["--mutate", "--require-digest"], ["--deadline", "soon"], ["--gun"]):
+    for words in (["--mutate", "--require-digest"], ["--deadline", "soon"], ["--gun"], ["--offline"]):
         assert run("admission", "review", "--policy", cluster.policy, *words, file).expect(2).out == ""
     assert "there is no trust policy" in run("admission", "review", file).expect(2).err
     loose = cluster.world.base / "loose.toml"

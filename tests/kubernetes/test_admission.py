@@ -160,6 +160,7 @@ def test_messages_and_warnings_are_bounded() -> None:
     response = answer(read, placed, verdicts, mutate=False).document["response"]
     assert sum(len(each.encode()) for each in response["warnings"]) <= 4096
     assert all(len(each.encode()) < 256 for each in response["warnings"])
+    assert response["warnings"][-1] == f"{201 - len(response['warnings'])} more warnings"
     assert len(response["auditAnnotations"]["verified"].encode()) <= 1024
 
 

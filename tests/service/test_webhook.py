@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import Future, wait
 from contextlib import closing
 from types import SimpleNamespace
@@ -90,6 +91,23 @@ def test_a_refusal_says_why_and_what_to_do(cluster: Cluster) -> None:
         f"containers/app: {admitting.REGISTRY}/app:unsigned is not signed [trust.tag_unsigned]: "
         f"signed tags: 1, 2, latest; fix: sign it: notarypy sign {admitting.REGISTRY}/app:unsigned"
     )
+
+
+def test_the_audit_log_says_what_was_not_met_or_not_verified(cluster: Cluster) -> None:
+    names = cluster.names
+    for image, name, said in (
+        ("audited:1", "verified", f"audited@{names.ONE} targets 2, policy not met"),
+        ("skipped/tool:1", "unverified", "skipped/tool:1"),
+    ):
+        response = cluster.ask(pod(f"{names.R}/{image}"), "mutate").document["response"]
+        assert response["auditAnnotations"] == {name: f"{names.R}/{said}"}
+
+
+@pytest.mark.parametrize("image", ["unknown:1", "gone/app:1", "APP:1", "app:1@$TWO"])
+def test_advice_is_for_who_has_the_object_and_not_the_service(cluster: Cluster, image: str) -> None:
+    data = pod(f"{cluster.names.R}/{cluster.names.written(image)}")
+    message = cluster.ask(data, "mutate").document["response"]["status"]["message"]
+    assert not re.search(r"--[a-z]|DOCKER_|notarypy (init|trust)", message)
 
 
 def test_of_the_policy_a_refusal_says_no_more_than_that_nothing_fits(cluster: Cluster) -> None:

@@ -10,7 +10,8 @@ import threading
 from concurrent.futures import wait
 from typing import TYPE_CHECKING, Final
 
-from notarypy.cli.text.advice import advice
+from notarypy.cli.text import serviceadvice
+from notarypy.cli.text.advice import own_advice
 from notarypy.errors import UnreachableError
 from notarypy.service.webhook import Webhook
 from support import admissions
@@ -85,7 +86,10 @@ class Cluster:
         self.verifier = verifier(world, self.policy, ticks=self.ticks)
         self.webhooks = {
             mode: Webhook(
-                self.verifier, require_digest=mode == "strict", warn_only=mode == "warn", advice=advice
+                self.verifier,
+                require_digest=mode == "strict",
+                warn_only=mode == "warn",
+                advice=serviceadvice.at_admission(own_advice),
             )
             for mode in admissions.MODES
         }

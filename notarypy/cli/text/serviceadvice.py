@@ -5,6 +5,13 @@ What it is: the part of the table of advice that is about them. What it is not: 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from notarypy.errors import NotarypyError
+
 TEXTS: dict[str, str] = {
     # -- the webhook of a cluster
     "review-version": 'write admissionReviewVersions: ["v1"] into the webhook configuration',
@@ -52,4 +59,39 @@ TEXTS: dict[str, str] = {
     "same-release": "look what listens there; the service and this program have to be of releases that fit",
     "write-service": "set {variable}=unix:/run/notarypy/notarypy.sock, or where its socket is; or unset it",
     "start-service": "start it, and see whether {variable} names its socket and who may connect",
+}
+
+
+def at_admission(own: Callable[[NotarypyError], str]) -> Callable[[NotarypyError], str]:
+    """Return the words for somebody whose object a cluster refuses: neither service nor policy are his.
+
+    `own` are those that an error brings.
+    """
+
+    def said(error: NotarypyError) -> str:
+        code = error.exit_code
+        usual = _OF_SERVICE.get(code) or own(error) or _OF_EXIT_CODE.get(code, "")
+        return _OF_CODE.get(error.code, usual)
+
+    return said
+
+
+# For whoever is refused something in a cluster, in place of an error's own advice.
+_OF_CODE = {
+    "policy.no_scope": "see whether the name is right; or ask whoever runs the cluster for a scope",
+    "trust.digest_mismatch": "name the signed digest; or have its owner sign the other one",
+    "trust.repo_missing": "see whether the name is right; or have its owner sign it",
+    "trust.root_changed": "tell whoever runs the cluster: it is an attack, or the policy's pins are old",
+    "trust.root_not_pinned": "tell whoever runs the cluster: it is an attack, or the policy's pins are old",
+}
+# The service's way to servers is not theirs either.
+_OF_SERVICE = {
+    7: "tell whoever runs the cluster: the service has no login that may read this",
+    8: "try again; if it stays so, tell whoever runs the cluster",
+}
+# And where an error has none.
+_OF_EXIT_CODE = {
+    4: "do not use it, and tell the owner of the repository",
+    5: "ask the owner of the repository to sign it again",
+    10: "ask the missing signer or the owner of the repository",
 }
