@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -222,6 +224,14 @@ def test_the_pod_may_do_nothing_and_writes_to_volumes_of_its_own_alone() -> None
     assert volumes.keys() == {each["name"] for each in container["volumeMounts"]}
     assert volumes["trust"]["persistentVolumeClaim"] == {"claimName": "trust"}
     assert "emptyDir" in {each["name"]: each for each in pod(PLAIN)["volumes"]}["trust"]
+
+
+def test_the_memory_it_gets_is_what_the_page_says() -> None:
+    (container,) = pod(PLAIN)["containers"]
+    page = (Path(__file__).parents[2] / "docs" / "kubernetes" / "manifests.md").read_text()
+    most, asked = re.findall(r"Limits\*\* are (\d+) GiB.* requests (\d+) MiB", page)[0]
+    found = {kind: each["memory"] for kind, each in container["resources"].items()}
+    assert found == {"limits": f"{most}Gi", "requests": f"{asked}Mi"}
 
 
 def test_it_ends_after_those_who_still_ask_it_have_noticed() -> None:
