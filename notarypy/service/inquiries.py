@@ -185,7 +185,7 @@ class Inquiries:
                 return
             self._forget(inquiry)
         if self.pool.take_back(inquiry):
-            self.end(inquiry, Verdict(self._not_taken()))
+            self._ended(inquiry)  # without a verdict: who has left says that he knows of none
 
     def may_look_ahead(self, now: float) -> bool:
         """Tell whether a question may be looked into while nobody waits for that (rule 2)."""
