@@ -19,6 +19,8 @@ Rules:
    forgotten, and the log says so: pins hold all the same, the memory of versions is lost.
 7. Whoever asks may name a pin. It counts beside all others, and where it is the only one nothing is written:
    what fits a stranger's pin must not become anybody's anchor.
+8. A root in the trust directory that the operator's pins do not name gives way to one that they name, and to
+   which no chain leads, all versions with it: who makes a repository anew changes the pins.
 """
 
 from __future__ import annotations
@@ -28,21 +30,22 @@ import threading
 import time
 from collections import OrderedDict
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from notarypy.client.connections import Connections
 from notarypy.client.metadata.roots import root_policy
 from notarypy.client.session import Session
-from notarypy.errors import StorageError, VerificationError
+from notarypy.errors import RootNotPinnedError, StorageError, VerificationError
 from notarypy.storage.trustdir import RepositoryCache, TrustDirectory, UnwrittenCache
 from notarypy.tuf import roles, trustanchors
 from notarypy.tuf.envelope import Envelope
+from notarypy.tuf.trusted import TrustedMetadata
 from notarypy.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from datetime import datetime
     from pathlib import Path
 
     from notarypy.client.metadata.repository import Repository
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
     from notarypy.remote.http.transport import Transport
     from notarypy.storage.settings.policyfile import Scope
     from notarypy.storage.settings.settings import Settings
+    from notarypy.tuf.trustanchors import RootPolicy
 
 _LOG = logging.getLogger(__name__)
 _SERVERS = 512
@@ -96,11 +100,13 @@ class OwnSession(Session):
     ) -> Repository:
         """Return the repository that a reference is in; `root` is a pin of whoever asks (rule 7)."""
         found = super().repository(text, root, scope, whole=whole, publishing=publishing, archive=archive)
-        if root is None:
-            return found
         own = root_policy(self.settings, found.gun, found.now, None, scope)
         if isinstance(own, trustanchors.Forbidden):
-            return replace(found, cache=found.cache.unwritten())
+            return found if root is None else replace(found, cache=found.cache.unwritten())
+        if isinstance(found.cache, _RememberingCache):
+            found.cache.pins = own
+        if root is None:
+            return found
         asked = trustanchors.policy([root], "--root")
         return replace(found, roots=trustanchors.every([asked, *trustanchors.parts(own)]))
 
@@ -198,8 +204,8 @@ class RememberingDirectory(TrustDirectory):
         """Remember files that cannot be stored because of an error (rules 4 to 6)."""
         with self._lock:
             if not self._found:
-                said = "; ".join((error.message, *error.why))
-                _LOG.warning("%s cannot be stored, and a restart would forget what was seen: %s", gun, said)
+                said = "%s cannot be stored, and a restart would forget what was seen: %s"
+                _LOG.warning(said, gun, "; ".join((error.message, *error.why)))
             self._put(gun, found.later(self._found.get(gun, _NOTHING)))
 
     def forget(self, gun: str, known: Remembered, *stale: str) -> None:
@@ -227,9 +233,26 @@ class RememberingDirectory(TrustDirectory):
 class _RememberingCache(RepositoryCache):
     """The cache of one repository, and what of it could not be stored."""
 
+    pins: RootPolicy | None = None
+
     def __init__(self, directory: RememberingDirectory, gun: str) -> None:
         super().__init__(directory.path, gun, directory.limits)
         self._directory = directory
+
+    def afresh(self) -> RepositoryCache | None:
+        """Return the same as if nothing were known, if the root that is known is not pinned (rule 8)."""
+        found = _Afresh(self._directory, self.gun)
+        found.pins = self.pins
+        return None if self.pins is None or self._is_pinned() else found
+
+    def _is_pinned(self) -> bool:
+        root = RepositoryCache.load_root(self) or b""
+        try:
+            return bool(TrustedMetadata(self.gun, datetime.now(UTC)).first_root(root, self.pins))
+        except RootNotPinnedError:
+            return False
+        except VerificationError:
+            return bool(root)  # whatever that is, it stays
 
     def unwritten(self) -> UnwrittenCache:
         """Return the same to be looked at, with what is remembered."""
@@ -286,6 +309,30 @@ class _RememberingCache(RepositoryCache):
         if not known.files:
             return known, known.files
         return known, known.beside(super().load_root(), super().load(roles.TIMESTAMP))
+
+
+class _Afresh(_RememberingCache):
+    """The same as if nothing were known; what is stored takes the place of all that was (rule 8)."""
+
+    def load(self, role: str) -> bytes | None:  # noqa: ARG002 - nothing is known
+        """Return nothing."""
+        return None
+
+    def load_root(self) -> bytes | None:
+        """Return nothing."""
+        return None
+
+    def cached(self) -> list[str]:
+        """Return nothing."""
+        return []
+
+    def store(self, metadata: Mapping[str, bytes]) -> None:
+        """Write files in place of all that is there, unless another one was faster."""
+        if not self._is_pinned():
+            self._directory.forget(self.gun, self._directory.remembered(self.gun))
+            self.forget()
+            RepositoryCache.store(self, metadata)
+            _LOG.warning("%s: its root is not pinned any more, and another one is in its place", self.gun)
 
 
 class _LookedAt(UnwrittenCache, _RememberingCache):

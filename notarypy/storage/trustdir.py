@@ -116,6 +116,10 @@ class RepositoryCache:
         """Return the same to be looked at, and not to be written."""
         return UnwrittenCache(self._base, self.gun, self._limits)
 
+    def afresh(self) -> RepositoryCache | None:
+        """Return the same as if nothing were known, where another root may replace the cached one."""
+        return None
+
     def load(self, role: str) -> bytes | None:
         """Return the cached bytes of a role, or None when there are none that can be read (rules 2 and 3)."""
         if role == roles.ROOT:

@@ -93,11 +93,13 @@ def rollback(role: str, offered: int, seen: int) -> RollbackError:
 def root_changed(gun: str, trusted: Root, offered: Root) -> RootChangedError:
     """Return the alarm for a root that no chain of signatures leads to."""
     known, found = trusted.pins, offered.pins
+    same = ("the same key made both: the repository was made anew",) if set(known) & set(found) else ()
     return RootChangedError(
         f"{gun} has another root than the one you trust",
         why=(
             f"trusted: {', '.join(known)} (version {trusted.version})",
             f"offered: {', '.join(found)} (version {offered.version}), not signed by the trusted one",
+            *same,
             "this is what an attack looks like; a server reset or a second initialisation looks the same",
         ),
         advice=Advice("ask-owner-for-root", gun=gun),

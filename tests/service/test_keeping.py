@@ -20,6 +20,7 @@ from notarypy.errors import (
     NetworkError,
     OutOfScopeError,
     RollbackError,
+    RootChangedError,
     RootNotPinnedError,
     StorageError,
     TagUnsignedError,
@@ -406,6 +407,28 @@ def test_a_trust_directory_that_cannot_be_is_refused_at_once(world: World, polic
     (world.base / "service").write_text("")
     with pytest.raises(StorageError, match="cannot make directory"):
         verifier(world, policy)
+
+
+def test_a_root_that_is_not_pinned_any_more_gives_way_to_one_that_is(
+    world: World, policy: Path, ticks: Ticks, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was made anew, and the policy has the new pin: a replica that knew it agrees with new ones."""
+    with closing(verifier(world, policy, ticks=ticks)) as service:
+        assert asked(service).ok
+        root = world.person("service").cached(roles.ROOT).read_bytes()
+        world.attacker.delete(GUN)
+        heir = world.person("heir")
+        heir.client().sign([f"{GUN}:1"], init=True)
+        ticks.now += 60
+        assert isinstance(asked(service).image, RootChangedError)
+        assert world.person("service").cached(roles.ROOT).read_bytes() == root
+        write_policy(policy, pinned(pin_of(heir)))
+        assert service.look_at_policy()
+        assert asked(service).ok
+        ticks.now += 60
+        assert asked(service).ok
+        assert world.person("service").cached(roles.ROOT).read_bytes() != root
+        assert sum("not pinned any more" in record.getMessage() for record in caplog.records) == 1
 
 
 def test_the_policy_counts_anew_when_its_file_changes(owner: Person, policy: Path, service: Verifier) -> None:

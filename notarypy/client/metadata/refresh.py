@@ -19,6 +19,7 @@ Rules:
    the server is asked once more, past any cache; that answer counts. After a signature that does not fit the
    next version of the root is asked for before the current one: caches hold what was current.
 9. Where this machine's clock is behind an archive, one of the two is wrong: dates have to hold by both.
+10. Where no chain leads from the cached root to another one, it may give way to that (`afresh`).
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ from notarypy.errors import (
     NotFoundError,
     OperationError,
     RollbackError,
+    RootChangedError,
     RootNotPinnedError,
     SignatureError,
     TrustError,
@@ -84,11 +86,14 @@ def refresh(
     archive = repository.archive
     try:
         if archive is not None and archive.exported > repository.now:  # rule 9
-            cache = repository.cache.unwritten()
-            _refreshed(replace(repository, cache=cache, decide=_later, warn=lambda _: None), own, kind)
+            quiet = replace(repository, cache=repository.cache.unwritten(), warn=lambda _: None)
+            quiet = replace(quiet, decide=lambda *_, **__: lambda: None)
+            _refreshed(quiet, own, kind)  # dates alone are looked at
             repository = replace(repository, now=archive.exported)
         return _refreshed(repository, own, kind)
     except TrustError as error:
+        if isinstance(error, RootChangedError) and (anew := repository.cache.afresh()) is not None:
+            return _refreshed(replace(repository.past_caches(), cache=anew), own, kind)  # rule 10
         here = isinstance(error, CacheDamagedError | FirstUseError)  # no answer would change that
         if archive is not None:
             archive.explain(error, repository.gun, repository.now)
@@ -116,11 +121,6 @@ def _refreshed(repository: Repository, own: Mapping[str, bytes], kind: type[Refr
                 raise
             _LOG.debug("%s: another process refreshed the cache meanwhile; again", repository.gun)
     return kind(repository, own).run()
-
-
-def _later(*_: object, **__: object) -> Callable[[], None]:
-    """Decide nothing about a first root: this run of two only looks at dates."""
-    return lambda: None
 
 
 class Refresh:
