@@ -10,19 +10,12 @@ Rules:
    does not count.
 2. Of a repository, as one scope and one pin read it, one look is under way at a time. Who cannot use what is
    known waits for it, and holds no thread meanwhile.
-<<<<<<< HEAD
 3. A refusal counts for five seconds after its look began, never longer than a success: what was just signed
    is not refused by what was known before. So where a look that is older would refuse, a newer one is taken,
    once for all who wait. A server that could not be asked is an answer to all who waited, and to those who
    come within five seconds; that we had no time to ask it is one to those who waited alone.
-4. What has ended by the clock on the wall counts no longer, however fresh the look is.
-=======
-3. A failure counts for those who waited as a success would, and briefly for those who come then, never longer
-   than a success. A server that could not be asked is an answer to all who waited, whenever they asked. That
-   we had no time to ask is one to them alone.
 4. What has ended by the clock on the wall counts no longer, however fresh the look is, nor what has come to
    an age that the trust policy sets.
->>>>>>> 7f183df (An age that the trust policy sets ends what is kept, too)
 5. So many repositories are kept, and so many bytes, as estimated; those that nobody asked for go first. The
    last one is kept whatever it takes: a question may be about any tag of it.
 6. So many verdicts are kept; those that nobody asked for go first.
