@@ -79,6 +79,14 @@ def test_no_two_classes_have_one_name() -> None:
     assert [name for name, count in names.items() if count > 1] == []
 
 
+def test_no_two_versions_of_a_text_stand_side_by_side() -> None:
+    root = PACKAGE.parent
+    texts = [*FILES, *root.glob("*.*"), *root.glob("docs/**/*.md"), *root.glob("tests/**/*.py")]
+    assert [
+        path for path in texts if path.is_file() and "\n<<<<<<< " in path.read_text(errors="replace")
+    ] == []
+
+
 def test_the_package_stays_small() -> None:
     # Bounds are raised with a feature that needs the room, never for a second way to do the same: logging in
     # and out, whole repositories verified, first use decided, keys renamed, compressed archives, files told
