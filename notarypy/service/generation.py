@@ -19,10 +19,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from notarypy.client import weight
 from notarypy.client.parameters import Unverified
 from notarypy.client.verdicts import AppliedPolicy, SkippedImage
 from notarypy.client.verify.image import verify_unless_skipped
-from notarypy.client.verify.sharing import asks_notary
+from notarypy.client.verify.sharing import Look, MetadataCache, asks_notary
 from notarypy.client.weight import HeavyCalls
 from notarypy.client.workers import check_stop
 from notarypy.errors import (
@@ -37,8 +38,6 @@ from notarypy.remote.http.urls import host_port
 from notarypy.service.keptanswers import (
     KeptMetadata,
     KeptVerdicts,
-    SharedMetadata,
-    TimedLook,
     Unasked,
     Verdict,
     counting,
@@ -49,14 +48,16 @@ from notarypy.values import dataclass
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from notarypy.client.metadata.repository import Repository
     from notarypy.client.parameters import VerifyOptions
     from notarypy.service.heldpolicy import HeldPolicy
+    from notarypy.service.keptanswers import Counting, TimedLook
     from notarypy.service.ownsession import OwnSession
     from notarypy.storage.settings.policyfile import Scope
+    from notarypy.tuf.trusted import TrustedMetadata
 
 _LOG = logging.getLogger(__name__)
 _HEAVY, _HEAVY_SECONDS = 2, 10.0
-_AHEAD = 2 / 3
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,52 @@ class QuestionPlace:
     gun: str
     server: str
     hosts: tuple[str, ...]
+    asks_registry: bool = True
+
+
+class SharedMetadata(MetadataCache):
+    """What one question sees of the kept metadata: the look that was claimed for it."""
+
+    def __init__(self, look: TimedLook, taken: Callable[[], None]) -> None:
+        """Take a look; `taken` is called once it is."""
+        super().__init__()
+        self._look, self._taken = look, taken
+        self.used = False
+        self.counting: Counting | None = None
+
+    def look(self, gun: str, scope: str) -> Look:  # noqa: ARG002 - a question is about one repository
+        """Return the look that was claimed."""
+        return self._look
+
+    def get(self, gun: str, scope: str, fetch: Callable[[], TrustedMetadata]) -> TrustedMetadata:
+        """Return the metadata; what there is to say of it is kept with it, for each image."""
+        look, self.used = self._look, True
+
+        def watched() -> TrustedMetadata:
+            before = hear(look.warnings)
+            try:
+                return fetch()
+            finally:
+                hear(before)
+
+        try:
+            found = super().get(gun, scope, watched)
+        finally:
+            self._taken()
+            weight.give_way()  # what was read is kept, and little more is to come
+        self.counting = look.counting_of(found)
+        return found
+
+    def renew(
+        self, gun: str, scope: str, repository: Repository, known: TrustedMetadata
+    ) -> TrustedMetadata | None:
+        """Return newer metadata, which has its own dates and takes its own memory."""
+        self.counting = None
+        try:
+            return super().renew(gun, scope, repository, known)
+        finally:
+            self._taken()
+            weight.give_way()
 
 
 class Generation:
@@ -98,7 +145,7 @@ class Generation:
         server = host_port(session.server_url(gun, scope)) if asks_notary(scope, options) else ""
         asks_registry = options.registry or scope.require.cosign is not None or bool(options.also)
         hosts = dict.fromkeys(filter(None, (server, registry if asks_registry else "")))
-        return QuestionPlace(scope, gun, server, tuple(hosts))
+        return QuestionPlace(scope, gun, server, tuple(hosts), asks_registry)
 
     def passed(self, image: str, scope: Scope, *, resolve: bool) -> Verdict | None:
         """Return the verdict on an image that is to be skipped, None if somebody is to be asked (rule 1)."""
@@ -140,12 +187,15 @@ class Generation:
         finally:
             hear(before)
             settle()
+        counts = counting(began, self._clock(), error, self._max_age)
+        if shared is not None and shared.counting and not (error or said or place.asks_registry):
+            counts = shared.counting  # and goes on with it (`keptanswers`: 8)
         if look is not None and shared is not None and shared.used:
             said = [*look.warnings, *said]
-        warnings, counts = tuple(dict.fromkeys(said)), counting(began, self._clock(), error, self._max_age)
+        warnings = tuple(dict.fromkeys(said))
         if error is None:
             aged = None if look is None else look.aged
-            return Verdict(found, warnings, counts, began + self._max_age * _AHEAD, aged)
+            return Verdict(found, warnings, counts, aged)
         # Its frames would be kept with it.
         error.__traceback__ = error.__context__ = error.__cause__ = None
         if isinstance(error, AuthenticationError | TlsError):

@@ -10,7 +10,8 @@ Rules:
    looked for after he had asked, and whose date has passed by now, is a refusal: the next would be no better.
 2. An answer that counts and was asked for lately is looked into again before it ends, while nobody waits. A
    server that cannot be asked then ends nothing that counts, and is left alone for a while. Looking ahead
-   has a fifth of a processor: who asks meanwhile must not wait for it.
+   has a fifth of a processor, and one look at a time while looks are quick: who asks meanwhile must not wait
+   for it.
 3. What is not taken on is refused at once. What waited for half a minute is refused when it would begin:
    nobody waits for it any more, and others do. Such a refusal says nothing of who asks later, or of servers.
 4. Who comes before a look begins waits with all others who did, and so do those who come after that. However
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from notarypy.service.keptanswers import QuestionKey, TimedLook
 
 _AHEAD = 1 / 3
-_STEP_SECONDS, _PAUSES = 0.002, 4
+_STEP_SECONDS, _PAUSES = 0.02, 4
 _PATIENCE = 30.0
 
 
@@ -162,7 +163,7 @@ class Inquiries:
         self._most, self._max_age, self._clock = most, max_age, clock
         self._lock, self._closed = threading.Lock(), False
         self._found: dict[tuple[int, QuestionKey], Inquiry] = {}
-        self.ahead, self._next_ahead = 0, 0.0
+        self.ahead, self._next_ahead, self._rested = 0, 0.0, 0.0
 
     def wait(self, inquiry: Inquiry, asked: float) -> Future[Verdict]:
         """Return the verdict to come on a question that is asked now (rule 1)."""
@@ -189,17 +190,17 @@ class Inquiries:
 
     def may_look_ahead(self, now: float) -> bool:
         """Tell whether a question may be looked into while nobody waits for that (rule 2)."""
-        return now >= self._next_ahead and not self.pool.waiting
+        return now >= max(self._next_ahead, self._rested) and not self.pool.waiting
 
     def pause(self, seconds: float) -> None:
         """Look ahead no more for a while, after that took so much of a processor."""
-        self._next_ahead = max(self._next_ahead, self._clock() + seconds * _PAUSES)
+        self._next_ahead, self._rested = 0.0, max(self._rested, self._clock() + seconds * _PAUSES)
 
     def look_ahead(self, inquiry: Inquiry, verdict: Verdict) -> None:
         """Look into a question again whose verdict ends soon (rule 2)."""
         now = self._clock()
         self._next_ahead = now + _STEP_SECONDS
-        verdict.ahead, inquiry.since, inquiry.ahead = now + BRIEFLY, now - self._max_age * _AHEAD, True
+        verdict.later, inquiry.since, inquiry.ahead = now + BRIEFLY, now - self._max_age * _AHEAD, True
         with self._lock:
             if self._under_way(inquiry) is not inquiry:
                 return

@@ -20,6 +20,10 @@ Rules:
    last one is kept whatever it takes: a question may be about any tag of it.
 6. So many verdicts are kept; those that nobody asked for go first.
 7. All that is required tells questions apart, and takes little memory.
+8. Where a new look finds the very files of the one before, with the same dates and the same to say of them, a
+   good image that was judged by nothing else would be judged as it was: it counts from the new look. That is
+   not so for what a registry was asked about, or for what there was something to say of the image itself, and
+   a refusal is looked into again.
 """
 
 from __future__ import annotations
@@ -29,14 +33,12 @@ import math
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from notarypy.client import weight
 from notarypy.client.metadata.dates import ages_reached, ended, role_ends
 from notarypy.client.verdicts import AppliedPolicy, SkippedImage, VerifiedImage
-from notarypy.client.verify.sharing import Look, MetadataCache
+from notarypy.client.verify.sharing import Look
 from notarypy.errors import BusyError, NotarypyError, OperationError
-from notarypy.service.ownsession import hear
 from notarypy.tuf import canonical
 from notarypy.tuf.policy import MaxAge
 from notarypy.values import dataclass
@@ -45,7 +47,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from notarypy.client.metadata.repository import Repository
     from notarypy.client.parameters import VerifyOptions
     from notarypy.limits import Limits
     from notarypy.tuf.trusted import TrustedMetadata
@@ -54,26 +55,36 @@ if TYPE_CHECKING:
 
 QuestionKey = tuple[str, bytes, bool]
 _REGISTRY, _NO_REGISTRY = b"registry", b""
-BRIEFLY = 5.0
+BRIEFLY, _AHEAD = 5.0, 2 / 3
 
 
-class Counting(NamedTuple):
-    """For which questions an answer counts, by when they are asked (rules 1 and 3)."""
+class Counting:
+    """For which questions an answer counts, by when they are asked (rules 1 and 3).
 
-    settled: float
-    """Up to this moment it counts in any case."""
-    until: float
-    """Before this moment it counts."""
+    Attributes:
+        settled: Up to this moment it counts in any case.
+        until: Before this moment it counts.
+        ahead: From this moment on somebody may look again.
+    """
+
+    __slots__ = ("ahead", "settled", "until")
+
+    def __init__(self, settled: float, until: float, ahead: float = math.inf) -> None:
+        self.settled, self.until, self.ahead = settled, until, ahead
 
     def holds(self, asked: float) -> bool:
         """Tell whether it counts for a question."""
         return asked <= self.settled or asked < self.until
 
+    def go_on(self, newer: Counting) -> None:
+        """Count from a newer look, for all that rests on this (rule 8)."""
+        self.settled, self.until, self.ahead = newer.settled, newer.until, newer.ahead
+
 
 def counting(began: float, done: float, error: BaseException | None, max_age: float) -> Counting:
     """Return for which questions an answer counts (rules 1 and 3)."""
     if error is None:
-        return Counting(began, began + max_age)
+        return Counting(began, began + max_age, began + max_age * _AHEAD)
     brief = 0.0 if isinstance(error, BusyError) else min(BRIEFLY, max_age)
     if isinstance(error, OperationError):
         return Counting(done, done + brief)
@@ -88,30 +99,48 @@ class TimedLook(Look):
 
     def __init__(self, began: float) -> None:
         super().__init__()
-        self.began, self._counting = began, Counting(began, began)
+        self.began = began
         self.ends: datetime | None = None
         self.aged: datetime | None = None
         self.limit = MaxAge()
         self.warnings: list[str] = []
         self.weight = 0
-        self._finished: TrustedMetadata | NotarypyError | None = None
+        # Both at once, as other threads read them: what was found, and for whom that counts.
+        self._finished: tuple[TrustedMetadata | NotarypyError | None, Counting]
+        self._finished = None, Counting(began, began)
 
     def counts(self, asked: float, since: float, now: datetime) -> bool:
         """Tell whether it counts for a question that wants nothing from before a moment (rules 1, 3, 4)."""
-        timely = self._counting.holds(asked)
+        timely = self._finished[1].holds(asked)
         if isinstance(self.found, NotarypyError):
             return timely
         return timely and self.began >= since and (self.ends is None or not ended(self.ends, now))
 
     def is_finished(self) -> bool:
         """Tell whether it is noted until when that counts which was found: it may have been renewed."""
-        return self._finished is self.found
+        return self._finished[0] is self.found
+
+    def counting_of(self, found: TrustedMetadata) -> Counting | None:
+        """Return for whom metadata counts, None if something else was found since."""
+        finished, counting = self._finished
+        return counting if finished is found else None
+
+    def follow(self, before: TimedLook) -> None:
+        """Have what rests on the look before count from this one, where both found the same (rule 8)."""
+        (found, counting), (earlier, kept) = self._finished, before._finished
+        if found is None or isinstance(found, NotarypyError):
+            return
+        if earlier is None or isinstance(earlier, NotarypyError) or earlier.files != found.files:
+            return
+        if (self.ends, self.warnings) == (before.ends, before.warnings):
+            kept.go_on(counting)
+            self._finished = found, kept
 
     def finish(self, done: float, max_age: float) -> None:
         """Note until when it counts."""
-        found = self._finished = self.found
+        found = self.found
         error = found if isinstance(found, NotarypyError) else None
-        self._counting = counting(self.began, done, error, max_age)
+        self._finished = found, counting(self.began, done, error, max_age)
         if found is not None and not isinstance(found, NotarypyError):
             ages = ages_reached(found, self.limit)
             self.aged, self.ends = min(ages, default=None), min(*role_ends(found).values(), *ages)
@@ -179,53 +208,14 @@ class KeptMetadata:
     def _keep(self, key: LookKey, look: TimedLook) -> None:
         """Keep a look in place of an earlier one (rule 5)."""
         before = self._kept.pop(key, None)
+        if before is not None:
+            look.follow(before)
         self._kept[key] = look
         self.weight += look.weight - (before.weight if before else 0)
         while len(self._kept) > 1 and (
             len(self._kept) > self._limits.kept_repositories or self.weight > self._limits.kept_bytes
         ):
             self.weight -= self._kept.popitem(last=False)[1].weight
-
-
-class SharedMetadata(MetadataCache):
-    """What one question sees of the kept metadata: the look that was claimed for it."""
-
-    def __init__(self, look: TimedLook, taken: Callable[[], None]) -> None:
-        """Take a look; `taken` is called once it is."""
-        super().__init__()
-        self._look, self._taken = look, taken
-        self.used = False
-
-    def look(self, gun: str, scope: str) -> Look:  # noqa: ARG002 - a question is about one repository
-        """Return the look that was claimed."""
-        return self._look
-
-    def get(self, gun: str, scope: str, fetch: Callable[[], TrustedMetadata]) -> TrustedMetadata:
-        """Return the metadata; what there is to say of it is kept with it, for each image."""
-        look, self.used = self._look, True
-
-        def watched() -> TrustedMetadata:
-            before = hear(look.warnings)
-            try:
-                return fetch()
-            finally:
-                hear(before)
-
-        try:
-            return super().get(gun, scope, watched)
-        finally:
-            self._taken()
-            weight.give_way()  # what was read is kept, and little more is to come
-
-    def renew(
-        self, gun: str, scope: str, repository: Repository, known: TrustedMetadata
-    ) -> TrustedMetadata | None:
-        """Return newer metadata, which has its own dates and takes its own memory."""
-        try:
-            return super().renew(gun, scope, repository, known)
-        finally:
-            self._taken()
-            weight.give_way()
 
 
 @dataclass(frozen=True)
@@ -244,22 +234,21 @@ class Verdict:
         image: The image as it was verified or skipped, or why it is refused.
         warnings: In the order in which they came; those that are `Unverified` say what was not verified.
         written: What is answered of it, once somebody has written that.
-        ahead: From when on somebody may look again before it ends, by the clock of `time.monotonic`.
+        later: Until when nobody looks again before it ends, whatever `ahead` the look says.
         ends: When what vouches for a good image ends or is too old, by the clock on the wall.
         future: One that has this result, for all who ask.
     """
 
-    __slots__ = ("_counting", "ahead", "ends", "future", "image", "warnings", "written")
+    __slots__ = ("_counting", "ends", "future", "image", "later", "warnings", "written")
 
     def __init__(
         self,
         image: VerifiedImage | SkippedImage | Unasked | NotarypyError,
         warnings: tuple[str, ...] = (),
         counting: Counting = _FOR_NOBODY,
-        ahead: float = float("inf"),
         aged: datetime | None = None,
     ) -> None:
-        self.image, self.warnings, self.ahead, self.written = image, warnings, ahead, ""
+        self.image, self.warnings, self.later, self.written = image, warnings, -math.inf, ""
         self._counting = counting
         self.future: Future[Verdict] = Future()
         self.future.set_result(self)
@@ -274,6 +263,11 @@ class Verdict:
     def counts(self, asked: float, now: datetime) -> bool:
         """Tell whether it answers a question asked at a moment; `now` is that of the clock on the wall."""
         return self._counting.holds(asked) and (self.ends is None or not ended(self.ends, now))
+
+    @property
+    def ahead(self) -> float:
+        """From when on somebody may look again before it ends."""
+        return max(self._counting.ahead, self.later)
 
     @property
     def began(self) -> float:

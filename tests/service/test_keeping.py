@@ -29,7 +29,7 @@ from notarypy.errors import (
 from notarypy.limits import Limits
 from notarypy.service import serving
 from notarypy.service.ownsession import RememberingDirectory
-from notarypy.service.verifier import Elapsed
+from notarypy.service.verifier import ANY, Elapsed
 from notarypy.storage.trustdir import TrustDirectory
 from notarypy.tuf import envelope, roles
 from notarypy.tuf.envelope import Signature
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from support.people import Person, World
 
 OTHER_PIN = "0" * 64
+ALONE = VerifyOptions(registry=False)
 
 
 @pytest.fixture
@@ -75,8 +76,8 @@ def service(world: World, policy: Path, ticks: Ticks) -> Iterator[Verifier]:
         yield service
 
 
-def asked(verifier: Verifier, image: str = f"{GUN}:1") -> Verdict:
-    return verifier.ask(image).result(SECONDS)
+def asked(verifier: Verifier, image: str = f"{GUN}:1", options: VerifyOptions = ANY) -> Verdict:
+    return verifier.ask(image, options).result(SECONDS)
 
 
 def test_two_verifiers_agree_within_the_age(world: World, owner: Person, policy: Path, ticks: Ticks) -> None:
@@ -182,6 +183,62 @@ def test_a_verdict_that_ends_soon_is_looked_into_while_nobody_waits(
     world.requests()
     assert service.ask(f"{GUN}:1").result(0).ok
     assert world.requests() == []
+
+
+def test_one_look_that_finds_the_same_is_enough_for_all_images_that_rest_on_it_alone(
+    owner: Person, service: Verifier, ticks: Ticks
+) -> None:
+    owner.client().sign([f"{GUN}:2"])
+    first, second = (asked(service, f"{GUN}:{tag}", ALONE) for tag in "12")
+    compared = asked(service, f"{GUN}:2")
+    for looks in (2, 3, 4):
+        ticks.now += 31
+        assert asked(service, f"{GUN}:1", ALONE) is not first  # it waited for the look
+        assert asked(service, f"{GUN}:2", ALONE) is second
+        assert service.looks == looks
+        assert asked(service, f"{GUN}:2") is not compared
+    ticks.now += 29.9
+    assert service.known(f"{GUN}:2", ALONE) is second
+    ticks.now += 0.2
+    assert service.known(f"{GUN}:2", ALONE) is None
+
+
+def test_one_look_ahead_is_enough_for_all_images_that_rest_on_it_alone(
+    owner: Person, service: Verifier, ticks: Ticks
+) -> None:
+    owner.client().sign([f"{GUN}:2"])
+    first, second = (asked(service, f"{GUN}:{tag}", ALONE) for tag in "12")
+    for looks in (1, 2, 3):
+        ticks.now += 20.1
+        before = service.known(f"{GUN}:1", ALONE)
+        until(lambda before=before: asked(service, f"{GUN}:1", ALONE) is not before)  # type: ignore[misc]
+        assert asked(service, f"{GUN}:2", ALONE) is second
+        assert (service.inquiries.ahead, service.looks) == (looks, looks + 1)
+    assert first.counts(ticks.now, NOW)
+
+
+@pytest.mark.parametrize("change", ["another tag", "this tag", "no server", "date"])
+def test_what_rests_on_what_a_new_look_did_not_find_counts_no_longer(
+    world: World, owner: Person, service: Verifier, ticks: Ticks, change: str
+) -> None:
+    owner.client().sign([f"{GUN}:2"])
+    assert asked(service, f"{GUN}:1", ALONE).ok
+    second = asked(service, f"{GUN}:2", ALONE)
+    ticks.now += 25
+    if change == "another tag":
+        owner.client().revoke([f"{GUN}:1"])
+    elif change == "this tag":
+        owner.client().revoke([f"{GUN}:2"])
+    elif change == "no server":
+        world.attacker.refuse_connections()
+    else:
+        world.fake.notary.renews = False
+        world.clock.now = owner.client().refresh(GUN).timestamp.expires
+    ticks.now += 6
+    asked(service, f"{GUN}:1", ALONE)
+    found = asked(service, f"{GUN}:2", ALONE)
+    assert found is not second
+    assert found.ok == (change == "another tag")
 
 
 def test_looks_ahead_leave_time_for_those_who_ask(owner: Person, service: Verifier, ticks: Ticks) -> None:
