@@ -78,7 +78,7 @@ class SharedMetadata(MetadataCache):
         """Take a look; `taken` is called once it is."""
         super().__init__()
         self._look, self._taken = look, taken
-        self.used = False
+        self.used, self._known = False, look.found is not None
         self.counting: Counting | None = None
 
     def look(self, gun: str, scope: str) -> Look:  # noqa: ARG002 - a question is about one repository
@@ -108,12 +108,19 @@ class SharedMetadata(MetadataCache):
         self, gun: str, scope: str, repository: Repository, known: TrustedMetadata
     ) -> TrustedMetadata | None:
         """Return newer metadata, which has its own dates and takes its own memory."""
-        self.counting = None
+        self.counting = found = None
         try:
-            return super().renew(gun, scope, repository, known)
+            found = super().renew(gun, scope, repository, known)
         finally:
             self._taken()
             weight.give_way()
+        self.counting = self._look.counting_of(found or known)
+        return found
+
+    def warn(self, repository: Repository) -> None:
+        """Warn of what is older than what the server has, unless it is what was kept here meanwhile."""
+        if not self._known:
+            super().warn(repository)
 
 
 class Generation:
@@ -192,12 +199,12 @@ class Generation:
             counts = shared.counting  # and goes on with it (`keptanswers`: 8)
         if look is not None and shared is not None and shared.used:
             said = [*look.warnings, *said]
-        warnings = tuple(dict.fromkeys(said))
+        warnings, basis = tuple(dict.fromkeys(said)), None if shared is None else shared.counting
         if error is None:
             aged = None if look is None else look.aged
-            return Verdict(found, warnings, counts, aged)
+            return Verdict(found, warnings, counts, aged, basis)
         # Its frames would be kept with it.
         error.__traceback__ = error.__context__ = error.__cause__ = None
         if isinstance(error, AuthenticationError | TlsError):
             self.session.begin_anew()
-        return Verdict(error, warnings, counts)
+        return Verdict(error, warnings, counts, basis=basis)

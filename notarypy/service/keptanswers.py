@@ -24,6 +24,8 @@ Rules:
    good image that was judged by nothing else would be judged as it was: it counts from the new look. That is
    not so for what a registry was asked about, or for what there was something to say of the image itself, and
    a refusal is looked into again.
+9. Where it finds other files, nothing that was judged by those before counts any more: who has seen a tag
+   signed anew does not name its old digest, and then refuse that.
 """
 
 from __future__ import annotations
@@ -65,16 +67,17 @@ class Counting:
         settled: Up to this moment it counts in any case.
         until: Before this moment it counts.
         ahead: From this moment on somebody may look again.
+        over: Whether a newer look found something else (rule 9).
     """
 
-    __slots__ = ("ahead", "settled", "until")
+    __slots__ = ("ahead", "over", "settled", "until")
 
     def __init__(self, settled: float, until: float, ahead: float = math.inf) -> None:
-        self.settled, self.until, self.ahead = settled, until, ahead
+        self.settled, self.until, self.ahead, self.over = settled, until, ahead, False
 
     def holds(self, asked: float) -> bool:
         """Tell whether it counts for a question."""
-        return asked <= self.settled or asked < self.until
+        return not self.over and (asked <= self.settled or asked < self.until)
 
     def go_on(self, newer: Counting) -> None:
         """Count from a newer look, for all that rests on this (rule 8)."""
@@ -126,13 +129,15 @@ class TimedLook(Look):
         return counting if finished is found else None
 
     def follow(self, before: TimedLook) -> None:
-        """Have what rests on the look before count from this one, where both found the same (rule 8)."""
+        """Have what rests on the look before count from this one, if both found the same (rules 8 and 9)."""
         (found, counting), (earlier, kept) = self._finished, before._finished
         if found is None or isinstance(found, NotarypyError):
             return
-        if earlier is None or isinstance(earlier, NotarypyError) or earlier.files != found.files:
+        if earlier is None or isinstance(earlier, NotarypyError):
             return
-        if (self.ends, self.warnings) == (before.ends, before.warnings):
+        if earlier.files != found.files:
+            kept.over = True
+        elif (self.ends, self.warnings) == (before.ends, before.warnings):
             kept.go_on(counting)
             self._finished = found, kept
 
@@ -140,6 +145,7 @@ class TimedLook(Look):
         """Note until when it counts."""
         found = self.found
         error = found if isinstance(found, NotarypyError) else None
+        self._finished[1].over = True  # by which others were judged, if this was renewed
         self._finished = found, counting(self.began, done, error, max_age)
         if found is not None and not isinstance(found, NotarypyError):
             ages = ages_reached(found, self.limit)
@@ -239,7 +245,7 @@ class Verdict:
         future: One that has this result, for all who ask.
     """
 
-    __slots__ = ("_counting", "ends", "future", "image", "later", "warnings", "written")
+    __slots__ = ("_basis", "_counting", "ends", "future", "image", "later", "warnings", "written")
 
     def __init__(
         self,
@@ -247,9 +253,11 @@ class Verdict:
         warnings: tuple[str, ...] = (),
         counting: Counting = _FOR_NOBODY,
         aged: datetime | None = None,
+        basis: Counting | None = None,
     ) -> None:
+        """`basis` is the look's counting, which may be over before that of the verdict itself (rule 9)."""
         self.image, self.warnings, self.later, self.written = image, warnings, -math.inf, ""
-        self._counting = counting
+        self._counting, self._basis = counting, basis or counting
         self.future: Future[Verdict] = Future()
         self.future.set_result(self)
         expires = image.expires if isinstance(image, VerifiedImage) else None
@@ -262,7 +270,8 @@ class Verdict:
 
     def counts(self, asked: float, now: datetime) -> bool:
         """Tell whether it answers a question asked at a moment; `now` is that of the clock on the wall."""
-        return self._counting.holds(asked) and (self.ends is None or not ended(self.ends, now))
+        timely = self._counting.holds(asked) and not self._basis.over
+        return timely and (self.ends is None or not ended(self.ends, now))
 
     @property
     def ahead(self) -> float:

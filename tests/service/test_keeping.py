@@ -13,6 +13,7 @@ import pytest
 
 from notarypy import files
 from notarypy.client.parameters import VerifyOptions
+from notarypy.client.verdicts import VerifiedImage
 from notarypy.devserver import notaryservice
 from notarypy.errors import (
     ConfigurationError,
@@ -149,6 +150,25 @@ def test_what_was_just_signed_is_not_refused_by_what_was_known(
     futures = [service.ask(image) for image in unsigned]
     assert not any(future.result(SECONDS).ok for future in futures)
     assert service.looks == 3
+
+
+@pytest.mark.parametrize("other", ["2", "3"])
+@pytest.mark.parametrize("options", [ANY, ALONE], ids=["compared", "alone"])
+def test_what_was_signed_anew_counts_as_soon_as_it_was_seen(
+    world: World, owner: Person, service: Verifier, other: str, options: VerifyOptions
+) -> None:
+    """Whichever question shows it the newer files; and no cache is blamed for what it kept itself."""
+    before = asked(service, options=options).image
+    digest = world.push("1", "other content")
+    owner.client().sign([f"{GUN}:1", f"{GUN}:2"])
+    shown = asked(service, f"{GUN}:{other}", options)
+    assert shown.ok == (other == "2")
+    assert not any("a cache between" in warning for warning in shown.warnings)
+    after = asked(service, options=options).image
+    assert isinstance(before, VerifiedImage)
+    assert isinstance(after, VerifiedImage)
+    assert before.digest != after.digest == digest
+    assert isinstance(asked(service, f"{GUN}@{before.digest}", options).image, TagUnsignedError)
 
 
 @pytest.mark.parametrize("kind", ["timestamp", "signatures"])

@@ -76,9 +76,13 @@ class MetadataCache:
             look.asked = True
             if not repository.has_other(known.files[roles.TIMESTAMP]):
                 return None
-            repository.warn(cached_in_between(repository))
+            self.warn(repository)
             found = look.found = refresh(repository)
             return found
+
+    def warn(self, repository: Repository) -> None:
+        """Warn that what was just read is older than what the server has."""
+        repository.warn(cached_in_between(repository))
 
 
 def scope_of(session: Session, text: str, options: VerifyOptions) -> Scope | None:
