@@ -25,7 +25,7 @@ import logging
 import socket
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -212,8 +212,12 @@ class _Acceptor:
         if self._certificate is not None:
             tls = {"ssl": self._certificate.context, "ssl_handshake_timeout": HEAD_SECONDS}
             tls["ssl_shutdown_timeout"] = _SHUTDOWN_SECONDS
-        with suppress(OSError):  # TLS and time limits, too
+        try:
             await loop.connect_accepted_socket(lambda: made, taken, **tls)
+        except OSError as error:  # of TLS and time limits, too
+            # Who shows a certificate that does not count is cut off in the middle, and is told nothing.
+            if why := getattr(error, "verify_message", ""):
+                _LOG.warning("a client's certificate is refused: %s", why)
 
     def _begun(self, taken: socket.socket, made: _Connection, task: asyncio.Task[None]) -> None:
         self._handshakes.discard(task)

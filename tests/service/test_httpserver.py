@@ -454,6 +454,26 @@ def test_handshakes_do_not_keep_others_out(secure: Served, authority: trustme.CA
         assert secure.number("connections") <= 4
 
 
+def test_the_log_says_of_whom_a_certificate_is_refused(
+    listener: Listener,
+    pair: tuple[Path, Path],
+    authority: trustme.CA,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    listener.tls = True
+    secure = Served(listener)
+    known = tmp_path / "clients.pem"
+    authority.cert_pem.write_to_path(str(known))
+    secure.certificate = ServingCertificate(*pair, client_ca=known, loaded=secure.metrics.certificate)
+    context = client(authority)
+    trustme.CA().issue_cert("somebody").configure_cert(context)
+    with secure, wrapped(secure, context) as connection, suppress(OSError):
+        connection.sendall(GET)
+        answer(connection)
+    assert "a client's certificate is refused" in caplog.text
+
+
 def test_handshakes_that_go_on_do_not_stop_the_end(secure: Served) -> None:
     with secure, secure.connect() as connection:
         secure.asked.set()
