@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(notarypy.__file__).parent
 WORDS = ("help", "version")  # in place of options
-NOUNS = ("delegate", "signer", "key", "migrate")
+NOUNS = ("admission", "delegate", "signer", "key", "migrate")
 # `notarypy` and the words after it, where a text says to run it.
 ADVICE = re.compile(
     r"(?:^|[:;,(] ?|\b(?:or|run|with|by|see) )`?notarypy ((?:[a-z]+(?:-[a-z]+)*)(?: [^;:`]*)?)"

