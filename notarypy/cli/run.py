@@ -11,7 +11,7 @@ import logging
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -83,9 +83,12 @@ class Run:
                 raise UsageError(f"{option} is not for a service", advice=Advice("leave-out", option=option))
 
     @contextmanager
-    def client(self, *, asking: bool = True) -> Iterator[Client]:
-        """Open the client that the options ask for; `asking` is for commands that unlock keys."""
-        with self.log_shown(), open_client(self, asking=asking) as client:
+    def client(self, *, asking: bool = True, own_log: bool = False) -> Iterator[Client]:
+        """Open the client that the options ask for.
+
+        `asking` is for commands that unlock keys, `own_log` for those that show the log by themselves.
+        """
+        with nullcontext() if own_log else self.log_shown(), open_client(self, asking=asking) as client:
             try:
                 yield client
             finally:

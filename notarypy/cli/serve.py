@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from notarypy.cli import references
 from notarypy.cli.declared import Option
-from notarypy.cli.run import Context, Insisting, begin, open_client
+from notarypy.cli.run import Context, Insisting, begin
 from notarypy.errors import Advice, ConfigurationError, UsageError
 from notarypy.limits import DEFAULT
 from notarypy.service import listening
@@ -142,7 +142,7 @@ def _serve(run: Run, options: ServeOptions) -> None:
             sys.stdout.flush()
 
     advice = serviceadvice.at_admission(own_advice)
-    with open_client(run, asking=False) as client, Insisting() as ending:
+    with run.client(asking=False, own_log=True) as client, Insisting() as ending:
         serving.serve(client.settings, options, asked=lambda: ending.asked, started=started, advice=advice)
 
 
