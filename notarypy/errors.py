@@ -20,13 +20,18 @@ The families; docs/errors.md lists every class with its code, and a test compare
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar, Self
 
 from notarypy.values import dataclass
 
 WORST_FIRST = (4, 10, 11, 5, 3, 6, 7, 9, 8, 2, 12, 1)
 """Exit codes: of several failures the first of these counts."""
+
+
+def worst(codes: Collection[int]) -> int:
+    """Return the exit code that counts of several failures, 0 for none."""
+    return next((code for code in WORST_FIRST if code in codes), 0)
 
 
 def beginning(lines: Sequence[str], most: int) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from notarypy.cli.text import render, terminal, withheld
 from notarypy.client.parameters import Unverified
-from notarypy.errors import WORST_FIRST, Advice, NotarypyError, StorageError
+from notarypy.errors import Advice, NotarypyError, StorageError, worst
 from notarypy.values import dataclass, field
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class Report:
         """The worst exit code so far (rule 2)."""
         errors = [self.error, *(result.error for result in self.results)]
         codes = {error.exit_code for error in errors if error is not None}
-        return next((code for code in (_INTERRUPTED, *WORST_FIRST) if code in codes), 0)
+        return _INTERRUPTED if _INTERRUPTED in codes else worst(codes)
 
     def document(self) -> str:
         """Return the document of `--json`, without secrets."""

@@ -27,12 +27,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from notarypy.errors import (
-    WORST_FIRST,
     AdmissionReviewError,
     NotarypyError,
     UndecidedError,
     UnpinnedError,
     beginning,
+    worst,
 )
 from notarypy.images import reference
 from notarypy.kubernetes.imageplaces import ANNOTATION, Annotations, PlacedImage, annotations_of, is_pod
@@ -125,7 +125,12 @@ def answer(
     if kept := {name: _clipped("; ".join(each), _AUDIT_CHARS) for name, each in named.items() if each}:
         response["auditAnnotations"] = kept
     codes = tuple(dict.fromkeys(one.code for one in refused))
-    return AdmissionAnswer(_document(VERSION, response), allowed, codes, 0 if allowed else _worst(refused))
+    return AdmissionAnswer(
+        _document(VERSION, response),
+        allowed,
+        codes,
+        0 if allowed else worst({one.exit_code for one in refused}),
+    )
 
 
 def refusal(error: AdmissionReviewError, text: str, *, warn_only: bool = False) -> AdmissionAnswer:
@@ -204,11 +209,6 @@ def _in_time(judged: Sequence[ImageVerdict]) -> Iterator[str]:
 def _named(one: ImageVerdict) -> str:
     """Return why an image is refused, with its name where the reason does not have it."""
     return one.refused if one.image in one.refused else f"{one.image}: {one.refused}"
-
-
-def _worst(refused: Iterable[ImageVerdict]) -> int:
-    codes = {one.exit_code for one in refused}
-    return next((code for code in WORST_FIRST if code in codes), 0)
 
 
 def _patch(

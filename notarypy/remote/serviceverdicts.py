@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from notarypy import jsontext
-from notarypy.errors import WORST_FIRST, NotarypyError, UndecidedError
+from notarypy.errors import WORST_FIRST, NotarypyError, UndecidedError, worst
 from notarypy.limits import DEFAULT
 from notarypy.values import dataclass
 
@@ -108,7 +108,7 @@ def _verdicts(
     for result, asked in zip(results, images, strict=True):
         found.append(_verdict(result, asked, found))
     codes = {each.error.exit_code for each in found if each.error is not None}
-    if document.get("exit") != next((code for code in WORST_FIRST if code in codes), 0):
+    if document.get("exit") != worst(codes):
         raise ValueError("its exit code is not that of its results")
     if verified and not all(each.error or each.data["verified"] for each in found):
         raise ValueError("an image was skipped, though something is required of it")

@@ -270,10 +270,8 @@ class _Request:
         plain = len(given) <= limits.request_id_chars and _PLAIN_ID.fullmatch(given)
         self.id = given if plain else secrets.token_hex(8)
         said = {b"content-length", b"transfer-encoding"} & self._headers.keys()
-        self.left, self.ambiguous = (
-            bool(said),
-            len(said) > 1,
-        )  # of what is both, somebody before may see another
+        # Of what says both, somebody on its way may see another request.
+        self.left, self.ambiguous = bool(said), len(said) > 1
         self.share = Share(lesser=False)
         self._begun = False
 

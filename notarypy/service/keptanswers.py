@@ -284,6 +284,11 @@ class Verdict:
         return self._counting.settled
 
 
+def by_now(future: Future[Verdict]) -> Verdict | None:
+    """Return the verdict that somebody waits for, None if it is not known yet."""
+    return future.result() if future.done() and not future.cancelled() else None
+
+
 class KeptVerdicts:
     """Verdicts by question; safe to use from several threads."""
 

@@ -78,11 +78,10 @@ class _Verifying:
             error = self.pending.refused
             said = "; ".join((error.message, *error.why))[:_SHOWN_CHARS]
             return HttpAnswer(self.pending.answer(), 400, {"error": error.code, "message": said})
-        verdicts = [_known(future) for future in self.futures]
+        verdicts = self.pending.verdicts
         self.metrics.judged(map(result, verdicts))
-        return HttpAnswer(
-            self.pending.answer(), facts=_shown(zip(self.pending.images, verdicts, strict=True))
-        )
+        shown = _shown(zip(self.pending.images, verdicts, strict=True))
+        return HttpAnswer(self.pending.answer(), facts=shown)
 
 
 def _review(webhook: Webhook, metrics: Metrics, body: bytes, *, mutate: bool) -> _Reviewing | HttpAnswer:
@@ -107,8 +106,7 @@ class _Reviewing:
 
     def finish(self) -> HttpAnswer:
         """Answer with what is known by now."""
-        verdicts = {image: _known(future) for image, future in self.pending.asked.items()}
-        found = self.webhook.finish(self.pending)
+        verdicts, found = self.pending.verdicts, self.webhook.finish(self.pending)
         self.metrics.judged(map(result, verdicts.values()))
         self.metrics.admitted("mutate" if self.pending.mutate else "validate", found.result)
         facts = {"allowed": found.allowed, **self._object(), **_shown(verdicts.items())}
@@ -133,10 +131,6 @@ def result(verdict: Verdict | None) -> str:
     if isinstance(verdict.image, VerifiedImage):
         return "audited" if verdict.image.policy and verdict.image.policy.unmet else "verified"
     return "refused" if isinstance(verdict.image, NotarypyError) else "skipped"
-
-
-def _known(future: Future[Verdict]) -> Verdict | None:
-    return future.result() if future.done() and not future.cancelled() else None
 
 
 def _shown(verdicts: Iterable[tuple[str, Verdict | None]]) -> dict[str, Any]:

@@ -21,15 +21,17 @@ Rules:
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from notarypy import jsontext
 from notarypy.client.parameters import Unverified, VerifyOptions
 from notarypy.client.verdictjson import image_json
 from notarypy.cosign.signaturekeys import keys_in
-from notarypy.errors import WORST_FIRST, Advice, NotarypyError, UndecidedError, UsageError
+from notarypy.errors import Advice, NotarypyError, UndecidedError, UsageError, worst
 from notarypy.images import reference
 from notarypy.limits import DEFAULT
+from notarypy.service.keptanswers import by_now
 from notarypy.service.verifier import Unasked, Verdict
 from notarypy.tuf import roles
 from notarypy.values import dataclass
@@ -79,12 +81,16 @@ class PendingRequest:
         """The images that are asked about."""
         return () if self.refused else self._request.images
 
+    @cached_property
+    def verdicts(self) -> list[Verdict | None]:
+        """The verdicts on the images as they are when this is asked for the first time (rule 4)."""
+        return list(map(by_now, self.futures))
+
     def answer(self) -> bytes:
         """Return the answer, with what is known by now (rule 4)."""
         if self.refused is not None:
             return refusal(self.refused)
-        known = [each.result() if each.done() and not each.cancelled() else None for each in self.futures]
-        return answer(self._request, known)
+        return answer(self._request, self.verdicts)
 
 
 def read_request(data: bytes, limits: Limits) -> VerifyRequest:
@@ -141,7 +147,7 @@ def answer(request: VerifyRequest, verdicts: Sequence[Verdict | None]) -> bytes:
             written = _written(verdict, found)
         results.append(f'{{"ref": {jsontext.document(image)}, {written[1:]}')
         warnings += map(str, verdict.warnings)
-    return _document(next((code for code in WORST_FIRST if code in codes), 0), results, warnings)
+    return _document(worst(codes), results, warnings)
 
 
 def _written(verdict: Verdict, image: VerifiedImage | SkippedImage) -> str:

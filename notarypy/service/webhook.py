@@ -18,6 +18,7 @@ Rules:
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, assert_never
 
 from notarypy.client.parameters import VerifyOptions
@@ -27,7 +28,7 @@ from notarypy.kubernetes.admissionanswer import AdmissionAnswer, ImageVerdict, a
 from notarypy.kubernetes.imageplaces import images_of, is_pod, without_objects
 from notarypy.kubernetes.review import read_review
 from notarypy.limits import DEFAULT, Limits
-from notarypy.service.keptanswers import Unasked
+from notarypy.service.keptanswers import Unasked, by_now
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
@@ -56,6 +57,11 @@ class PendingReview:
     def futures(self) -> Collection[Future[Verdict]]:
         """What is to be waited for."""
         return self.asked.values()
+
+    @cached_property
+    def verdicts(self) -> Mapping[str, Verdict | None]:
+        """The verdicts as they are when this is asked for the first time: log and answer say the same."""
+        return {image: by_now(future) for image, future in self.asked.items()}
 
 
 class Webhook:
@@ -97,7 +103,7 @@ class Webhook:
         if pending.refused is not None or pending.review is None:
             assert pending.refused is not None  # noqa: S101 - one of both is there
             return pending.refused
-        verdicts = {image: self._judged(image, each) for image, each in pending.asked.items()}
+        verdicts = {image: self._judged(image, each) for image, each in pending.verdicts.items()}
         return answer(
             pending.review,
             pending.placed,
@@ -114,10 +120,9 @@ class Webhook:
             compared = compared or self._verifier.needs_registry(image)
         return self._verifier.ask(image, _COMPARED if compared else _SIGNED, number=number)
 
-    def _judged(self, image: str, future: Future[Verdict]) -> ImageVerdict | None:
-        if not future.done() or future.cancelled():
+    def _judged(self, image: str, verdict: Verdict | None) -> ImageVerdict | None:
+        if verdict is None:
             return None
-        verdict = future.result()
         found, warnings = verdict.image, tuple(map(str, verdict.warnings))
         if isinstance(found, NotarypyError):
             return ImageVerdict(image, None, self._text(found), found.code, found.exit_code, warnings)
@@ -129,9 +134,8 @@ class Webhook:
 
     def _text(self, error: NotarypyError) -> str:
         """Return what is said of an error (rule 3)."""
-        why = (
-            "" if isinstance(error, OutOfScopeError) else "; ".join(beginning(error.why, _REASONS))
-        )  # rule 6
+        said = () if isinstance(error, OutOfScopeError) else beginning(error.why, _REASONS)  # rule 6
+        why = "; ".join(said)
         told = f"{error.message} [{error.code}]{f': {why}' if why else ''}"
         return f"{told}; fix: {fix}" if (fix := self._advice(error)) else told
 
