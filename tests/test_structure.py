@@ -98,11 +98,13 @@ def test_the_package_stays_small() -> None:
     # reports, and trust data in one file; notation's signatures, and the rules of its certificates.
     # And: a service that verifies for others, and what Kubernetes asks of it and has applied; who asks it;
     # and what it withstands: hosts that hang, directories that fail, clocks that stand, callers without end.
-    assert len(FILES) <= 320
-    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 57_400
+    # And: an owner's year, shared by several people: what is set and wrong, keys and roots kept in one file,
+    # what happened and when, one page for whoever answers for it, half-signed roles that go from hand to hand.
+    assert len(FILES) <= 355
+    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 62_500
     # What only some commands need is imported by these alone: starting is most of what a command costs.
     # A backend imports what its service takes when it is opened; a look for secrets in a URI takes patterns.
-    assert sum(inner_imports(tree) for tree in TREES.values()) < 206
+    assert sum(inner_imports(tree) for tree in TREES.values()) < 232
 
 
 def test_no_module_but_the_table_names_a_backend() -> None:
