@@ -99,7 +99,7 @@ def test_the_package_stays_small() -> None:
     # And: a service that verifies for others, and what Kubernetes asks of it and has applied; who asks it;
     # and what it withstands: hosts that hang, directories that fail, clocks that stand, callers without end.
     # And: an owner's year, shared by several people: what is set and wrong, keys and roots kept in one file,
-    # what happened and when, one page for whoever answers for it, half-signed roles that go from hand to hand.
+    # what happened and when, a page for whoever answers for it, half-signed roles that go from hand to hand.
     assert len(FILES) <= 355
     assert sum(len(path.read_text().splitlines()) for path in FILES) <= 62_500
     # What only some commands need is imported by these alone: starting is most of what a command costs.

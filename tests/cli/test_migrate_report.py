@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.cli.text import reportpage
+from notarypy.cli.text import htmlpage, reportpage
 from notarypy.client import workers
 from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.errors import DigestMismatchError, RepositoryVanishedError, UnreachableError
@@ -18,6 +17,7 @@ from notarypy.images.manifests import OCI_MANIFEST
 from notarypy.values import replace
 from support.commands import written
 from support.cosigned import CosignedImage, SigningKey
+from support.pages import HOSTILE, Page
 from support.people import manifest
 from support.results import D2, REPORTED, REPORTED_TAG
 from support.schema import problems
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 REPO = f"{REGISTRY_HOST}/app"
 OURS = SigningKey()
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schemas" / "notarypy.json").read_text())
-HOSTILE = "<script>alert('1')</script>\x1b[31m\u202e\"&amp;"
 
 
 @pytest.fixture
@@ -49,31 +48,6 @@ def scripted(stub: StubClient, *found: ReportedRepository) -> None:
         yield from map(workers.Outcome, found)
 
     stub.answers["migration.report"] = report
-
-
-class Page(HTMLParser):
-    """The elements of a page, its attributes and its text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.open: list[str] = []
-        self.text = ""
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 def test_a_repository_that_is_done_is_exit_0(run: Run, signed: CosignedImage) -> None:
@@ -209,7 +183,7 @@ def test_the_page_needs_nothing_else_and_can_be_read_by_all(run: Run, stub: Stub
     assert not {"script", "img", "link", "iframe", "object"} & set(page.tags)
     assert not {"src", "onload", "onclick", "style"} & {name for name, _ in page.attributes}
     assert {value for name, value in page.attributes if name == "href"} == {"#r0", "#r1"}
-    assert ("content", reportpage.SCRIPTLESS) in page.attributes
+    assert ("content", htmlpage.SCRIPTLESS) in page.attributes
     assert "url(" not in text
     assert ("lang", "en") in page.attributes
     assert page.tags.count("h1") == 1
