@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from notarypy.cli.text import htmlpage
+from notarypy.client.findings import LEVELS
 from notarypy.errors import Advice, ExpiredError
 from support.pages import HOSTILE, Page, nothing_is_loaded
 
@@ -58,7 +59,7 @@ def test_a_drawing_has_a_name_and_a_description() -> None:
 
 def test_each_state_has_a_sign_that_is_no_color() -> None:
     text = htmlpage.opening("A page", "")
-    assert all(f".{level}::before {{ content: " in text for level in htmlpage.LEVELS)
+    assert all(f".{level}::before {{ content: " in text for level in LEVELS)
 
 
 def test_a_moment_is_read_by_programs_too_and_none_is_words() -> None:

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
+    from notarypy.client.findings import Level
     from notarypy.errors import NotarypyError
 
 SCRIPTLESS = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-LEVELS = ("ok", "warning", "bad")
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1b1b1f; --dim: #5c5c66; --paper: #fff; --line: #d5d5dc; }
 :root { --soft: #f5f5f8; --ok: #176639; --warning: #8a5300; --bad: #b3261e; --mark: #35558a; }
@@ -106,8 +106,8 @@ def moment(when: datetime | None, otherwise: str = "") -> str:
     return text(otherwise) if shown is None else f'<time datetime="{shown}">{shown}</time>'
 
 
-def state(level: str, value: object) -> str:
-    """Return a state as HTML, which is one of `LEVELS`, and its words (rule 3)."""
+def state(level: Level, value: object) -> str:
+    """Return a state as HTML: its level, as in `client.findings`, and its words (rule 3)."""
     return f'<span class="{level}">{text(value)}</span>'
 
 
