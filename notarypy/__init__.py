@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from notarypy.client.build.inputs import PinnedImage as PinnedImage
     from notarypy.client.build.resolver import Resolver as Resolver
     from notarypy.client.findings import Finding as Finding
+    from notarypy.client.history.events import HistoryEvent as HistoryEvent
     from notarypy.client.imagesapi import Images as Images
     from notarypy.client.keysapi import Keys as Keys
     from notarypy.client.migrate.inventory import Loss as Loss
@@ -120,6 +121,7 @@ _NAMES = {
     "client.build.inputs": "FileVariables PinnedFile PinnedImage",
     "client.build.resolver": "Resolver",
     "client.findings": "Finding",
+    "client.history.events": "HistoryEvent",
     "client.imagesapi": "Images",
     "client.keysapi": "Keys",
     "client.migrationapi": "Migration",

@@ -96,6 +96,11 @@ class Limits:
     root_changes: int = 2
     """Changes of the root while one refresh runs: a server could go on forever."""
 
+    # A repository's past
+
+    changes: int = 200_000
+    """Records of a server's feed of changes: each publish is one, and so is each renewal of a timestamp."""
+
     # JSON of metadata
 
     json_levels: int = 64

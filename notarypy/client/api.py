@@ -28,10 +28,11 @@ from notarypy.limits import DEFAULT, Limits
 from notarypy.storage.settings.settings import GlobalOptions, Settings, load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from notarypy.client import results
     from notarypy.client.archivesapi import Archives
+    from notarypy.client.history.events import HistoryEvent
     from notarypy.client.keysapi import Keys
     from notarypy.client.migrationapi import Migration
     from notarypy.client.parameters import Required
@@ -355,6 +356,23 @@ class Client:
 
         require_lists(only=only)
         return renew(self._session, repository, within, only)
+
+    def history(
+        self,
+        repository: str,
+        *,
+        since: datetime | None = None,
+        role: str | None = None,
+        root: str | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[HistoryEvent]:
+        """Return what happened to a repository, oldest first; it is read while the events are taken.
+
+        `since` is an aware moment, `root` a pin, and of `role` alone all else is left out.
+        """
+        from notarypy.client.history.events import history
+
+        return history(self._session, repository, since=since, role=role, root=root, progress=progress)
 
     def offered_root(self, repository: str) -> results.TrustedRoot:
         """Return the root trusted here and the one the server offers; changes nothing."""

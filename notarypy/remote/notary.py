@@ -79,6 +79,13 @@ class NotaryClient:
         """Return one version of a role's metadata."""
         return self._read(gun, f"{version}.{role}.json", READ, limit, fresh=fresh)
 
+    def changes(self, gun: str, after: int, most: int) -> bytes:
+        """Return a page of the server's feed of changes, as JSON: at most so many behind a change's number.
+
+        Oldest first; no answer of it is signed. NotFoundError: this server keeps none.
+        """
+        return self._read(gun, "changefeed", READ, None, f"records={most}&change_id={after}", fresh=True)
+
     def get_key(self, gun: str, role: str) -> bytes:
         """Return the public key that the server offers for a role, as JSON.
 
@@ -131,10 +138,13 @@ class NotaryClient:
         """Delete all trust data of a repository; nothing there is fine too."""
         self._change("DELETE", gun, ADMIN)
 
-    def _read(self, gun: str, name: str, actions: str, limit: int | None, *, fresh: bool) -> bytes:
-        url, headers = self._address(gun, name), {}
+    def _read(
+        self, gun: str, name: str, actions: str, limit: int | None, query: str = "", *, fresh: bool
+    ) -> bytes:
+        headers = {}
         if fresh:
-            url, headers = f"{url}?fresh={os.urandom(8).hex()}", {"Cache-Control": "no-cache"}
+            query, headers = f"{query}&fresh={os.urandom(8).hex()}".lstrip("&"), {"Cache-Control": "no-cache"}
+        url = f"{self._address(gun, name, '' if name == 'changefeed' else 'tuf/')}{query and '?'}{query}"
         try:
             request = Request("GET", url, headers)
             response = self._exchange.send(request, f"repository:{gun}:{actions}", RequestPolicy(limit))
@@ -272,8 +282,8 @@ class NotaryClient:
             text=text or first.message,
         )
 
-    def _address(self, gun: str, name: str) -> str:
-        path = quote(f"{gun}/_trust/tuf/{name}", safe="/:@!$&'()+,;=~")
+    def _address(self, gun: str, name: str, folder: str = "tuf/") -> str:
+        path = quote(f"{gun}/_trust/{folder}{name}", safe="/:@!$&'()+,;=~")
         return f"{self.url}/v2/{path}"
 
 

@@ -1,0 +1,275 @@
+"""What happened to a repository, one event after the other, oldest first.
+
+What it is: the walk over all that a server published, joined to the times of its feed; and what an event is.
+What it is not: proof of when: times are the server's own words, as is that a repository was deleted.
+
+Rules:
+
+1. What was published since the last deletion is looked at file by file (`past`). What can be read is
+   verified; what is gone, or does not hold, is an event of its own, `verified` no more.
+2. Versions of the timestamp are counted up from 1. What the feed leaves out is asked for by number; what is
+   then still not there is a gap, and named. So is a number of another file that was passed over.
+3. Of what was there before a deletion only the feed speaks: nothing of it can be verified.
+4. With a role, events of that file and of what others say of that role are given, and what nobody can tell
+   any more. With a time those since then; where times are not known all are given.
+5. A repository that is gone has its events before the error.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from notarypy.client.history.feed import Feed
+from notarypy.client.history.past import MissingFileError, Past
+from notarypy.client.metadata.expired import refresh_outdated
+from notarypy.errors import (
+    Advice,
+    RepositoryMissingError,
+    RepositoryVanishedError,
+    TrustError,
+    UsageError,
+)
+from notarypy.tuf import differences, roles
+from notarypy.tuf.envelope import Envelope
+from notarypy.tuf.metadata import Root
+from notarypy.values import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from notarypy.client.history.feed import FeedRecord
+    from notarypy.client.metadata.repository import Repository
+    from notarypy.client.parameters import Progress
+    from notarypy.client.session import Session
+    from notarypy.tuf.differences import Difference
+    from notarypy.tuf.metadata import Targets
+    from notarypy.tuf.trusted import TrustedMetadata
+
+_AT_A_TIME = 32
+_MISSES = 64
+_FEED_ONLY = "only the server's feed says so"
+
+
+@dataclass(frozen=True)
+class HistoryEvent:
+    """One thing that happened: `kind` of `name`, said by a version of a role's file.
+
+    `time` is what the server's feed says, which nobody signed; None where it says nothing. `name` is a tag, a
+    delegation or a base role, whatever the kind is about; `before` and `after` are what it was and became: a
+    digest, key ids, paths, a number. `keys` are canonical ids of the keys that signed it, `signers` the names
+    of those that have one. What is not `verified` has its reason in `why`.
+    """
+
+    time: datetime | None
+    role: str
+    version: int | None
+    kind: str
+    name: str = ""
+    before: str | None = None
+    after: str | None = None
+    signers: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    verified: bool = True
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A version of the timestamp to look at, as the feed names it, or without its time and hash."""
+
+    version: int
+    time: datetime | None = None
+    sha256: str = ""
+
+
+def history(
+    session: Session,
+    text: str,
+    *,
+    since: datetime | None = None,
+    role: str | None = None,
+    root: str | None = None,
+    progress: Progress | None = None,
+) -> Iterator[HistoryEvent]:
+    """Return the events of a repository, read while they are taken; see the module's rules."""
+    session.whole_repository(text)
+    if role is not None:
+        roles.check_role(role)
+    if session.settings.archive is not None:
+        why = "it has the present alone"
+        raise UsageError("an archive has no history", why=why, advice=Advice("leave-out", option="--from"))
+    repository = session.repository(text, root, session.scope_of_roots(session.gun(text, whole=True)[0]))
+    events = _Walk(repository, since, role, progress).events()
+    return (event for event in events if _is_asked_for(event, since, role))
+
+
+def _is_asked_for(event: HistoryEvent, since: datetime | None, role: str | None) -> bool:
+    """Apply rule 4."""
+    if since is not None and event.time is not None and event.time < since:
+        return False
+    return role is None or role in {event.role, event.name} or not event.verified
+
+
+class _Walk:
+    """One walk; holds what the steps share."""
+
+    def __init__(
+        self, repository: Repository, since: datetime | None, role: str | None, progress: Progress | None
+    ) -> None:
+        self._repository, self._since, self._role = repository, since, role
+        self._progress = progress
+        self._feed = Feed(repository)
+        self._before: TrustedMetadata | None = None
+        self._known: dict[str, tuple[bytes, Targets]] = {}
+        self._missed = 0
+
+    def events(self) -> Iterator[HistoryEvent]:
+        """Yield everything, from the first publish on."""
+        try:
+            trusted = refresh_outdated(self._repository.past_caches())
+        except (RepositoryMissingError, RepositoryVanishedError):
+            self._feed.survey()
+            yield from self._earlier()
+            raise
+        self._feed.survey()
+        if self._feed.problem:
+            yield HistoryEvent(None, "", None, "feed", verified=False, why=self._feed.problem)
+        yield from self._earlier()
+        if self._progress is not None:
+            self._progress.begin(f"history of {self._repository.gun}", trusted.timestamp.version)
+        try:
+            yield from self._present(trusted)
+        finally:
+            if self._progress is not None:
+                self._progress.end()
+
+    def _earlier(self) -> Iterator[HistoryEvent]:
+        """Yield what only the feed still knows (rule 3)."""
+        for change in self._feed.changes() if self._feed.deleted else ():
+            if change.number > self._feed.deleted:
+                return
+            if change.version:
+                why = "it went with the repository when that was deleted"
+                yield HistoryEvent(change.time, "", change.version, "gone", verified=False, why=why)
+            else:
+                yield HistoryEvent(change.time, "", None, "deleted", verified=False, why=_FEED_ONLY)
+
+    def _present(self, trusted: TrustedMetadata) -> Iterator[HistoryEvent]:
+        past, steps = Past(self._repository, trusted, self._role), self._steps(trusted.timestamp.version)
+        while batch := list(islice(steps, _AT_A_TIME)):
+            past.look_ahead([step.version for step in batch if isinstance(step, _Step)])
+            for step in batch:
+                yield from self._looked_at(past, step) if isinstance(step, _Step) else [step]
+                if self._progress is not None:
+                    self._progress.moved(1)
+
+    def _steps(self, newest: int) -> Iterator[_Step | HistoryEvent]:
+        """Yield each version of the timestamp once, in order, and what is odd about the feed (rule 2)."""
+        expected = 1
+        for change in self._wanted():
+            if expected == 1 and self._since is not None:  # nothing before it is of interest
+                expected = change.version
+            odd = ""
+            if change.version < expected:
+                odd = f"the feed has version {change.version} of the timestamp after version {expected - 1}"
+            elif change.version > newest:
+                odd = f"it was published while this was read, or never: the newest one was {newest}"
+            if odd:
+                yield HistoryEvent(change.time, "", change.version, "unverified", verified=False, why=odd)
+                continue
+            yield from self._unlisted(expected, change.version)
+            yield _Step(change.version, change.time, change.sha256)
+            expected = change.version + 1
+        yield from self._unlisted(expected, newest + 1)
+
+    def _wanted(self) -> Iterator[FeedRecord]:
+        """Yield the records since the last deletion, and since the time and the one before that (rule 4)."""
+        before: FeedRecord | None = None
+        for change in self._feed.changes():
+            if change.number <= self._feed.deleted:
+                continue
+            if self._since is not None and change.time < self._since:
+                before = change
+                continue
+            if before is not None:
+                yield before
+            before = None
+            yield change
+        if before is not None:
+            yield before
+
+    def _unlisted(self, first: int, end: int) -> Iterator[_Step | HistoryEvent]:
+        """Yield versions that the feed does not have; a long run of what is not there is one gap."""
+        for version in range(first, end):
+            if self._missed >= _MISSES:
+                why = f"versions {version} to {end - 1} of the timestamp are not there"
+                yield HistoryEvent(None, roles.TIMESTAMP, version, "gap", verified=False, why=why)
+                return
+            yield _Step(version)
+
+    def _looked_at(self, past: Past, step: _Step) -> Iterator[HistoryEvent]:
+        """Yield what one version of the timestamp brought."""
+        if step.time is None and not self._feed.problem:
+            yield _odd(step, "unlisted", "the server's feed does not list it")
+        try:
+            after = past.at(step.version)
+        except MissingFileError as error:
+            self._missed += 1
+            yield _odd(step, "gone", str(error))
+            return
+        except TrustError as error:
+            yield _odd(step, "unverified", "; ".join((error.message, *error.why)))
+            return
+        self._missed, before = 0, self._before
+        if step.sha256 and sha256(after.files[roles.TIMESTAMP]).hexdigest() != step.sha256.lower():
+            yield _odd(step, "unverified", "the feed names another timestamp of this version")
+        names = differences.names_of(after) | ({} if before is None else differences.names_of(before))
+        for found in self._differences(past, after, first=step.version == 1):
+            yield _event(step, found, names)
+        yield from self._failures(step, after)
+        self._remember(after)
+
+    def _differences(self, past: Past, after: TrustedMetadata, *, first: bool) -> Iterator[Difference]:
+        before, limits = self._before, self._repository.limits
+        if before is None:
+            yield from differences.of_root(None, after.files[roles.ROOT], limits, first=first)
+        else:
+            root = before.root
+            for data in past.roots.between(root.version, after.root.version):
+                yield from differences.of_root(root, data, limits)
+                root = Root.from_signed(Envelope.parse(data, roles.ROOT, limits).signed, limits)
+            yield from differences.of_versions(before, after, self._known)
+        yield from differences.of_targets(self._known, after)
+        if before is not None:
+            yield from differences.of_lists(before, after)
+
+    def _failures(self, step: _Step, after: TrustedMetadata) -> Iterator[HistoryEvent]:
+        """Yield what of delegations cannot be read, once for each reason."""
+        known = {} if self._before is None else self._before.failures
+        for role, error in after.failures.items():
+            same = role in known and known[role].message == error.message and known[role].why == error.why
+            if not same and self._role in {None, role}:
+                why, version = "; ".join((error.message, *error.why)), error.facts.get("version")
+                number = version if isinstance(version, int) else None
+                yield HistoryEvent(step.time, role, number, "unverified", verified=False, why=why)
+
+    def _remember(self, after: TrustedMetadata) -> None:
+        """Keep this state to compare with, and of what cannot be read the last that could."""
+        left = {role: known for role, known in self._known.items() if role in after.failures}
+        self._known = {**left, **{role: (after.files[role], each) for role, each in after.targets.items()}}
+        self._before = after
+
+
+def _odd(step: _Step, kind: str, why: str) -> HistoryEvent:
+    return HistoryEvent(step.time, roles.TIMESTAMP, step.version, kind, verified=False, why=why)
+
+
+def _event(step: _Step, found: Difference, names: Mapping[str, str]) -> HistoryEvent:
+    signers = tuple(dict.fromkeys(names[key] for key in found.keys if key in names))
+    what = (found.kind, found.name, found.before, found.after)
+    return HistoryEvent(
+        step.time, found.role, found.version, *what, signers, found.keys, not found.why, found.why
+    )
