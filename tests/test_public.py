@@ -166,6 +166,7 @@ LISTS: dict[str, Callable[[Client], object]] = {
     "add_signer": lambda client: client.add_signer("jeff", "r.test/a", PEM),
     "add_signer(paths)": lambda client: client.add_signer("jeff", "r.test/a", [b"pem"], paths="v"),
     "remove_signer": lambda client: client.remove_signer("jeff", "r.test/a", paths="v"),
+    "rotate": lambda client: client.keys.rotate("r.test/a", "root", replaces="1234567"),
     "renew": lambda client: client.renew("r.test/a", only="root"),
     "export": lambda client: client.keys.export("jeff"),
     "pull": lambda client: client.images.pull("r.test/a:1", "oci:x", signers="jeff"),

@@ -10,7 +10,7 @@ from notarypy.cli import userfiles
 from notarypy.cli.declared import Argument, Commands, Option
 from notarypy.cli.keyexport import export, passwd
 from notarypy.cli.namedkeys import KEY, begin_on, label
-from notarypy.cli.rotate import rotate
+from notarypy.cli.rotate import certify, rotate
 from notarypy.cli.run import Context, begin
 from notarypy.cli.text import render
 from notarypy.errors import Advice, UsageError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 app = Commands("Private keys: make, load, list, export, import, change, remove, rotate.")
 
 app.command("rotate")(rotate)
+app.command("certify")(certify)
 app.command("export")(export)
 app.command("passwd")(passwd)
 

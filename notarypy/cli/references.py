@@ -142,7 +142,9 @@ AllSigners = Annotated[
 Roots = Annotated[
     list[str] | None,
     Option(
-        "--root", metavar="ROOT-PIN", help="The root of its repository must be this one, or descend from it."
+        "--root",
+        metavar="ROOT-PIN",
+        help="The root of its repository must be this one, or descend from it. Of several keys: repeated.",
     ),
 ]
 Also = Annotated[
@@ -198,12 +200,9 @@ def _cosign_keys(text: str) -> bytes:
 
 
 def required_root(run: Run, roots: Sequence[str] | None, policy: str | None) -> str | None:
-    """Return the root pin that was given, if one was, and put the policy into the run's options."""
+    """Return the root pins that were given, if any were, and put the policy into the run's options."""
     take_policy(run, policy)
-    if len(roots or ()) > 1:  # one of them would be left out without a word
-        advice = Advice("keep-one")
-        raise UsageError("--root was given more than once", why="one root is meant", advice=advice)
-    return roles.check_pin(roots[0]) if roots else None
+    return roles.check_pins(",".join(roots)) if roots else None
 
 
 def take_archive(run: Run, archive: str | None) -> None:

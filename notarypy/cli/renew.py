@@ -182,6 +182,8 @@ def _row(status: RoleStatus) -> tuple[str, ...]:
     ends = render.ends(status.expires, status.problem)
     version = "" if status.version is None else str(status.version)
     here = ("noted" if status.elsewhere else "yes") if status.signable else "no"
+    if status.threshold > 1:
+        here = f"{len(status.here)} of {status.threshold}"
     return (status.role, version, ends, render.short_ids(status.keys), here)
 
 

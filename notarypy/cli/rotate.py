@@ -1,11 +1,13 @@
-"""`notarypy key rotate`: another key for a role of a repository."""
+"""`notarypy key rotate` and `notarypy key certify`: other keys for a role of a repository."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from notarypy.cli import references
+from notarypy.cli import references, userfiles
 from notarypy.cli.declared import Argument, Option
+from notarypy.cli.namedkeys import begin_on
 from notarypy.cli.run import Context, begin
 from notarypy.cli.text import render
 from notarypy.keys.signers import is_uri
@@ -20,34 +22,89 @@ def rotate(
     role: Annotated[str, Argument(metavar="ROLE", help="root, targets, snapshot or timestamp.")],
     *,
     key: Annotated[
-        str | None,
-        Option(metavar="KEYREF", help="The new key: KEY, a file, or a URI; default: make one."),
+        list[str] | None,
+        Option(
+            metavar="KEYREF",
+            help="A new key: KEY, a file, a URI, or a file with what others hold. May be repeated.",
+        ),
+    ] = None,
+    threshold: Annotated[
+        int | None,
+        Option(metavar="N", min=1, help="How many keys of root or targets sign; default: as many as now."),
+    ] = None,
+    replace: Annotated[
+        list[str] | None,
+        Option(metavar="KEY", help="Only this key goes, by digits of its id. May be repeated."),
     ] = None,
     server_managed: Annotated[
         bool, Option("--server-managed", help="The server makes and keeps it: snapshot, timestamp.")
     ] = False,
 ) -> None:
-    """Replace the key of a role; the root key has to be here.
+    """Replace the keys of a role; the root keys have to be here, as many as it takes.
 
-    The old key stays in the trust directory. Readers follow a new root key without doing anything.
+    The old keys stay in the trust directory. Readers follow a new root without doing anything. With
+    --threshold and no --key the keys stay. Of others it takes a public key, and for root a certificate for
+    the repository, which key certify makes.
 
     Example:
       notarypy key rotate registry.example.com/app targets
       notarypy key rotate registry.example.com/app targets --key awskms:///alias/release
+      notarypy key rotate registry.example.com/app root --key root --key bob.crt --threshold 2
+      notarypy key rotate registry.example.com/app root --key dave.crt --replace 1f2e3d4
       notarypy key rotate registry.example.com/app snapshot --server-managed
     """
     run = begin(context)
     references.check_repositories(run, [repo])
     if role == "root":
-        run.confirm("Go on?", f"the root key of {repo} is replaced")
+        run.confirm("Go on?", _what_changes(repo, key or (), threshold))
     with run.client() as client, run.trying(repo):
-        done = client.keys.rotate(repo, role, key=key, server_managed=server_managed)
-        data = render.fields(done, "repository role old new root_pins server_managed published")
+        done = client.keys.rotate(
+            repo,
+            role,
+            key=key,
+            threshold=threshold,
+            replaces=replace or (),
+            server_managed=server_managed,
+        )
+        data = render.fields(done, "repository role old new threshold root_pins server_managed published")
         run.report.done(repo, data, *_rotated_lines(done))
         if done.role == "snapshot" and done.published and not done.server_managed:
-            where = f"at {key}" if key and is_uri(key) else "only here"
+            where = f"at {key[0]}" if key and is_uri(key[0]) else "only here"
             what = f"the snapshot key of {done.repository} is {where}"
             run.report.warn(f"{what}: signers elsewhere cannot publish without it")
+
+
+def certify(
+    context: Context,
+    repo: references.Repository,
+    *,
+    key: Annotated[
+        str | None,
+        Option(metavar="KEYREF", help="The root key: KEY, a file, or a URI; default: the only one here."),
+    ] = None,
+    output: Annotated[str, Option("-o", "--output", metavar="FILE", help="Where the certificate goes.")],
+) -> None:
+    """Make a certificate of a root key for a repository, to be given to those who make its root with you.
+
+    Without a root key here one is made. The certificate is public; the key stays where it is.
+
+    Example:
+      notarypy key certify registry.example.com/app -o alice.crt
+    """
+    run = begin_on(context, repo)
+    references.check_repositories(run, [repo])
+    with run.client() as client, run.trying(repo), userfiles.new_file(Path(output), option="-o") as stream:
+        keyid, certificate = client.keys.certify(repo, key=key)
+        userfiles.fill(stream, Path(output), certificate, f"the root key is {keyid}")
+        data = {"repository": repo, "keyid": keyid, "certificate": output}
+        line = f"the certificate of root key {keyid} for {repo} is in {output}: give it to the others"
+        run.report.done(repo, data, line)
+
+
+def _what_changes(repo: str, keys: list[str] | tuple[str, ...], threshold: int | None) -> str:
+    if keys or threshold is None:
+        return f"the root key of {repo} is replaced"
+    return f"{threshold} keys sign the root of {repo} from now on"
 
 
 def _rotated_lines(done: RotatedKey) -> list[str]:
@@ -55,4 +112,7 @@ def _rotated_lines(done: RotatedKey) -> list[str]:
         return [f"this is the {done.role} key of {done.repository} already; nothing was published"]
     old, new = (", ".join(keyid[: render.SHORT_ID] for keyid in keyids) for keyids in (done.old, done.new))
     lines = [f"rotated {done.role} of {done.repository}: {old} is replaced by {new}"]
-    return lines + ([f"root pin: {pin}" for pin in done.root_pins] if done.role == "root" else [])
+    if done.role == "root":
+        return lines + render.root_lines(done.root_pins, done.threshold)
+    several = [f"{done.threshold} of these {len(done.new)} keys sign {done.role}"]
+    return lines + (several if len(done.new) > 1 else [])

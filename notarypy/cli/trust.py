@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from notarypy.cli import namedkeys, references, userfiles
 from notarypy.cli.declared import Argument, Option
-from notarypy.cli.run import Context, begin
+from notarypy.cli.run import Context, Run, begin
 from notarypy.cli.text import render
 from notarypy.errors import Advice, ConfirmationNeededError, UsageError
 from notarypy.tuf import roles
+
+if TYPE_CHECKING:
+    from notarypy.client.results import InitResult
+
+
+RootKeys = Annotated[
+    list[str] | None,
+    Option(
+        metavar="KEYREF", help="The root key: KEY, a file (it has a / or a dot), or a URI. May be repeated."
+    ),
+]
+RootCerts = Annotated[
+    list[str] | None,
+    Option(
+        metavar="FILE",
+        help="A certificate for the root key; made if left out. Of several, those of others too.",
+    ),
+]
+RootThreshold = Annotated[
+    int | None, Option(metavar="N", min=1, help="How many root keys sign; of others: --root-cert.")
+]
 
 
 def init(
     context: Context,
     repos: Annotated[list[str], Argument(metavar="REPO...", help="Repositories without trust data.")],
     *,
-    root_key: Annotated[
-        str | None,
-        Option(metavar="KEYREF", help="The root key: KEY, a file (it has a / or a dot), or a URI."),
-    ] = None,
-    root_cert: Annotated[
-        str | None, Option(metavar="FILE", help="A certificate for the root key; made if left out.")
-    ] = None,
+    root_key: RootKeys = None,
+    root_cert: RootCerts = None,
+    root_threshold: RootThreshold = None,
     targets_key: Annotated[
         str | None,
         Option(metavar="KEYREF", help="The targets key, such as a URI; default: make one for each."),
@@ -47,6 +64,7 @@ def init(
     Example:
       notarypy init registry.example.com/app
       notarypy init --signer jeff --key jeff.pub registry.example.com/app
+      notarypy init --root-key root --root-cert bob.crt --root-threshold 1 REPO
       notarypy init --root-key "pkcs11:token=root;object=root" --targets-key awskms:///alias/release REPO
     """
     run = begin(context)
@@ -57,7 +75,8 @@ def init(
         roles.signer_role(signer)
     options: dict[str, Any] = {
         "root_key": root_key,
-        "root_cert": None if root_cert is None else userfiles.read(root_cert),
+        "root_cert": None if root_cert is None else [userfiles.read(path) for path in root_cert],
+        "root_threshold": root_threshold,
         "targets_key": targets_key,
         "snapshot": snapshot,
         "signer": signer,
@@ -66,12 +85,14 @@ def init(
         options["keys"] = namedkeys.given(client.keys, key or (), signer or "")
         for repo, found in run.each(repos, lambda repo: client.init(repo, **options)):
             with run.trying(repo), namedkeys.named(client.keys, key or (), options["keys"]):
-                result = found.get()
-                data = render.fields(result, render.INITIALISED)
-                run.report.done(repo, data, *render.initialised_lines(result))
-                if result.created and snapshot == "local":
-                    what = f"the snapshot key of {result.repository} is only here"
-                    run.report.warn(f"{what}: signers elsewhere cannot publish without it")
+                _initialised(run, repo, found.get(), local=snapshot == "local")
+
+
+def _initialised(run: Run, repo: str, result: InitResult, *, local: bool) -> None:
+    run.report.done(repo, render.fields(result, render.INITIALISED), *render.initialised_lines(result))
+    if result.created and local:
+        what = f"the snapshot key of {result.repository} is only here"
+        run.report.warn(f"{what}: signers elsewhere cannot publish without it")
 
 
 def trust(
@@ -79,7 +100,8 @@ def trust(
     repo: references.Repository,
     *,
     root: Annotated[
-        str | None, Option(metavar="ROOT-PIN", help="The root to accept, in full; left out: only show both.")
+        list[str] | None,
+        Option(metavar="ROOT-PIN", help="The root to accept, in full; left out: only show both. Repeatable."),
     ] = None,
 ) -> None:
     """Show the trusted and the offered root; accept the one named.
@@ -92,7 +114,7 @@ def trust(
     """
     run = begin(context)
     references.check_repositories(run, [repo])
-    pin = None if root is None else roles.check_pin(root)
+    pin = roles.check_pins(",".join(root)) if root else None
     with run.client(asking=False) as client, run.trying(repo):
         seen = client.offered_root(repo) if pin is None else client.trust(repo, pin)
         data = render.fields(seen, "repository trusted trusted_version offered offered_version accepted")
@@ -106,7 +128,7 @@ def trust(
             return
         run.report.text("".join(f"{render.safe(line)}\n" for line in lines))
         message = f"the root that {seen.repository} offers is not trusted here"
-        advice = Advice("compare-offered-root", gun=seen.repository, root=seen.offered[0])
+        advice = Advice("compare-offered-root", gun=seen.repository, root=" --root ".join(seen.offered))
         error = ConfirmationNeededError(message, why="only a root named in full is accepted", advice=advice)
         run.report.failed([repo], error, data)
 

@@ -93,12 +93,12 @@ def fill(stream: BinaryIO, path: Path, data: bytes, *known: str) -> None:
 
 
 @contextmanager
-def new_file(path: Path, mode: int = _PUBLIC_MODE) -> Iterator[BinaryIO]:
+def new_file(path: Path, mode: int = _PUBLIC_MODE, option: str = "--dir") -> Iterator[BinaryIO]:
     """Make a file that must not exist, before anything else is made; what fails takes it away again."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError:
-        why, advice = "it may be the public half of another key", Advice("move-away-or", option="--dir")
+        why, advice = "it may be the public half of another key", Advice("move-away-or", option=option)
         raise AlreadyExistsError(f"{path} exists", why=why, advice=advice) from None
     except OSError as error:
         message, advice = f"cannot write the public key to {path}", Advice("make-directory-or-dir")

@@ -256,8 +256,9 @@ class Client:
         self,
         repository: str,
         *,
-        root_key: str | None = None,
-        root_cert: bytes | None = None,
+        root_key: str | Sequence[str] | None = None,
+        root_cert: bytes | Sequence[bytes] | None = None,
+        root_threshold: int | None = None,
         targets_key: str | None = None,
         snapshot: Literal["server", "local"] | None = None,
         signer: str | None = None,
@@ -266,14 +267,17 @@ class Client:
         """Give a repository trust data; one that has some is left as it is.
 
         `root_key` is a KEY, file or URI, by default the root key that is here, or a new one; `root_cert` a
-        PEM certificate that carries it. `targets_key` is a KEY, file or URI, by default a new one. `signer`
-        is a first signer, `keys` its public keys or certificates, PEM. `snapshot` says who keeps the snapshot
-        key; None for the server, or whoever has it already.
+        PEM certificate that carries it. With several of either, or a `root_threshold`, certificates are those
+        of others too (`Keys.certify`), and no key is taken that is not named. `targets_key` is a KEY, file or
+        URI, by default a new one. `signer` is a first signer, `keys` its public keys or certificates, PEM.
+        `snapshot` says who keeps the snapshot key; None for the server, or whoever has it already.
         """
         from notarypy.client.publish.initialise import Wanted, init
 
         require_lists(keys=keys)
-        wanted = Wanted(root_key, root_cert, targets_key, snapshot)
+        own = (root_key,) if isinstance(root_key, str) else tuple(root_key or ())
+        given = (root_cert,) if isinstance(root_cert, bytes) else tuple(root_cert or ())
+        wanted = Wanted(own, given, root_threshold, targets_key, snapshot)
         return init(self._session, repository, wanted, signer=signer, keys=keys)
 
     def sign(

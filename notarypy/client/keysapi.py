@@ -159,16 +159,39 @@ class Keys:
         self._session.public_keys([data])
 
     def rotate(
-        self, repository: str, role: str, *, key: str | None = None, server_managed: bool = False
+        self,
+        repository: str,
+        role: str,
+        *,
+        key: str | Sequence[str] | None = None,
+        server_managed: bool = False,
+        threshold: int | None = None,
+        replaces: Sequence[str] = (),
     ) -> RotatedKey:
         """Give `root`, `targets`, `snapshot` or `timestamp` another key.
 
-        This takes the root key (KeyNotAuthorisedError). `key` is a KEY, file or URI; None to make one, or to
-        let the server make the key of snapshot or timestamp and keep it, with `server_managed`.
+        This takes the root keys (KeyNotAuthorisedError). `key` is a KEY, file or URI; None to make one, or to
+        let the server make the key of snapshot or timestamp and keep it, with `server_managed`. Root and
+        targets may have several, of which `threshold` sign, None for as many as now: also digits of ids of
+        keys they have, and files of what others hold, for root their certificates for the repository. They
+        are in the place of all keys of the role, or of those it `replaces`, digits of ids.
         """
-        from notarypy.client.publish.maintenance import rotate
+        from notarypy.client.publish.rotating import Rotation, rotate
 
-        return rotate(self._session, repository, role, key, server_managed=server_managed)
+        require_lists(replaces=replaces)
+        keys = () if key is None else (key,) if isinstance(key, str) else tuple(key)
+        wanted = Rotation(role, keys, threshold, tuple(replaces), server_managed)
+        return rotate(self._session, repository, wanted)
+
+    def certify(self, repository: str, *, key: str | None = None) -> tuple[str, bytes]:
+        """Return the id of a root key, and a new certificate of it for a repository, PEM.
+
+        `key` is a KEY, file or URI; None for the only root key here, or one that is made. Others name the
+        certificate where they make or change a root that takes several keys.
+        """
+        from notarypy.client.publish.rotating import certify
+
+        return certify(self._session, repository, key)
 
     def purge(
         self,

@@ -73,7 +73,8 @@ class LoggedOut:
 class InitResult:
     """A repository with trust data, `created` now or before; `keys_here` are base roles whose key is here.
 
-    `root_uris` are where root keys are that are noted here and stay elsewhere.
+    `root_uris` are where root keys are that are noted here and stay elsewhere; `root_threshold` of the root
+    keys sign a root.
     """
 
     repository: str
@@ -84,6 +85,7 @@ class InitResult:
     signers: tuple[str, ...]
     server: str
     root_uris: tuple[str, ...] = ()
+    root_threshold: int = 1
 
 
 @dataclass(frozen=True)
@@ -241,7 +243,10 @@ class ImportedKey:
 
 @dataclass(frozen=True)
 class RotatedKey:
-    """A base role after `rotate_key`: canonical ids of its keys before and now, maybe kept by the server."""
+    """A base role after `rotate_key`: canonical ids of its keys before and now, maybe kept by the server.
+
+    `threshold` of the new ones sign it.
+    """
 
     repository: str
     role: str
@@ -250,6 +255,7 @@ class RotatedKey:
     root_pins: tuple[str, ...]
     server_managed: bool
     published: bool
+    threshold: int = 1
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ class OwnSession(Session):
             found.cache.pins = own
         if root is None:
             return found
-        asked = trustanchors.policy([root], "--root")
+        asked = trustanchors.policy(root.split(","), "--root")
         return replace(found, roots=trustanchors.every([asked, *trustanchors.parts(own)]))
 
     def begin_anew(self) -> None:

@@ -124,7 +124,7 @@ def _options(document: dict[str, Any], limits: Limits) -> VerifyOptions:
     return VerifyOptions(
         signers=signers,
         all_signers=_switch(document, "all_signers", usual=False),
-        root=None if root is None else roles.check_pin(root),
+        root=None if root is None else roles.check_pins(root),
         registry=_switch(document, "registry", usual=True),
         also=also,
     )

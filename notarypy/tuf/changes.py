@@ -1,7 +1,8 @@
 """Changes: what a publisher wants to be different, applied to metadata as values.
 
 What it is: old state in, new state out, and which files became dirty. What it is not: signing or versions
-(`plan`), or permission (a key that is not here shows up when signing).
+(`plan`), which keys sign base roles (`rootchanges`), or permission (a key that is not here shows up when
+signing).
 
 Rules:
 
@@ -12,8 +13,6 @@ Rules:
 4. A role whose current file could not be trusted is not written over: the change raises the reason. Only
    `Discard` starts it over, on purpose.
 5. Target names lie inside the paths of the role that lists them.
-6. A root that names other keys keeps the certificates of all earlier root keys, as Go does; other keys that
-   no role uses are dropped. `targets` is signed anew by its new key.
 """
 
 from __future__ import annotations
@@ -274,28 +273,6 @@ class Discard:
         blank = replace(state.blank, version=max(version, 0) if isinstance(version, int) else 0)
         failures = {role: error for role, error in state.failures.items() if role != self.role}
         return replace(state, failures=failures).with_file(self.role, blank)
-
-
-@dataclass(frozen=True)
-class AssignKeys:
-    """Let these keys, and no others, sign a base role."""
-
-    role: str
-    keys: Sequence[PublicKey]
-
-    def apply(self, state: State) -> State:
-        """Name the keys in a new root; earlier root certificates stay in its key table (rule 6)."""
-        keyids = tuple(key.keyid for key in self.keys)
-        old = state.root.roles[self.role]
-        if old.keyids == keyids:
-            return state
-        assigned = {**state.root.roles, self.role: replace(old, keyids=keyids)}
-        used = {keyid for entry in assigned.values() for keyid in entry.keyids}
-        dropped = set(old.keyids) - used if self.role != roles.ROOT else set()
-        kept = {keyid: key for keyid, key in state.root.keys.items() if keyid not in dropped}
-        root = replace(state.root, roles=assigned, keys={**kept, **{key.keyid: key for key in self.keys}})
-        signed = {roles.ROOT, self.role} & {roles.ROOT, roles.TARGETS}
-        return replace(state, root=root, former=state.former or state.root, dirty=state.dirty | signed)
 
 
 def apply_all(state: State, changes: Iterable[Change]) -> State:

@@ -15,6 +15,7 @@ Rules:
 4. Keys of unknown types and unreadable certificates are kept, never used; their canonical id is the TUF id.
 5. The canonical id of an entry that is no key is never one that a private key could have.
 6. A threshold counts different canonical ids, and one below 1 is never met.
+7. No role is given a threshold that its keys cannot meet: nobody could sign it again.
 
 Loading `cryptography` takes a third of the time of a command like `key list`, which needs nothing but ids:
 `keyobjects` is therefore imported by the two functions that need it.
@@ -30,7 +31,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from notarypy.errors import MetadataError, NotarypyError
+from notarypy.errors import Advice, MetadataError, NotarypyError, UsageError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import canonical, usual
 from notarypy.values import dataclass
@@ -169,6 +170,19 @@ def listed_key(keyid: str, entry: object, limits: Limits = DEFAULT) -> PublicKey
 def meets(found: Iterable[str], threshold: int) -> bool:
     """Tell whether these canonical ids are enough different keys for a threshold (rule 6)."""
     return 1 <= threshold <= len(frozenset(found))
+
+
+def require_reachable(role: str, keys: Iterable[PublicKey], threshold: int) -> None:
+    """Raise UsageError for a threshold that these keys cannot meet (rule 7)."""
+    count = len({key.canonical_id for key in keys})
+    if not 1 <= threshold <= count:
+        raise UsageError(
+            f"{role} cannot take {threshold} signatures: it has {count} different keys",
+            why="one key counts once, bare or in however many certificates",
+            advice=Advice("lower-threshold"),
+            role=role,
+            threshold=threshold,
+        )
 
 
 def decode_base64(text: object, what: str) -> bytes:

@@ -40,12 +40,12 @@ from notarypy.tuf import roles
 from notarypy.tuf.canonical import too_many
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.fields import MAX_VERSION, MetaFile, RoleKeys
-from notarypy.tuf.keys import SHORT_KEYID, PublicKey, meets
+from notarypy.tuf.keys import SHORT_KEYID, PublicKey, meets, require_reachable
 from notarypy.tuf.metadata import Root, Snapshot, Targets
 from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from notarypy.tuf.canonical import JsonObject
     from notarypy.tuf.changes import State
@@ -82,16 +82,19 @@ def require_signable(state: State, role: str, available: Collection[str]) -> Non
     _usable(state, role, *state.keys_for(role), available)
 
 
-def first_root(keys: Mapping[str, PublicKey], now: datetime) -> Root:
-    """Return version 1 of a root from one key for each of the four roles."""
-    table = {key.keyid: key for key in keys.values()}
-    assigned = {role: RoleKeys((key.keyid,), 1) for role, key in keys.items()}
-    return Root(1, now + ROOT_LIFETIME, table, assigned)
+def first_root(keys: Mapping[str, Sequence[PublicKey]], now: datetime, threshold: int = 1) -> Root:
+    """Return version 1 of a root from the keys of the four roles; `threshold` of its own sign it."""
+    require_reachable(roles.ROOT, keys[roles.ROOT], threshold)
+    table = {key.keyid: key for listed in keys.values() for key in listed}
+    assigned = {role: RoleKeys(tuple(key.keyid for key in listed), 1) for role, listed in keys.items()}
+    own = replace(assigned[roles.ROOT], threshold=threshold)
+    return Root(1, now + ROOT_LIFETIME, table, {**assigned, roles.ROOT: own})
 
 
-def root_draft(root: Root) -> Draft:
-    """Return the draft of a first root."""
-    return Draft(roles.ROOT, root.to_signed(), root.signers(roles.ROOT))
+def root_draft(state: State, available: Collection[str]) -> Draft:
+    """Return the draft of a first root, by those of its keys that are at hand (rule 2)."""
+    keys, threshold = state.keys_for(roles.ROOT)
+    return Draft(roles.ROOT, state.root.to_signed(), _usable(state, roles.ROOT, keys, threshold, available))
 
 
 def snapshot_draft(

@@ -161,6 +161,11 @@ def check_pin(pin: str) -> str:
     return pin.lower()
 
 
+def check_pins(pins: str) -> str:
+    """Return pins as `check_pin` does: one, or those of a root of several keys with commas between them."""
+    return ",".join(dict.fromkeys(check_pin(pin) for pin in pins.split(",")))
+
+
 def parent(role: str) -> str:
     """Return the role whose file delegates to `role`."""
     return role.rpartition("/")[0]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 NOTHING: dict[str, object] = {
     "root_key": None,
     "root_cert": None,
+    "root_threshold": None,
     "targets_key": None,
     "snapshot": None,
     "signer": None,
@@ -57,8 +58,9 @@ def test_options_reach_the_client(run: Run, stub: StubClient, home: Path) -> Non
     argv = ["--root-key", "./r.key", "--root-cert", cert, "--signer", "jeff", "--key", key, "--key", key]
     run("init", *argv, "--snapshot", "server", REPO).expect(0)
     assert stub.calls[0][2] == {
-        "root_key": "./r.key",
-        "root_cert": b"a certificate",
+        "root_key": ["./r.key"],
+        "root_cert": [b"a certificate"],
+        "root_threshold": None,
         "targets_key": None,
         "snapshot": "server",
         "signer": "jeff",

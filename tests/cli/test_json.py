@@ -100,6 +100,7 @@ COMMANDS: dict[str, tuple[list[str], str, Any]] = {
     "key rename": (["key", "rename", "jeff", "bob"], "keys.rename", KEY),
     "key passwd": (["key", "passwd", "jeff"], "keys.change_passphrase", KEY),
     "key remove": (["key", "remove", "--yes", "jeff"], "keys.remove", KEY),
+    "key certify": (["key", "certify", REPO, "-o", "jeff.pub"], "keys.certify", ("a" * 64, b"a certificate")),
     "key rotate": (["key", "rotate", REPO, "targets"], "keys.rotate", ROTATED),
     "status": (["status", REPO], "status", STATUS),
     "renew": (["renew", REPO], "renew", RENEWED),

@@ -197,7 +197,8 @@ def test_a_rotation_names_both_keys(run: Run, stub: StubClient) -> None:
     stub.answers["keys.rotate"] = replace(ROTATED, role="targets")
     outcome = run("key", "rotate", REPO, "targets", "--key", "next.pem").expect(0)
     assert outcome.out == f"rotated targets of {REPO}: {KEY.keyid[:12]} is replaced by {'b' * 12}\n"
-    assert stub.calls == [("keys.rotate", (REPO, "targets"), {"key": "next.pem", "server_managed": False})]
+    options = {"key": ["next.pem"], "threshold": None, "replaces": (), "server_managed": False}
+    assert stub.calls == [("keys.rotate", (REPO, "targets"), options)]
     stub.answers["keys.rotate"] = replace(ROTATED, role="targets", published=False)
     assert "nothing was published" in run("key", "rotate", REPO, "targets").expect(0).out
 
@@ -223,3 +224,23 @@ def test_a_role_that_cannot_be_rotated_reaches_no_server(run: Run, fake: Fake) -
         run("key", "rotate", f"{REGISTRY_HOST}/app", *argv).expect(2)
     run("key", "rotate", f"{REGISTRY_HOST}/app:1", "targets").expect(2)
     assert fake.requests == []
+
+
+def test_several_keys_and_a_threshold_reach_the_client(run: Run, stub: StubClient) -> None:
+    stub.answers["keys.rotate"] = replace(
+        ROTATED, new=("b" * 64, "c" * 64), root_pins=(PIN, PIN), threshold=2
+    )
+    argv = ["--key", "root", "--key", "bob.crt", "--threshold", "2", "--replace", "1234567"]
+    outcome = run("key", "rotate", "-y", REPO, "root", *argv).expect(0)
+    assert "2 of these 2 root keys sign a root\n" in outcome.out
+    options = {"key": ["root", "bob.crt"], "threshold": 2, "replaces": ["1234567"], "server_managed": False}
+    assert stub.calls == [("keys.rotate", (REPO, "root"), options)]
+    assert f"3 keys sign the root of {REPO}" in run("key", "rotate", REPO, "root", "--threshold", "3").err
+
+
+def test_a_certificate_is_a_new_file(run: Run, stub: StubClient, home: Path) -> None:
+    stub.answers["keys.certify"] = (PIN, b"a certificate")
+    path = home / "alice.crt"
+    assert f"of root key {PIN} for {REPO}" in run("key", "certify", REPO, "-o", str(path)).expect(0).out
+    assert path.read_bytes() == b"a certificate"
+    assert "use -o" in run("key", "certify", REPO, "-o", str(path)).expect(1).err

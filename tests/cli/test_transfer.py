@@ -63,7 +63,7 @@ def test_push_of_an_image_without_blobs(run: Run, stub: StubClient) -> None:
         ("push",), ("push", SOURCE), ("push", "dir:x", REPO), ("push", SOURCE, "NOT A NAME"),
         ("push", SOURCE, REPO, REPO), ("pull", REPO), ("pull", REPO, "docker-archive:x"),
         ("pull", "A B", "oci:x"), ("pull", "--root", "1", REPO, "oci:x"),
-        ("pull", "--root", OTHER_PIN, "--root", OTHER_PIN, REPO, "oci:x"),
+        ("pull", "--root", OTHER_PIN, "--root", "abc", REPO, "oci:x"),
         ("pull", "--signer", "NO", REPO, "oci:x"), ("copy", REPO), ("copy", REPO, "A B"),
         ("copy", "--signer", "NO", REPO, REPO), ("copy", "--as-signer", "NO", REPO, REPO),
         ("copy", "--as-signer", "bob", REPO, REPO), ("copy", "--init", REPO, REPO),

@@ -171,7 +171,7 @@ def test_all_refs_are_read_before_anything_is_asked(run: Run, stub: StubClient, 
 
 @pytest.mark.parametrize(
     "argv",
-    [["--signer", "No"], ["--root", "abc"], ["--signer", "targets/../x"], ["--root", PIN, "--root", PIN]],
+    [["--signer", "No"], ["--root", "abc"], ["--signer", "targets/../x"], ["--root", PIN, "--root", "abc"]],
 )
 def test_bad_names_and_pins_are_usage_errors(run: Run, stub: StubClient, argv: list[str]) -> None:
     run("verify", *argv, f"{REPO}:1").expect(2)

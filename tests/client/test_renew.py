@@ -19,8 +19,9 @@ from notarypy.errors import (
 from notarypy.keys.signers.keyfile import LocalSigner
 from notarypy.keys.signers.rootcertificate import root_certificate
 from notarypy.tuf import canonical, roles
-from notarypy.tuf.changes import AddDelegation, AssignKeys, RemoveKeys
+from notarypy.tuf.changes import AddDelegation, RemoveKeys
 from notarypy.tuf.keys import certificates, public_key_of
+from notarypy.tuf.rootchanges import AssignKeys
 from notarypy.tuf.signerkeys import load_public_pem
 from support.author import GUN, private_key
 from support.chains import as_on_yubikey, authority, leaf, pem

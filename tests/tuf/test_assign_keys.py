@@ -6,9 +6,10 @@ import pytest
 
 from notarypy.errors import KeyNotAuthorisedError
 from notarypy.tuf import roles
-from notarypy.tuf.changes import AssignKeys, State
+from notarypy.tuf.changes import State
 from notarypy.tuf.metadata import Root, Targets
 from notarypy.tuf.plan import ROOT_LIFETIME, plan
+from notarypy.tuf.rootchanges import AssignKeys
 from support.author import GUN, NOW, public_key, root_key
 from support.repository import LATER, delegated, load
 

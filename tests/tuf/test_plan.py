@@ -29,7 +29,7 @@ from notarypy.tuf.plan import (
     root_draft,
     snapshot_draft,
 )
-from support.author import NOW, Author, public_key, root_key
+from support.author import GUN, NOW, Author, public_key, root_key
 from support.repository import LATER, delegated, load
 
 ONE = TargetFile.of(b"one")
@@ -199,14 +199,14 @@ def test_a_first_root_has_one_key_for_each_role() -> None:
         roles.ROOT: root_key("r", "gun"),
         **{role: public_key(role) for role in ("targets", "snapshot", "timestamp")},
     }
-    root = first_root(keys, NOW)
+    root = first_root({role: [key] for role, key in keys.items()}, NOW)
     assert timedelta(days=3650) == ROOT_LIFETIME
     assert (root.version, root.expires) == (1, NOW + ROOT_LIFETIME)
     assert {role: assigned.keyids for role, assigned in root.roles.items()} == {
         role: (key.keyid,) for role, key in keys.items()
     }
     assert {assigned.threshold for assigned in root.roles.values()} == {1}
-    draft = root_draft(root)
+    draft = root_draft(State(GUN, root, {}), {keys[roles.ROOT].canonical_id})
     assert (draft.role, draft.keys) == (roles.ROOT, (keys[roles.ROOT],))
     assert Root.from_signed(draft.signed) == root
 

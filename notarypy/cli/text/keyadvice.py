@@ -76,6 +76,7 @@ TEXTS: dict[str, str] = {
     "give-private-half": "give the private half of the pair",
     "give-public-half": "give the public half, for example NAME.pub",
     "give-requested-key": "give the private key that the request was made with",
+    "make-root-certificate": "have the holder of the key make one: notarypy key certify REPO -o FILE",
     "give-root-certificate": (
         "its subject is CN={gun}, and it is no authority; or leave it out: one is made then"
     ),
@@ -171,6 +172,7 @@ TEXTS: dict[str, str] = {
         "or unset NOTARYPY_KEYRING"
     ),
     # -- roots and dates
+    "lower-threshold": "name more keys, or a lower number with --threshold",
     "ask-owner-for-root": "ask the owner for the root id, then: notarypy trust {gun} --root ROOT-PIN",
     "check-clock": (
         "look at this machine's clock; then ask the operator of the Notary server, which renews it by itself"
@@ -183,7 +185,6 @@ TEXTS: dict[str, str] = {
     ),
     "forget-for-archive": "ask the owner for the id, to name it with --root after: notarypy forget {gun}",
     "give-whole-pin": "give the whole id, from its owner; that of the root trusted here: notarypy trust REPO",
-    "keep-threshold": "rotate it with the tool that made this threshold",
     "pin-first-root": (
         "compare it with the repository's owner, then: --root {root}; or trust it unseen: --first-use"
     ),

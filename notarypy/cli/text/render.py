@@ -50,7 +50,7 @@ MAX_LINE = 16 << 10
 # What programs get of an image that was pushed, a repository that got its trust data, and a role.
 PUSHED = "repository tag digest size platforms uploaded mounted present sent foreign"
 FIRST_ROOT = "repository server root_pins root_keys certificates"
-INITIALISED = "repository created root_pins root_keys keys_here signers server"
+INITIALISED = "repository created root_pins root_keys root_threshold keys_here signers server"
 ROLE = "role version expires keys threshold paths problem"
 document, fields, moment = jsontext.document, jsontext.fields, jsontext.moment
 # Go's encoder escapes these in strings, so that JSON may stand in HTML.
@@ -216,13 +216,13 @@ def initialised_lines(result: InitResult) -> list[str]:
         f"initialised {result.repository} on {result.server}"
         if result.created
         else f"{result.repository} has trust data on {result.server}; nothing was changed",
-        *(f"root pin: {pin}" for pin in result.root_pins),
+        *root_lines(result.root_pins, result.root_threshold),
         f"keys here: {', '.join(result.keys_here) or 'none'}",
     ]
     lines += [f"signers: {', '.join(result.signers)}"] if result.signers else []
     if not result.created:
         return lines
-    options = " ".join(f"--root {pin}" for pin in result.root_pins[:1])
+    options = " ".join(f"--root {pin}" for pin in result.root_pins)
     if result.root_uris:
         lines.append(f"nothing replaces the root key, which stays at {', '.join(result.root_uris)}")
     elif "root" in result.keys_here:
@@ -234,6 +234,12 @@ def initialised_lines(result: InitResult) -> list[str]:
         f"  export DOCKER_CONTENT_TRUST_SERVER={result.server}",
         f"  notarypy verify {options} {result.repository}:TAG",
     ]
+
+
+def root_lines(pins: Sequence[str], threshold: int) -> list[str]:
+    """Return what is said of root keys, and how many of several sign."""
+    several = [f"{threshold} of these {len(pins)} root keys sign a root"] if len(pins) > 1 else []
+    return [f"root pin: {pin}" for pin in pins] + several
 
 
 def docker_json(inspections: Sequence[Inspection]) -> Iterator[str]:

@@ -94,9 +94,7 @@ def _undecided(root: FirstRoot) -> FirstUseError:
 
 def _refused(root: FirstRoot, message: str, why: str) -> FirstUseError:
     pins = list(root.root_pins)
-    advice = Advice("pin-first-root-by-policy", gun=root.repository, pins=pins)
-    if len(pins) == 1:  # an option names one
-        advice = Advice("pin-first-root", root=pins[0])
+    advice = Advice("pin-first-root", root=" --root ".join(pins))
     shown = "root key {}, whose id is {} in this repository alone; certificate sha256 {}"
     return FirstUseError(
         message,

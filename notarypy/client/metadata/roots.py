@@ -6,8 +6,8 @@ root (`tuf.trustanchors`).
 
 Rules:
 
-1. `--root` counts in place of the configured pins. The pins of the trust policy are
-   added to either, and all of them must be met.
+1. `--root`, one or several of a root of several keys, counts in place of the configured pins. The pins of the
+   trust policy are added to either, and all of them must be met.
 2. Where nothing is pinned, a root may be trusted on first use, by a decision (`firstuse`), unless the trust
    policy or `disable_tofu` forbids it.
 3. What is walked is nobody's yet. At most 256 versions and 32 MiB are read, as many signatures are
@@ -136,7 +136,7 @@ def root_policy(
     configured = settings.pins_for(gun.partition("/")[0], gun)
     wanted: list[RootPolicy] = []
     if root is not None:
-        wanted.append(trustanchors.policy([root], "--root"))
+        wanted.append(trustanchors.policy(root.split(","), "--root"))
     elif configured is not None:
         wanted.append(_pinned(configured, now))
     if scope is not None and scope.roots:

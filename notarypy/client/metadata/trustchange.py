@@ -54,13 +54,13 @@ def offered(repository: Repository) -> TrustedRoot:
 
 def accept(repository: Repository, pin: str) -> TrustedRoot:
     """Trust the offered root with this id from now on, whatever was trusted before (rule 2)."""
-    wanted = roles.check_pin(pin)
+    wanted = roles.check_pins(pin).split(",")
     seen = offered(repository)
     with tempfile.TemporaryDirectory() as scratch:
         cache = TrustDirectory(Path(scratch), repository.limits).repository(repository.gun)
-        trusted = refresh(replace(repository, cache=cache, roots=policy([wanted], "--root")))
+        trusted = refresh(replace(repository, cache=cache, roots=policy(wanted, "--root")))
     root = trusted.root
-    if wanted not in frozenset[str]().union(*(root_ids(root, one) for one in root.roles[roles.ROOT].keyids)):
+    if set(wanted) - set[str]().union(*(root_ids(root, one) for one in root.roles[roles.ROOT].keyids)):
         raise RootNotPinnedError(
             f"the server offers another root of {repository.gun}",
             why=f"offered: {', '.join(seen.offered)}",
@@ -72,7 +72,7 @@ def accept(repository: Repository, pin: str) -> TrustedRoot:
         cache.store({roles.ROOT: trusted.files[roles.ROOT]})
         cache.drop(role for role in cache.cached() if role != roles.ROOT)
         cache.store(trusted.files)
-    _LOG.debug("%s: root %s is trusted now, in place of %s", repository.gun, wanted, seen.trusted)
+    _LOG.debug("%s: root %s is trusted now, in place of %s", repository.gun, pin, seen.trusted)
     return replace(seen, accepted=True)
 
 

@@ -13,8 +13,10 @@ Rules:
    there.
 5. When an answer is lost and there is nothing, the same files are sent again, by rule 4 of the `pipeline`: a
    server takes them once, and whoever finds them there finds its own.
-6. The root key, and a targets key that was named, are ready to sign before any other key is made, here or by
+6. The root keys, and a targets key that was named, are ready to sign before any other key is made, here or by
    the server: they may be in a drawer.
+7. A root may have several keys, and a threshold: keys here that are named, and keys of others who gave their
+   certificates. Where several are asked for no key is taken or made that was not named.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import logging
 from typing import TYPE_CHECKING, Literal
 
 from notarypy.client import workers
+from notarypy.client.keys.rolekeys import first_root_keys
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.publish.drafts import sign_draft
 from notarypy.client.publish.pipeline import NOT_SENT, Publisher, Waits, is_answer, publisher_for
@@ -43,6 +46,7 @@ from notarypy.errors import (
 )
 from notarypy.tuf import certificates, roles
 from notarypy.tuf.changes import AddDelegation, Change, State, apply_all
+from notarypy.tuf.keys import require_reachable
 from notarypy.tuf.metadata import Targets
 from notarypy.tuf.plan import TARGETS_LIFETIME, first_root, plan, root_draft, snapshot_draft
 from notarypy.tuf.trusted import TrustedMetadata
@@ -61,17 +65,24 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Wanted:
-    """What `init` is asked for: a root key, who keeps the snapshot key, and the first delegations.
+    """What `init` is asked for: root keys, who keeps the snapshot key, and the first delegations.
 
-    Without `root_key`, a KEY, file or URI, the only one here is taken, or one is made; `root_cert`, PEM,
-    carries it. Without `targets_key`, the same, one is made. `snapshot` is None when it does not matter.
+    Without `root_keys`, a KEY, file or URI each, the only one here is taken, or one is made; `root_certs`,
+    PEM, carries it. Of several, or with a `root_threshold`, they are what rule 7 says. Without `targets_key`,
+    the same, one is made. `snapshot` is None when it does not matter.
     """
 
-    root_key: str | None = None
-    root_cert: bytes | None = None
+    root_keys: Sequence[str] = ()
+    root_certs: Sequence[bytes] = ()
+    root_threshold: int | None = None
     targets_key: str | None = None
     snapshot: Literal["server", "local"] | None = None
     changes: Sequence[Change] = ()
+
+    @property
+    def several(self) -> bool:
+        """Whether the root is to have several keys (rule 7)."""
+        return max(len(self.root_keys), len(self.root_certs)) > 1 or self.root_threshold is not None
 
 
 def additions(role: str, keys: Sequence[PublicKey], paths: Sequence[str], *, releases: bool) -> list[Change]:
@@ -162,34 +173,45 @@ def _check_root(repository: Repository, data: bytes) -> None:
             raise VerificationError("the root certificate cannot be used", why=problem)
 
 
-def _role_keys(repository: Repository, manager: KeyManager, wanted: Wanted) -> dict[str, PublicKey]:
-    """Return the four role keys; the server is asked for its own while the others are made (rule 6)."""
+def _root_keys(repository: Repository, manager: KeyManager, wanted: Wanted) -> Sequence[PublicKey]:
+    """Return the keys of the root, and see that they can be enough (rule 7)."""
+    gun, now = repository.gun, repository.now
+    if not wanted.several:
+        key, certificate = next(iter(wanted.root_keys), None), next(iter(wanted.root_certs), None)
+        return [manager.root_key(gun, key, certificate, now)]
+    keys = first_root_keys(manager, gun, wanted.root_keys, wanted.root_certs, now)
+    require_reachable(roles.ROOT, keys, wanted.root_threshold or 1)
+    return keys
+
+
+def _role_keys(repository: Repository, manager: KeyManager, wanted: Wanted) -> dict[str, Sequence[PublicKey]]:
+    """Return the keys of the four roles; the server is asked for its own while others are made (rule 6)."""
     gun, local = repository.gun, wanted.snapshot == "local"
     of_server = [roles.TIMESTAMP] if local else [roles.SNAPSHOT, roles.TIMESTAMP]
 
-    def asked() -> dict[str, PublicKey]:
+    def asked() -> dict[str, Sequence[PublicKey]]:
         # One after the other: a server with keys in memory may not survive two questions at once.
         ask = repository.notary().get_key
-        return {role: server_key(repository, role, ask(gun, role)) for role in of_server}
+        return {role: [server_key(repository, role, ask(gun, role))] for role in of_server}
 
-    keys = {roles.ROOT: manager.root_key(gun, wanted.root_key, wanted.root_cert, repository.now)}
+    keys = {roles.ROOT: _root_keys(repository, manager, wanted)}
     if wanted.targets_key is not None:
-        keys[roles.TARGETS] = manager.role_key(roles.TARGETS, gun, wanted.targets_key)
+        keys[roles.TARGETS] = [manager.role_key(roles.TARGETS, gun, wanted.targets_key)]
     with workers.begun([asked]) as offered:
         for role in [roles.TARGETS, *([roles.SNAPSHOT] if local else [])]:
-            keys[role] = keys.get(role) or manager.first_key(role, gun)
+            keys[role] = keys.get(role) or [manager.first_key(role, gun)]
         return keys | offered(0).get()
 
 
 def _first_files(
-    repository: Repository, manager: KeyManager, keys: dict[str, PublicKey], wanted: Wanted
+    repository: Repository, manager: KeyManager, keys: dict[str, Sequence[PublicKey]], wanted: Wanted
 ) -> dict[str, bytes]:
-    root = first_root(keys, repository.now)
+    root = first_root(keys, repository.now, wanted.root_threshold or 1)
     signing = manager.signing_keys()
     empty = Targets(version=0, expires=repository.now + TARGETS_LIFETIME)
     start = State(repository.gun, root, {roles.TARGETS: empty}, dirty=frozenset({roles.TARGETS}))
     state = apply_all(start, wanted.changes)
-    drafts = [root_draft(root), *plan(state, repository.now, signing.available)]
+    drafts = [root_draft(state, signing.available), *plan(state, repository.now, signing.available)]
     files = {draft.role: sign_draft(draft, signing) for draft in drafts}
     if wanted.snapshot == "local":
         files[roles.SNAPSHOT] = sign_draft(snapshot_draft(root, None, files, state, repository.now), signing)
@@ -216,10 +238,15 @@ def _unknown(repository: Repository, error: NotarypyError) -> UnknownOutcomeErro
 
 def _require_wanted(trusted: TrustedMetadata, manager: KeyManager, wanted: Wanted) -> None:
     problem = ""
-    for role, selector in ((roles.ROOT, wanted.root_key), (roles.TARGETS, wanted.targets_key)):
+    named = [(roles.ROOT, key) for key in wanted.root_keys]
+    named += [] if wanted.targets_key is None else [(roles.TARGETS, wanted.targets_key)]
+    for role, selector in named:
         ids = {key.canonical_id for key in trusted.root.signers(role)}
-        if selector is not None and manager.select(selector, role) not in ids:
+        if manager.select(selector, role) not in ids:
             problem = problem or f"its {role} key is {', '.join(sorted(ids))}, not the given one"
+    threshold = trusted.root.roles[roles.ROOT].threshold
+    if wanted.root_threshold not in {None, threshold}:
+        problem = problem or f"its root takes {threshold} signatures, not {wanted.root_threshold}"
     snapshot = {key.canonical_id for key in trusted.root.signers(roles.SNAPSHOT)}
     if wanted.snapshot == "local" and not snapshot.intersection(manager.signing_keys().available):
         problem = "its snapshot key is not here"
@@ -246,4 +273,5 @@ def _result(
         signers=tuple(roles.signer_name(role) for role in delegated),
         server=repository.server_url,
         root_uris=manager.places(ids[roles.ROOT]),
+        root_threshold=root.roles[roles.ROOT].threshold,
     )

@@ -1,0 +1,237 @@
+"""Other keys for the base roles of a repository: `key rotate`.
+
+What it is: what it wants to be true, also of a repository whose root has ended. What it is not: the keys of
+signers (`delegations`), new dates (`maintenance`), or how it is published (`pipeline`).
+
+Rules:
+
+1. Root and targets keys are kept here, the timestamp key by the server, the snapshot key by either. Whoever
+   rotates holds root keys, as many as it takes; they are ready to sign before a key is made, here or by the
+   server.
+2. A new root is signed by the old root keys and the new ones, each by their threshold, so that readers can
+   follow. The targets keys sign the targets file anew, in the same publish. Where the list of releases has
+   the old targets keys, since the last signer was removed, it gets the new ones in their place.
+3. A new private key is on the disk before anything is sent. It is removed again when certainly nothing was
+   published, and kept in every other case.
+4. The old private key stays here. Whoever lost trust in it removes it by `key remove`.
+5. Keys that the role has already, under the same threshold, are published no second time.
+6. A root that has ended, or whose certificate has, may still be given other root keys: it is read as for
+   renewing.
+7. Root and targets may have several keys and a threshold. Private keys are here; those of others are given
+   as what is public (`client.keys.rolekeys`). The keys that are given are all that the role has afterwards,
+   unless it is said which of its keys they replace. Without any and with a threshold the keys stay.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from notarypy.client.keys.rolekeys import KeysForRole, listed
+from notarypy.client.metadata.expired import refresh_to_renew
+from notarypy.client.metadata.refresh import refresh
+from notarypy.client.publish.drafts import not_signed, unanswered
+from notarypy.client.publish.pipeline import Publisher, publisher_for
+from notarypy.client.publish.serverside import server_key
+from notarypy.client.results import RotatedKey
+from notarypy.errors import (
+    Advice,
+    AuthenticationError,
+    ConflictError,
+    KeyAccessError,
+    KeyNotAuthorisedError,
+    NotarypyError,
+    RefusedUpdateError,
+    UsageError,
+)
+from notarypy.tuf import roles
+from notarypy.tuf.changes import AddDelegation, Change, RemoveKeys, Resign, State, apply_all
+from notarypy.tuf.keys import SHORT_KEYID, PublicKey, meets, require_reachable
+from notarypy.tuf.rootchanges import AssignKeys
+from notarypy.tuf.vouching import signatures
+from notarypy.values import dataclass, replace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from notarypy.client.keys.manager import KeyManager
+    from notarypy.client.metadata.repository import Repository
+    from notarypy.client.session import Session
+    from notarypy.tuf.keys import PublicKey
+
+_LOG = logging.getLogger(__name__)
+_OURS = frozenset({roles.ROOT, roles.TARGETS})
+_UNPUBLISHED = (KeyAccessError, UsageError, AuthenticationError, RefusedUpdateError, ConflictError)
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """What a role is to have: these keys, KEYREFs, in the place of all it has or of those it `replaces`.
+
+    Without keys one is made, or the server makes it, or with a `threshold` alone they stay (rule 7).
+    """
+
+    role: str
+    keys: Sequence[str] = ()
+    threshold: int | None = None
+    replaces: Sequence[str] = ()
+    server_managed: bool = False
+
+    def require_possible(self) -> None:
+        """Raise UsageError for what no repository can have (rule 1)."""
+        role = self.role
+        if role not in roles.BASE_ROLES:
+            raise UsageError(
+                f"{role} is no role whose key is rotated",
+                why=f"these are: {', '.join(roles.BASE_ROLES)}",
+                advice=Advice("rotate-signer"),
+            )
+        if self.server_managed and role in _OURS:
+            advice = Advice("leave-out", option="--server-managed")
+            raise UsageError(f"a server cannot keep the {role} key", advice=advice)
+        if role == roles.TIMESTAMP and not self.server_managed:
+            raise UsageError("the timestamp key is always the server's", advice=Advice("add-server-managed"))
+        if self.server_managed and self.keys:
+            advice = Advice("leave-out", option="--key")
+            raise UsageError("a key that the server manages is made by the server", advice=advice)
+        if role not in _OURS and (len(self.keys) > 1 or self.threshold is not None or self.replaces):
+            why = "root and targets may have several keys"
+            raise UsageError(f"{role} has one key, here or at the server", why=why)
+
+    def kept(self, present: Sequence[PublicKey]) -> list[PublicKey]:
+        """Return those keys of the role that stay."""
+        if self.replaces:
+            gone = {self._replaced(selector, present) for selector in self.replaces}
+            return [key for key in present if key.canonical_id not in gone]
+        return [] if self.keys or self.threshold is None else list(present)
+
+    def _replaced(self, selector: str, present: Sequence[PublicKey]) -> str:
+        found = listed(selector, present)
+        if found is None:
+            ids = ", ".join(key.canonical_id[:SHORT_KEYID] for key in present)
+            message = f'no {self.role} key has an id that begins with "{selector}"'
+            raise UsageError(message, why=f"its keys: {ids}", advice=Advice("write-more-digits"))
+        keyid: str = found.canonical_id
+        return keyid
+
+    def require_enough(self, present: Sequence[PublicKey], threshold: int) -> None:
+        """Raise UsageError where those that stay, or one that is made, cannot be enough (`tuf.keys`: 7)."""
+        if not self.keys:
+            wanted = threshold if self.threshold is None else self.threshold
+            require_reachable(self.role, self.kept(present) or present[:1], wanted)
+
+
+def rotate(session: Session, repository: str, wanted: Rotation) -> RotatedKey:
+    """Give a base role other keys, given or new ones, here or at the server (rules 1 to 7)."""
+    wanted.require_possible()
+    session.whole_repository(repository)
+    role = wanted.role
+    read = refresh_to_renew if role == roles.ROOT else refresh
+    publisher = replace(publisher_for(session, repository), read=read)
+    known = publisher.repository
+    before = State.of(publisher.read(known))
+    wanted.require_enough(*before.keys_for(role))
+    _require_rotatable(before, publisher)
+    new: Sequence[PublicKey]
+    if wanted.server_managed:
+        new = [server_key(known, role, known.notary().rotate_key(known.gun, role))]
+        done = publisher.publish(lambda state: _rotation(state, role, new, None))
+    else:
+        with _new_keys(publisher, session.keys(), wanted, before) as new:
+            publisher = replace(publisher, keys=session.keys().signing_keys())
+            done = publisher.publish(lambda state: _rotation(state, role, new, wanted.threshold))
+    old, now = (tuple(one.canonical_id for one in it.root.signers(role)) for it in (before, done.after))
+    _LOG.debug("%s: the keys of %s were %s and are %s", known.gun, role, old, now)
+    return RotatedKey(
+        repository=known.gun,
+        role=role,
+        old=old,
+        new=now,
+        root_pins=done.after.root.pins,
+        server_managed=wanted.server_managed,
+        published=done.uploaded,
+        threshold=done.after.root.roles[role].threshold,
+    )
+
+
+def certify(session: Session, repository: str, selector: str | None) -> tuple[str, bytes]:
+    """Return the id of a root key, selected, the only one here or a new one, and a certificate of it."""
+    session.whole_repository(repository)
+    known, manager = session.repository(repository, publishing=True), session.keys()
+    with manager.new_keys(session.settings.retry_for):
+        key = manager.root_key(known.gun, selector, None, known.now)
+    return key.canonical_id, key.public
+
+
+def _rotation(state: State, role: str, new: Sequence[PublicKey], threshold: int | None) -> Sequence[Change]:
+    """Return the changes that replace a role's keys; those of targets in releases too (rule 2)."""
+    changes: list[Change] = [AssignKeys(role, new, threshold)]
+    old = {key.canonical_id for key in state.keys_for(role)[0]} - {key.canonical_id for key in new}
+    if role == roles.TARGETS and state.delegation(roles.RELEASES) is not None:
+        listed = old.intersection(key.canonical_id for key in state.keys_for(roles.RELEASES)[0])
+        if listed:
+            added = AddDelegation(roles.RELEASES, new, paths=())
+            changes += [added, RemoveKeys(roles.RELEASES, frozenset(listed))]
+            after = apply_all(state, changes)
+            signed, needed = signatures(after).get(roles.RELEASES), after.keys_for(roles.RELEASES)[1]
+            changes += [] if signed is None or meets(signed, needed) else [Resign(roles.RELEASES)]
+    return changes
+
+
+@contextmanager
+def _new_keys(
+    publisher: Publisher, manager: KeyManager, wanted: Rotation, state: State
+) -> Iterator[Sequence[PublicKey]]:
+    """Make or take the keys, and remove new ones after a failure that published nothing (rule 3)."""
+    with manager.new_keys(publisher.patience.seconds) as undo:
+        try:
+            new = _keys(publisher.repository, manager, wanted, state.keys_for(wanted.role)[0])
+        except BaseException:  # what a signer of somebody else's raises, too
+            undo()
+            raise
+        try:
+            yield new
+        except BaseException as error:
+            if unanswered(error):
+                if isinstance(error, NotarypyError):
+                    error.why = (*error.why, "the new key is kept: what was not answered may still arrive")
+            elif isinstance(error, _UNPUBLISHED) or not_signed(error):
+                undo()
+            raise
+
+
+def _keys(
+    repository: Repository, manager: KeyManager, wanted: Rotation, present: Sequence[PublicKey]
+) -> list[PublicKey]:
+    """Return the keys that a role is to have, those that stay first, in their order (rule 7)."""
+    gun, role, now = repository.gun, wanted.role, repository.now
+    kept = wanted.kept(present)
+    if not wanted.keys and not kept:
+        one = manager.next_root_key(gun, None, now) if role == roles.ROOT else manager.new_key(role, gun)
+        return [one]
+    known = present if len(wanted.keys) + len(kept) > 1 else ()  # alone, a root key gets a new certificate
+    keys = KeysForRole(manager, gun, role, known, now)
+    given = [keys.named(selector) for selector in wanted.keys]
+    found = {key.canonical_id: key for key in (*kept, *given)}
+    return list(found.values())
+
+
+def _require_rotatable(state: State, publisher: Publisher) -> None:
+    """Refuse without root keys that are ready to sign."""
+    keys, threshold = state.keys_for(roles.ROOT)
+    ids = [key.canonical_id for key in keys]
+    if not state.signable(roles.ROOT, publisher.keys.available):
+        raise KeyNotAuthorisedError(
+            f"rotating a key of {state.gun} takes its root key, which is not here",
+            why=f"{threshold} of these must be here: {', '.join(keyid[:SHORT_KEYID] for keyid in ids)}",
+            advice=Advice("import-root-key"),
+            role=roles.ROOT,
+            accepted=ids,
+            threshold=threshold,
+        )
+    try:
+        publisher.keys.prepare(keyid for keyid in ids if keyid in publisher.keys.available)
+    except NotarypyError as error:
+        error.why = (*error.why, f"rotating a key of {state.gun} takes its root key; nothing was changed")
+        raise
