@@ -137,6 +137,10 @@ class DigestMismatchError(VerificationError, code="trust.digest_mismatch"):
     """Content differs from the digest that was signed or asked for."""
 
 
+class PartError(VerificationError, code="trust.part"):
+    """What several people are to sign does not hang together, or is not what they were shown."""
+
+
 class UnconfirmedPublishError(VerificationError, code="publish.unconfirmed"):
     """The server accepted an update but does not serve it, or not so that its readers find it."""
 
@@ -311,6 +315,10 @@ class RefusedUpdateError(OperationError, code="publish.refused"):
 
 class ConflictError(OperationError, code="publish.conflict", exit_code=9, retryable=True):
     """Other publishers kept winning until the deadline."""
+
+
+class OutdatedPartError(ConflictError, code="publish.outdated", retryable=False):
+    """What several people signed builds on files that are not the published ones any more."""
 
 
 class StorageError(OperationError, code="local.storage"):

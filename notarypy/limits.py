@@ -51,6 +51,8 @@ class Limits:
     """A delegation, and never more than the length that is signed: one signer may sign all tags."""
     all_delegations_bytes: int = 128 * _MIB
     """All delegations, by the lengths that are signed: signers together must not flood readers."""
+    part_bytes: int = 32 * _MIB
+    """What several people sign: published files and new ones, each under its own limit, and indented."""
     cached_bytes: int = 128 * _MIB
     """A cached file other than root and timestamp: other tools write there too."""
     memory_bytes: int = 512 * _MIB

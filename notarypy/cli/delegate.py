@@ -11,9 +11,11 @@ from notarypy.cli.declared import Argument, Commands, Option
 from notarypy.cli.removal import DryRun, Keep, Removal, Revoke, as_json
 from notarypy.cli.run import Context, Run, begin
 from notarypy.cli.text import render
+from notarypy.errors import Advice, UsageError
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
+    from notarypy.client.api import Client
     from notarypy.client.results import SignerAdded
     from notarypy.client.verdicts import RoleEntry
 
@@ -22,6 +24,13 @@ app = Commands("Delegations: who may sign the tags of a repository.")
 _Name = Annotated[str, Argument(metavar="NAME", help="The signer's name, or a role targets/...")]
 _PublicKeys = Annotated[
     list[str], Option("--key", metavar="PUB", help="Public key or certificate, PEM, or URI. May be repeated.")
+]
+_AnyKeys = Annotated[
+    list[str] | None,
+    Option("--key", metavar="PUB", help="Public key or certificate, PEM, or URI. May be repeated."),
+]
+_Threshold = Annotated[
+    int | None, Option("--threshold", metavar="N", min=1, help="So many of its keys have to sign; default 1.")
 ]
 _Force = Annotated[bool, Option("--force", help="Even if tags cannot be verified until others sign again.")]
 
@@ -32,23 +41,28 @@ def add_delegation(
     name: _Name,
     repos: references.Repositories,
     *,
-    key: _PublicKeys,
+    key: _AnyKeys = None,
     path: Annotated[
         list[str] | None, Option(metavar="PREFIX", help="Only tags that begin with this. May be repeated.")
     ] = None,
     no_releases: Annotated[
         bool, Option("--no-releases", help="The signer may vouch for tags, but not release them.")
     ] = False,
+    threshold: _Threshold = None,
+    offline_part: references.OfflinePart = None,
 ) -> None:
     """Let the holders of keys sign the tags of repositories.
 
-    A repository without trust data is initialised.
+    A repository without trust data is initialised. With --threshold several of the keys have to sign, and
+    to release, each tag; without --key it changes that of a signer who is there.
 
     Example:
       notarypy delegate add jeff registry.example.com/app --key jeff.crt
       notarypy delegate add ci registry.example.com/app --key ci.pub --path nightly-
+      notarypy delegate add team registry.example.com/app --key ann.pub --key bob.pub --threshold 2
     """
-    _add(context, name, repos, key, path or ("",), releases=not no_releases)
+    how = {"paths": path or ("",), "releases": not no_releases, "threshold": threshold}
+    _add(context, name, repos, key or (), how, part=offline_part)
 
 
 @app.command("remove")
@@ -156,29 +170,43 @@ def _add(
     name: str,
     repos: Sequence[str],
     keys: Sequence[str],
-    paths: Sequence[str] = ("",),
+    how: dict[str, Any],
     *,
-    releases: bool = True,
+    part: str | None,
 ) -> None:
     run = begin(context)
     references.check_repositories(run, repos)
     roles.signer_role(name)
+    if not keys and how["threshold"] is None:
+        raise UsageError("no public key was given", advice=Advice("give-key-option"))
     with run.client() as client:
         pems = namedkeys.given(client.keys, keys, name)
 
         def add(repo: str) -> SignerAdded:
-            return client.add_signer(name, repo, pems, paths=paths, releases=releases)
+            return client.add_signer(name, repo, pems, **how)
+
+        if part is not None:
+            _as_part(run, client, repos, part, lambda: add(repos[0]))
+            return
 
         hints: list[str] = []
         for repo, found in run.each(repos, add):
             with run.trying(repo), namedkeys.named(client.keys, keys, pems):
                 added = found.get()
-                data: dict[str, Any] = render.fields(added, "repository role keys published")
+                data: dict[str, Any] = render.fields(added, "repository role keys threshold published")
                 data["created"] = added.created and render.fields(added.created, render.INITIALISED)
                 run.report.done(repo, data, *_added_lines(added))
                 hints = namedkeys.unnoted(client.keys, keys, name, added.keys)
         for line in hints:
             run.report.text(f"{render.safe(line)}\n")
+
+
+def _as_part(
+    run: Run, client: Client, repos: Sequence[str], part: str, publish: Callable[[], object]
+) -> None:
+    from notarypy.cli import partfiles  # most commands publish
+
+    partfiles.make(run, client, repos, part, publish)
 
 
 def _added_lines(added: SignerAdded) -> list[str]:
@@ -187,7 +215,10 @@ def _added_lines(added: SignerAdded) -> list[str]:
     if not added.published:
         return [*made, f"{who} is a signer of {added.repository} already; nothing was published"]
     keys = ", ".join(key[: render.SHORT_ID] for key in added.keys)
-    return [*made, f"added signer {who} to {added.repository} ({keys})"]
+    if not keys:
+        return [*made, f"{who} of {added.repository} takes {added.threshold} signatures"]
+    takes = f"; it takes {added.threshold} signatures" if added.threshold > 1 else ""
+    return [*made, f"added signer {who} to {added.repository} ({keys}){takes}"]
 
 
 def _remove(
@@ -243,13 +274,22 @@ signer_app = Commands("Signers: delegations under docker's names.")
 
 
 @signer_app.command("add")
-def add_signer(context: Context, name: _Name, repos: references.Repositories, *, key: _PublicKeys) -> None:
+def add_signer(
+    context: Context,
+    name: _Name,
+    repos: references.Repositories,
+    *,
+    key: _PublicKeys,
+    threshold: _Threshold = None,
+    offline_part: references.OfflinePart = None,
+) -> None:
     """Add a signer to repositories; one without trust data is initialised.
 
     Example:
       notarypy signer add --key delegation.crt jeff registry.example.com/admin/demo
     """
-    _add(context, name, repos, key)
+    how = {"paths": ("",), "releases": True, "threshold": threshold}
+    _add(context, name, repos, key, how, part=offline_part)
 
 
 @signer_app.command("remove")

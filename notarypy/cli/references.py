@@ -40,6 +40,10 @@ class Name(NamedTuple):
 
 Repositories = Annotated[list[str], Argument(metavar="REPO...", help="Repositories.")]
 Repository = Annotated[str, Argument(metavar="REPO", help="A repository.")]
+OfflinePart = Annotated[
+    str | None,
+    Option(metavar="FILE", help="Publish nothing: write what is to be signed, for others to sign too."),
+]
 OverLimits = Annotated[
     bool,
     Option("--over-limits", help="Read signed files beyond the usual limits, to make them smaller."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from notarypy.cli import digestfiles, references, userfiles
@@ -12,15 +12,23 @@ from notarypy.cli.text import render
 from notarypy.errors import Advice, NothingThereError, UsageError
 
 if TYPE_CHECKING:
+    from notarypy.client.api import Client
     from notarypy.client.results import RevokedTag, SignedTag
 
 _Group = tuple[list[str], dict[str, str]]
 _DigestFile = Annotated[
     str | None, Option(metavar="FILE", help="The digest to sign, from the builder's digest or metadata file.")
 ]
+_Signer = Annotated[
+    str | None, Option(metavar="NAME", help="Sign only as this signer (and in targets/releases).")
+]
+_Local = Annotated[
+    bool, Option("--local", help="Push each image from the docker daemon, and sign what it pushed.")
+]
 _Discard = Annotated[
     bool, Option("--discard-unverified", help="Start over a role whose file does not verify any more.")
 ]
+_Join = Annotated[bool, Option("--join", help="Publish what several people have signed: FILEs, not REFs.")]
 _Push = Annotated[
     str | None,
     Option(metavar="SOURCE", help="Push this first, and sign exactly that; see notarypy push --help."),
@@ -33,23 +41,24 @@ def sign(
         list[str] | None, Argument(metavar="[REF...]", help="Images to sign, REPO[:TAG][@DIGEST].")
     ] = None,
     *,
-    signer: Annotated[
-        str | None, Option(metavar="NAME", help="Sign only as this signer (and in targets/releases).")
-    ] = None,
+    signer: _Signer = None,
     from_file: references.FromFile = None,
     digest_file: _DigestFile = None,
     custom: Annotated[str | None, Option(metavar="FILE", help="JSON to attach to each tag.")] = None,
-    local: Annotated[
-        bool, Option("--local", help="Push each image from the docker daemon, and sign what it pushed.")
-    ] = False,
+    local: _Local = False,
     push: _Push = None,
     init: Annotated[bool, Option("--init", help="Make trust data for a repository that has none.")] = False,
     dry_run: Annotated[bool, Option("--dry-run", help="Say what would be signed; publish nothing.")] = False,
     discard_unverified: _Discard = False,
+    offline_part: references.OfflinePart = None,
+    join: _Join = False,
+    root: references.Roots = None,
 ) -> None:
     """Sign tags with the digests that their registry serves.
 
     All tags of a repository are published at once, or none. A tag is signed in every role whose key is here.
+    What several people must sign goes from one to the next in a FILE: --offline-part writes it, or without
+    REF adds signatures to it, and --join publishes it.
 
     Example:
       notarypy sign registry.example.com/app:1 registry.example.com/app:latest
@@ -57,36 +66,86 @@ def sign(
       notarypy sign --from-file release.txt
       notarypy sign --local registry.example.com/app:1
       notarypy sign --push oci:layout registry.example.com/app:1
+      notarypy sign --offline-part app.part registry.example.com/app:1
+      notarypy sign --offline-part app.part
+      notarypy sign --join app.part
     """
     from notarypy.client.publish.signing import by_repository, custom_data
 
     run = begin(context)
+    if _handed_over(run, refs or (), offline_part, root, join=join, new=bool(refs or from_file)):
+        return
     names = _names(run, list(refs or ()), from_file, digest_file)
     if not run.options.gun:
         by_repository([name.text for name in names])
     _check_source(push, names, digest_file, local=local, dry_run=dry_run)
+    _check_part(offline_part, push=push is not None, local=local, dry_run=dry_run, init=init)
     attached = None if custom is None else userfiles.read(custom)
     if attached is not None:
         custom_data(attached)  # before anything is asked
-    options: dict[str, Any] = {"signer": signer, "custom": attached, "init": init}
-    options["discard_unverified"] = discard_unverified
+    options = {"signer": signer, "custom": attached, "init": init, "discard_unverified": discard_unverified}
     with run.client() as client:
         if push is not None:
-            ref = names[0].text
-            with run.trying(ref):
-                pushed, done = client.images.push_and_sign(push, ref, **options, progress=run.progress())
-                run.report.text(f"{render.pushed_line(pushed)}\n")
-                _signed(run, ref, done)
-            return
+            _push(run, client, push, names[0].text, options)
+        elif offline_part is not None:
+            _as_part(run, client, names, offline_part, options)
+        else:
+            _sign(run, client, names, {**options, "dry_run": dry_run, "local": local})
 
-        def signed(group: _Group) -> list[SignedTag]:
-            return client.sign(group[0], **options, dry_run=dry_run, local=local)
 
-        # One daemon pushes for all.
-        for (written, by_tag), found in run.each(_by_repository(names), signed, most=int(local)):
-            with run.trying(*written):
-                for done in found.get():
-                    _signed(run, by_tag.get(done.reference, done.reference), done, dry_run=dry_run)
+def _push(run: Run, client: Client, source: str, ref: str, options: dict[str, Any]) -> None:
+    with run.trying(ref):
+        pushed, done = client.images.push_and_sign(source, ref, **options, progress=run.progress())
+        run.report.text(f"{render.pushed_line(pushed)}\n")
+        _signed(run, ref, done)
+
+
+def _sign(run: Run, client: Client, names: Sequence[references.Name], options: dict[str, Any]) -> None:
+    def signed(group: _Group) -> list[SignedTag]:
+        return client.sign(group[0], **options)
+
+    # One daemon pushes for all.
+    for (written, by_tag), found in run.each(_by_repository(names), signed, most=int(options["local"])):
+        with run.trying(*written):
+            for done in found.get():
+                _signed(run, by_tag.get(done.reference, done.reference), done, dry_run=options["dry_run"])
+
+
+def _handed_over(
+    run: Run, paths: Sequence[str], part: str | None, root: Sequence[str] | None, *, join: bool, new: bool
+) -> bool:
+    """Sign a part that is there, or publish what several people have signed; tell if that is asked."""
+    if join and part is not None:
+        raise UsageError("--join publishes, and --offline-part does not", advice=Advice("leave-out-one"))
+    if not join and (part is None or new):
+        if root:
+            advice = Advice("leave-out", option="--root")
+            raise UsageError("--root goes with parts that others made", advice=advice)
+        return False
+    from notarypy.cli import partfiles  # most who sign do it alone
+
+    if part is None:
+        partfiles.join(run, paths, root)
+    else:
+        partfiles.add(run, part, root)
+    return True
+
+
+def _check_part(part: str | None, **others: bool) -> None:
+    given = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
+    if part is not None and given:
+        message = "--offline-part is for images that are pushed, in a repository that has trust data"
+        raise UsageError(message, why=f"{given[0]} was given too", advice=Advice("leave-out-one"))
+
+
+def _as_part(
+    run: Run, client: Client, names: Sequence[references.Name], part: str, options: dict[str, Any]
+) -> None:
+    from notarypy.cli import partfiles
+
+    groups = _by_repository(names)
+    repos = list(dict.fromkeys(name.repository for name in names))
+    partfiles.make(run, client, repos, part, lambda: [client.sign(texts, **options) for texts, _ in groups])
 
 
 def _names(

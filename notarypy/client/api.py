@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, Unpack
 
-from notarypy.client.groups import Groups
 from notarypy.client.imagesapi import Images
 from notarypy.client.parameters import Progress, RemovalOptions, SignOptions, VerifyOptions, require_lists
 from notarypy.client.session import Session, chosen
@@ -31,8 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from notarypy.client import results
+    from notarypy.client.archivesapi import Archives
     from notarypy.client.history.events import HistoryEvent
+    from notarypy.client.keysapi import Keys
+    from notarypy.client.migrationapi import Migration
     from notarypy.client.parameters import Required
+    from notarypy.client.partsapi import Parts
     from notarypy.client.results import Renewed, RepositoryStatus
     from notarypy.client.session import Passphrases
     from notarypy.client.verdicts import FirstRoot, RoleEntry, SkippedImage, VerifiedImage
@@ -51,11 +55,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Client(Groups):
+class Client:
     """A client for the Notary servers and registries that its settings name.
 
-    `keys` are the private keys here, `images` whole images, `archives` trust data in files, and `first_uses`
-    roots trusted on first use.
+    `keys` are the private keys here, `images` whole images, `archives` trust data in files, `parts` what
+    several people sign, and `first_uses` roots trusted on first use.
     """
 
     def __init__(
@@ -80,11 +84,11 @@ class Client(Groups):
         `settings` are by default those of an empty environment; `server`, a Notary server's URL, and
         `trust_dir` count in place of theirs. A repository that nothing is known of takes a pin, `first_use`,
         or `confirm_root`, which is shown its root, to say yes. `passphrases` are a chain of sources, or a
-        function from requests to passphrases or None, which is asked for PINs if a `CallbackSource` says
-        so; `signers` count as private keys here, and digits of
-        their ids mean them. Requests go by `transport`; None for real HTTPS. `clock` gives the aware moment.
-        `progress` is given how far images are, `warn`, a line each, what a person should know. `literal_gun`
-        takes names of repositories as they stand, and asks no registry. `limits` bound what is taken.
+        function from requests to passphrases or None, which is asked for PINs if a `CallbackSource` says so;
+        `signers` count as private keys here, and digits of their ids mean them. Requests go by `transport`;
+        None for real HTTPS. `clock` gives the aware moment. `progress` is given how far images are, `warn`, a
+        line each, what a person should know. `literal_gun` takes names of repositories as they stand, and
+        asks no registry. `limits` bound what is taken.
         """
         require_lists(signers=signers)
         self.settings = settings = chosen(settings, server, trust_dir, first_use=first_use)
@@ -97,6 +101,34 @@ class Client(Groups):
 
             session.signers = given(signers)
         self.images, self.first_uses = Images(session), session.first_uses.taken
+
+    @cached_property
+    def keys(self) -> Keys:
+        """The private keys of the trust directory."""
+        from notarypy.client.keysapi import Keys
+
+        return Keys(self._session)
+
+    @cached_property
+    def migration(self) -> Migration:
+        """The way out of Notary."""
+        from notarypy.client.migrationapi import Migration
+
+        return Migration(self._session)
+
+    @cached_property
+    def parts(self) -> Parts:
+        """What several people sign together."""
+        from notarypy.client.partsapi import Parts
+
+        return Parts(self._session)
+
+    @cached_property
+    def archives(self) -> Archives:
+        """Trust archives, to be written and read."""
+        from notarypy.client.archivesapi import Archives
+
+        return Archives(self._session)
 
     @classmethod
     def from_environment(
@@ -151,6 +183,8 @@ class Client(Groups):
     def close(self) -> None:
         """Close the connections and forget unlocked keys; the client can be used again."""
         self._session.close()
+
+    # Whether an image may be used. All of it obeys the trust policy.
 
     def verify(
         self, reference: str, *, metadata: TrustedMetadata | None = None, **required: Unpack[Required]
@@ -305,11 +339,12 @@ class Client(Groups):
         *,
         paths: Sequence[str] = ("",),
         releases: bool = True,
+        threshold: int | None = None,
     ) -> results.SignerAdded:
-        """Let the holders of keys (PEM) sign tags that begin with `paths`, and release them too."""
+        """Let holders of keys (PEM), or a `threshold` of them together, sign and release tags of `paths`."""
         from notarypy.client.publish.delegations import add
 
-        return add(self._session, name, repository, keys, paths=paths, releases=releases)
+        return add(self._session, name, repository, keys, paths=paths, releases=releases, threshold=threshold)
 
     def remove_signer(
         self,

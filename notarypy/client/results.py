@@ -176,6 +176,7 @@ class SignerAdded:
     keys: tuple[str, ...]
     created: InitResult | None
     published: bool
+    threshold: int = 1
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from notarypy.client import workers
 from notarypy.client.metadata.firstuse import FirstUses
@@ -61,11 +61,11 @@ class Session:
         limits: Limits = DEFAULT,
         literal: bool = False,
     ) -> None:
-        self.settings, self.literal, self.limits = settings, literal, limits
-        self._heard = warn
+        self.settings, self.literal, self.limits, self._heard = settings, literal, limits, warn
         self.first_uses = FirstUses(self.warn)
         self.progress: Progress | None = None
-        self._transport: Transport | None = transport
+        self.handing_over: Callable[..., Any] | None = None  # in place of publishing
+        self._transport = transport
         self._connections: Connections | None = None
         self.trust_dir = TrustDirectory(settings.trust_dir, limits)
         self._passphrases, self._clock = passphrases, clock

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from notarypy.errors import Advice, InvalidNameError, TagUnsignedError, TrustError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import roles
-from notarypy.tuf.keys import PublicKey, meets
+from notarypy.tuf.keys import PublicKey, meets, require_reachable
 from notarypy.tuf.metadata import Delegation, Root, Targets
 from notarypy.values import dataclass, field, replace
 
@@ -46,6 +46,7 @@ class State:
         published: The verified files as the server has them, by role.
         former: The published root, where `root` is another one: its keys sign the new one too.
         limits: What the published files were read with.
+        partial: Whether others sign what is dirty later: then one key of a role is as good as all (`parts`).
     """
 
     gun: str
@@ -56,6 +57,7 @@ class State:
     published: Mapping[str, bytes] = field(default_factory=dict)
     former: Root | None = None
     limits: Limits = DEFAULT
+    partial: bool = False
     _signable: dict[tuple[str, frozenset[str]], bool] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -92,12 +94,12 @@ class State:
         return tuple(above.keys[keyid] for keyid in delegation.keyids), delegation.threshold
 
     def signable(self, role: str, available: Collection[str]) -> bool:
-        """Tell whether the keys at hand, by canonical id, reach a role's threshold."""
+        """Tell whether the keys at hand, by canonical id, reach a role's threshold; if partial, one does."""
         asked = role, frozenset(available)
         if asked not in self._signable:  # it is asked of every signer for every tag
             keys, threshold = self.keys_for(role)
             here = (key.canonical_id for key in keys if key.canonical_id in available)
-            self._signable[asked] = meets(here, threshold)
+            self._signable[asked] = meets(here, 1 if self.partial else threshold)
         return self._signable[asked]
 
     def with_file(self, role: str, targets: Targets) -> State:
@@ -172,18 +174,22 @@ class AddDelegation:
     role: str
     keys: Sequence[PublicKey]
     paths: Sequence[str] = ("",)
-    threshold: int = 1
+    threshold: int | None = None
 
     def apply(self, state: State) -> State:
-        """Create the delegation, or add what it lacks (rules 2 and 3)."""
+        """Create the delegation, or add what it lacks (rules 2 and 3); no threshold leaves it, or is 1."""
         above = _above(state, self.role)
-        old = above.delegation(self.role) or Delegation(self.role, (), self.threshold, ())
+        old = above.delegation(self.role) or Delegation(self.role, (), 1, ())
         added = {key.keyid: key for key in self.keys}
         keyids, paths = (
             tuple(dict.fromkeys(both)) for both in ((*old.keyids, *added), (*old.paths, *self.paths))
         )
-        new = _listing(above, replace(old, keyids=keyids, paths=paths))
-        return state.with_file(roles.parent(self.role), replace(new, keys={**above.keys, **added}))
+        table = {**above.keys, **added}
+        takes = old.threshold if self.threshold is None else self.threshold
+        if self.threshold is not None:
+            require_reachable(self.role, (table[keyid] for keyid in keyids), takes)
+        new = _listing(above, replace(old, keyids=keyids, paths=paths, threshold=takes))
+        return state.with_file(roles.parent(self.role), replace(new, keys=table))
 
 
 @dataclass(frozen=True)

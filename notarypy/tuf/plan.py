@@ -7,7 +7,7 @@ Rules:
 
 1. Every dirty file gets the version after the published one, and a full lifetime.
 2. A file is signed by every key of its role that is here, and by at least the threshold; otherwise nothing
-   at all is signed.
+   at all is signed. In a partial state others add their signatures, and none here is enough (`parts`).
 3. Metadata that is not dirty is left as it is, byte for byte.
 4. The snapshot is made here only where its key is here; else the server makes it. It lists what the last one
    listed, the new files, and no removed delegation; what is below a file that cannot be trusted now may
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 ROOT_LIFETIME = timedelta(days=10 * 365)
 TARGETS_LIFETIME = timedelta(days=3 * 365)
-_LAST_VERSION = MAX_VERSION - 1024
+LAST_VERSION = MAX_VERSION - 1024
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _root_draft(state: State, now: datetime, available: Collection[str]) -> Draf
 
 
 def _next(role: str, version: int) -> int:
-    if version >= _LAST_VERSION:  # rule 5
+    if version >= LAST_VERSION:  # rule 5
         text = f"{role} has reached version {version}; one more could lock its readers out for good"
         raise VerificationError(text, role=role)
     return version + 1
@@ -155,7 +155,7 @@ def _usable(
 ) -> tuple[PublicKey, ...]:
     """Return those keys of a role that are here; raise KeyNotAuthorisedError for too few (rule 2)."""
     usable = tuple(key for key in keys if key.canonical_id in available)
-    if meets((key.canonical_id for key in usable), threshold):
+    if state.partial or meets((key.canonical_id for key in usable), threshold):
         return usable
     accepted = [key.canonical_id for key in keys]
     short = ", ".join(keyid[:SHORT_KEYID] for keyid in accepted) or "none: the role has no keys"

@@ -29,7 +29,7 @@ def test_adding(run: Run, stub: StubClient, home: Path, noun: str) -> None:
     key = written(home / "jeff.pub", "a key")
     outcome = run(noun, "add", "--key", key, "jeff", REPO, "b.test/b").expect(0)
     assert outcome.out == f"added signer jeff to {REPO} (f5a2a6400000)\n" * 2
-    how = {"paths": ("",), "releases": True}
+    how = {"paths": ("",), "releases": True, "threshold": None}
     assert stub.calls == [("add_signer", ("jeff", repo, [b"a key"]), how) for repo in (REPO, "b.test/b")]
 
 
@@ -39,7 +39,11 @@ def test_adding_with_limits(run: Run, stub: StubClient, home: Path) -> None:
     argv = ["--key", key, "--key", key, "--path", "v", "--path", "w", "--no-releases"]
     run("delegate", "add", "targets/ci", REPO, *argv).expect(0)
     assert stub.calls == [
-        ("add_signer", ("targets/ci", REPO, [b"k", b"k"]), {"paths": ["v", "w"], "releases": False})
+        (
+            "add_signer",
+            ("targets/ci", REPO, [b"k", b"k"]),
+            {"paths": ["v", "w"], "releases": False, "threshold": None},
+        )
     ]
 
 

@@ -70,7 +70,7 @@ def test_a_state_is_what_was_verified(state: State) -> None:
         AddDelegation("targets/jeff", [JEFF], ("",)),
         AddDelegation("targets/jeff", [JEFF], ("rc-", "")),
         AddDelegation("targets/jeff", [], ()),
-        AddDelegation("targets/jeff", [JEFF], threshold=2),
+        AddDelegation("targets/jeff", [JEFF], threshold=1),
         RemoveDelegation("targets/nobody"),
         RemoveDelegation("targets/jeff/nobody"),
         RemoveKeys("targets/jeff", frozenset({BOB.keyid})),

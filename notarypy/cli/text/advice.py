@@ -1,22 +1,22 @@
 """What to do about an error, in words: the advice it carries, or else what helps with its kind.
 
-What it is: one table from the names of advice to texts, with the parts in `keyadvice`, `placeadvice` and
-`migrationadvice`, and what helps with errors that bring none. What it is not: the choice of an advice
-(whoever raises an error makes it), or safe to show as it stands (`render`).
+What it is: one table from the names of advice to texts, with the parts in `keyadvice` and others, and what
+helps with errors that bring none. What it is not: the choice of an advice (whoever raises an error makes it),
+or safe to show as it stands (`render`).
 
 Rules:
 
 1. An error names its advice and brings the values; only here are the words, and commands to type.
 2. A value goes in as it is. The braces in it, if there are any, mean nothing. One that is advice itself goes
    in as its text.
-3. Packages have words of their own: `Advice("say", text=...)`. What has no text, or lacks a value, is none.
+3. Packages have words of their own: `Advice("say", text=...)`. What has no text, or a value too few, is none.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from notarypy.cli.text import keyadvice, migrationadvice, placeadvice, serviceadvice
+from notarypy.cli.text import keyadvice, migrationadvice, partadvice, placeadvice, serviceadvice
 from notarypy.errors import Advice
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _PUSH_YOURSELF = "push the image yourself, with docker or skopeo, and then sign it without --local"
 
 TEXTS: Mapping[str, str] = {
-    **keyadvice.TEXTS | placeadvice.TEXTS | migrationadvice.TEXTS | serviceadvice.TEXTS,
+    **keyadvice.TEXTS | placeadvice.TEXTS | migrationadvice.TEXTS | serviceadvice.TEXTS | partadvice.TEXTS,
     # -- what is typed: options and arguments
     "add-server-managed": "add --server-managed",
     "add-sign": "add --sign, or leave {option} out",

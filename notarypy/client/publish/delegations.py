@@ -8,6 +8,10 @@ Rules:
 1. A signer gets the role `targets/NAME`, and is added to `targets/releases`, where released tags are listed,
    unless asked otherwise.
 2. A repository without trust data is initialised in the same publish.
+3. Where a signer takes several signatures, `targets/releases` takes as many, or fewer of them could release
+   tags alone. One in which others release, too, is not changed unasked: whoever adds such a signer says
+   first what it takes.
+4. A file that has fewer signatures than its role takes from now on is signed again in the same publish.
 """
 
 from __future__ import annotations
@@ -20,15 +24,19 @@ from typing import TYPE_CHECKING
 from notarypy.client.parameters import require_lists
 from notarypy.client.publish.initialise import Wanted, additions, initialise
 from notarypy.client.publish.pipeline import publisher_for
+from notarypy.client.publish.signing import no_signer
 from notarypy.client.results import SignerAdded
-from notarypy.errors import Advice, AlreadyExistsError, InvalidNameError
+from notarypy.errors import Advice, AlreadyExistsError, InvalidNameError, UsageError
 from notarypy.tuf import roles
+from notarypy.tuf.changes import AddDelegation, Change, Resign, State, apply_all
+from notarypy.tuf.keys import meets
+from notarypy.tuf.vouching import signatures
+from notarypy.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from notarypy.client.session import Session
-    from notarypy.tuf.changes import State
 
 _LOG = logging.getLogger(__name__)
 _PATTERN = re.compile(r"[*?\[\]]")
@@ -42,26 +50,73 @@ def add(
     *,
     paths: Sequence[str] = ("",),
     releases: bool = True,
+    threshold: int | None = None,
 ) -> SignerAdded:
-    """Let the holders of keys sign, and say so if that lets them do more than it may seem (rules 1 and 2)."""
+    """Let the holders of keys sign, and say so if that lets them do more than it may seem (rules 1 to 4).
+
+    Without `keys` a signer that is there gets another threshold.
+    """
     require_lists(keys=keys, paths=paths)
     role = roles.signer_role(name)
     for path in paths:
         _require_prefix(path)
-    public = session.public_keys(keys)
-    changes = additions(role, public, paths, releases=releases)
-    if releases and "" not in paths:
+    public = session.public_keys(keys) if keys or threshold is None else []
+    changes = additions(role, public, paths if public else (), threshold, releases=releases)
+    if public and releases and "" not in paths:
         _warn_of_releases(session, name, "--no-releases keeps it out")
     publisher = publisher_for(session, repository)
     ids, gun = tuple(key.canonical_id for key in public), publisher.repository.gun
     _LOG.debug("%s: %s gets the keys %s", gun, role, ids)
-    if publisher.repository.cache.load_root() is None:
+    if public and publisher.repository.cache.load_root() is None:
         with suppress(AlreadyExistsError):
             created = initialise(publisher, session.keys(), Wanted(changes=changes))
             if created.created:
                 return SignerAdded(gun, role, ids, created, published=True)
-    done = publisher.publish(lambda _: changes)
-    return SignerAdded(gun, role, ids, None, published=done.uploaded)
+    done = publisher.publish(lambda state: _fitting(state, changes))
+    takes = done.after.keys_for(role)[1]
+    return SignerAdded(gun, role, ids, None, published=done.uploaded, threshold=takes)
+
+
+def _fitting(state: State, changes: Sequence[AddDelegation]) -> Sequence[Change]:
+    """Return the changes as they fit what is there (rules 3 and 4); the first one is the signer's."""
+    signer, *releasing = changes
+    if signer.threshold is None:
+        return changes
+    if not signer.keys and state.delegation(signer.role) is None:
+        raise no_signer(state, roles.signer_name(signer.role))
+    if releasing and state.delegation(roles.RELEASES) is not None:
+        releasing = _of_releases(state, signer)
+    elif not signer.keys:
+        releasing = []
+    fitting = [signer, *releasing]
+    after = apply_all(state, fitting)
+    signed = signatures(after)
+    few = [role for role in (signer.role, roles.RELEASES) if role in signed]
+    return [*fitting, *(Resign(role) for role in few if not meets(signed[role], after.keys_for(role)[1]))]
+
+
+def _of_releases(state: State, signer: AddDelegation) -> list[AddDelegation]:
+    """Return what becomes of releases that are there (rule 3)."""
+    threshold = signer.threshold or 1
+    own = {key.canonical_id for key in apply_all(state, [signer]).keys_for(signer.role)[0]}
+    keys, takes = state.keys_for(roles.RELEASES)
+    listed = {key.canonical_id for key in keys}
+    if not signer.keys and not own & listed:
+        return []
+    if listed <= own:
+        return [replace(signer, role=roles.RELEASES, paths=("",))]
+    if takes < threshold:
+        raise _released_by_fewer(state, signer.role, threshold)
+    return [AddDelegation(roles.RELEASES, signer.keys)]
+
+
+def _released_by_fewer(state: State, role: str, threshold: int) -> UsageError:
+    takes, name = state.keys_for(roles.RELEASES)[1], roles.signer_name(role)
+    return UsageError(
+        f"{name} is to take {threshold} signatures, and {roles.RELEASES} of {state.gun} takes {takes}",
+        why="each of its keys could release tags alone, and others release there, too",
+        advice=Advice("raise-releases", gun=state.gun, threshold=threshold),
+    )
 
 
 def paths_left(session: Session, state: State, role: str) -> tuple[str, ...]:

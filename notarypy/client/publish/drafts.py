@@ -29,6 +29,14 @@ _SIGNING, _UNANSWERED = "signing", "unanswered"
 
 def sign_draft(draft: Draft, keys: SigningKeys) -> bytes:
     """Return the finished file: the draft signed by each of its keys."""
+    signatures = signatures_of(draft, keys)
+    return canonical.storage_form(
+        canonical.encode(draft.signed), [signature.to_json() for signature in signatures]
+    )
+
+
+def signatures_of(draft: Draft, keys: SigningKeys) -> tuple[Signature, ...]:
+    """Return the signature of each of a draft's keys."""
     message = canonical.encode(draft.signed)
     version, ids = draft.signed.get("version"), [key.canonical_id for key in draft.keys]
     _LOG.debug("signing %s, version %s, with %s", draft.role, version, ids)
@@ -40,7 +48,7 @@ def sign_draft(draft: Draft, keys: SigningKeys) -> bytes:
     except BaseException as error:
         vars(error)[_SIGNING] = draft.role
         raise
-    return canonical.storage_form(message, [signature.to_json() for signature in signatures])
+    return tuple(signatures)
 
 
 def note_unanswered(error: BaseException, count: int) -> None:

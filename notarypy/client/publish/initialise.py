@@ -42,6 +42,7 @@ from notarypy.errors import (
     RefusedUpdateError,
     RepositoryMissingError,
     UnknownOutcomeError,
+    UsageError,
     VerificationError,
 )
 from notarypy.tuf import certificates, roles
@@ -85,11 +86,18 @@ class Wanted:
         return max(len(self.root_keys), len(self.root_certs)) > 1 or self.root_threshold is not None
 
 
-def additions(role: str, keys: Sequence[PublicKey], paths: Sequence[str], *, releases: bool) -> list[Change]:
+def additions(
+    role: str,
+    keys: Sequence[PublicKey],
+    paths: Sequence[str],
+    threshold: int | None = None,
+    *,
+    releases: bool,
+) -> list[AddDelegation]:
     """Return the changes that make keys a signer, one who releases tags unless asked otherwise."""
-    changes: list[Change] = [AddDelegation(role, keys, paths)]
+    changes = [AddDelegation(role, keys, paths, threshold)]
     if releases and role != roles.RELEASES and roles.parent(role) == roles.TARGETS:
-        changes.append(AddDelegation(roles.RELEASES, keys))
+        changes.append(AddDelegation(roles.RELEASES, keys, threshold=threshold))
     return changes
 
 
@@ -124,6 +132,11 @@ def initialise(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> Ini
 def _create(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> tuple[TrustedMetadata, bool]:
     """Publish the first files; return what the server serves then, and whether it is ours (rules 3, 4)."""
     repository = publisher.repository
+    if publisher.handing_over is not None:
+        why = "a part builds on files that are published"
+        raise UsageError(
+            f"{repository.gun} has no trust data yet", why=why, advice=Advice("init", gun=repository.gun)
+        )
     with manager.new_keys(publisher.patience.seconds) as undo:
         try:
             keys = _role_keys(repository, manager, wanted)

@@ -12,6 +12,8 @@ Rules:
    do: a server keeps its last file, and brings it back with the role, for the next signer's key or the same.
 3. A list with tags that are to stay is lost with its last signer, and never taken away unasked.
 4. Tags and delegations that rest on the removed keys alone are named for whoever decides (`tuf.vouching`).
+5. A role that keeps keys keeps as many as its threshold takes; to take fewer signatures is a decision of its
+   own (`delegations`).
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice, KeyNotAuthorisedError, beginning
 from notarypy.tuf import roles
-from notarypy.tuf.changes import AddDelegation, Change, RemovePaths, Resign, State, apply_all
-from notarypy.tuf.keys import SHORT_KEYID, meets
+from notarypy.tuf.changes import AddDelegation, Change, RemoveKeys, RemovePaths, Resign, State, apply_all
+from notarypy.tuf.keys import SHORT_KEYID, meets, require_reachable
 from notarypy.tuf.vouching import RestingTag, outside, resting, signatures
 from notarypy.values import dataclass
 
@@ -66,6 +68,14 @@ class Mended:
         return tuple(sorted({tag for role, tag in listed if (role, tag) not in left}))
 
 
+def who_signs(state: State, available: Collection[str]) -> frozenset[str]:
+    """Return the canonical ids of the keys that sign: those at hand, and in a partial state all others."""
+    if not state.partial:
+        return frozenset(available)
+    listed = [roles.TARGETS, *(entry.name for file in state.targets.values() for entry in file.roles)]
+    return frozenset(key.canonical_id for role in listed for key in state.keys_for(role)[0])
+
+
 def mend(
     state: State,
     changes: Sequence[Change],
@@ -75,11 +85,12 @@ def mend(
 ) -> Mended:
     """Return removals with the files to sign again for them; `gone` is who cannot do it himself (rule 1)."""
     after = apply_all(state, changes)
+    _require_reachable(after, changes)
     signed = signatures(after)
     found = resting(state, after, signed)
     if _ended(state, after, found, revoking=options.tags == "revoke"):
         owners = [key for key in state.root.signers(roles.TARGETS) if key.canonical_id in available]
-        changes = (AddDelegation(roles.RELEASES, owners, paths=()), *changes)
+        changes = (AddDelegation(roles.RELEASES, owners, paths=(), threshold=1), *changes)
         after = apply_all(state, changes)
         signed = signatures(after)
         found = resting(state, after, signed)
@@ -98,6 +109,15 @@ def mend(
     _LOG.debug("%s: on the removed keys alone rest %s and %s", state.gun, found, made)
     changed = (*changes, *map(Resign, resigned))
     return Mended(changed, after, resigned, tuple(lost), needed, found, outside(state, after), tuple(made))
+
+
+def _require_reachable(after: State, changes: Sequence[Change]) -> None:
+    """Raise UsageError where keys go and too few are left for a threshold (rule 5)."""
+    for change in changes:
+        if isinstance(change, RemoveKeys) and after.delegation(change.role) is not None:
+            keys, threshold = after.keys_for(change.role)
+            if keys:
+                require_reachable(change.role, keys, threshold)
 
 
 def _ended(state: State, after: State, found: Sequence[RestingTag], *, revoking: bool) -> bool:

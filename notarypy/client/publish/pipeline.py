@@ -55,7 +55,7 @@ from notarypy.tuf import roles
 from notarypy.tuf.changes import Change, State, apply_all
 from notarypy.tuf.envelope import Signature, seal
 from notarypy.tuf.plan import plan, snapshot_draft
-from notarypy.values import dataclass, replace
+from notarypy.values import dataclass, field, replace
 
 if TYPE_CHECKING:
     from notarypy.client.keys.ready import SigningKeys
@@ -127,7 +127,8 @@ class Publisher:
     """Publishes one repository with the keys at hand.
 
     With `signer`, a role, the keys of that one alone may sign targets files and delegations. `read` refreshes
-    the repository, as `refresh` does.
+    the repository, as `refresh` does. With `handing_over`, an edit is not published but made a part of, which
+    several people sign; `finished` files are such, and sent as they are (`joining`).
     """
 
     repository: Repository
@@ -135,6 +136,8 @@ class Publisher:
     patience: Patience
     signer: str | None = None
     read: Callable[..., TrustedMetadata] = refresh
+    handing_over: Callable[[Publisher, Edit], Published] | None = None
+    finished: Mapping[str, bytes] = field(default_factory=dict)
 
     def only(self, signer: str | None) -> Self:
         """Return a publisher that signs as this signer alone; with None the same."""
@@ -145,7 +148,8 @@ class Publisher:
         if self.signer is None:
             return frozenset(self.keys.available)
         listed = state.keys_for(self.signer)[0] if state.delegation(self.signer) is not None else ()
-        return frozenset(key.canonical_id for key in listed).intersection(self.keys.available)
+        named = frozenset(key.canonical_id for key in listed)
+        return named if state.partial else named.intersection(self.keys.available)
 
     def publish(self, edit: Edit) -> Published:
         """Make an edit on the server, whatever other publishers do meanwhile (rules 1 to 5).
@@ -157,6 +161,8 @@ class Publisher:
             UnknownOutcomeError: The answer was lost, and looking was not possible.
             KeyAccessError: A key is missing, locked or not authorised.
         """
+        if self.handing_over is not None:
+            return self.handing_over(self, edit)
         cache = self.repository.cache
         with ExitStack() as turn:
             # To queue up behind publishers of the same trust directory is cheaper than to collide later.
@@ -206,7 +212,8 @@ def publisher_for(session: Session, text: str) -> Publisher:
     repository = replace(repository, connections=2)  # the read-back asks for two files at once
     if staged := repository.cache.staged():
         session.warn_once(f"{staged} changes staged by Go notary for {repository.gun} are left alone")
-    return Publisher(repository, session.keys().signing_keys(), Patience(session.settings.retry_for))
+    keys, patience = session.keys().signing_keys(), Patience(session.settings.retry_for)
+    return Publisher(repository, keys, patience, handing_over=session.handing_over)
 
 
 class _PublishLoop:
@@ -249,8 +256,10 @@ class _PublishLoop:
                 return Published(origin, after, uploaded=True, trusted=trusted)
 
     def _signed(self, trusted: TrustedMetadata, after: State) -> dict[str, bytes]:
-        drafts = plan(after, self.repository.now, self.publisher.available(after))
-        files = {draft.role: sign_draft(draft, self.keys) for draft in drafts}
+        files = dict(self.publisher.finished)
+        if not files:
+            drafts = plan(after, self.repository.now, self.publisher.available(after))
+            files = {draft.role: sign_draft(draft, self.keys) for draft in drafts}
         if keeps_snapshot(after.root, self.keys.available):
             draft = snapshot_draft(after.root, trusted.snapshot, files, after, self.repository.now)
             files[roles.SNAPSHOT] = sign_draft(draft, self.keys)

@@ -29,7 +29,15 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.parameters import require_lists
 from notarypy.client.publish.delegations import paths_left
-from notarypy.client.publish.mending import Mended, as_facts, mend, named, used_elsewhere, would_break
+from notarypy.client.publish.mending import (
+    Mended,
+    as_facts,
+    mend,
+    named,
+    used_elsewhere,
+    who_signs,
+    would_break,
+)
 from notarypy.client.publish.pipeline import Edit, publisher_for
 from notarypy.client.publish.signing import no_signer, shortened
 from notarypy.client.results import PurgedKey, SignerRemoved
@@ -67,7 +75,13 @@ def remove_signer(
         if outcome and _gone(state, role, key, paths):
             return ()  # an earlier try did it, though its answer was lost, or somebody else did
         keyid = None if key is None else _key_of(state, role, key)
-        mended = mend(state, _removals(state, role, keyid, paths), publisher.keys.available, options, role)
+        mended = mend(
+            state,
+            _removals(state, role, keyid, paths),
+            who_signs(state, publisher.keys.available),
+            options,
+            role,
+        )
         if mended.lost and not options.force:
             # Whoever may not do it at all is not asked whether it should be done.
             require_signable(state, roles.parent(role), publisher.available(state))
@@ -180,11 +194,15 @@ def purge(session: Session, key: str, repository: str, options: RemovalOptions) 
         known = {keyid for keyids in _delegated(state).values() for keyid in keyids}
         keyid = _one_of(known, key, f"the delegations of {state.gun}", state.gun)
         listing = _listing(state, keyid)
-        editable = [role for role in listing if state.signable(roles.parent(role), publisher.keys.available)]
+        editable = [
+            role
+            for role in listing
+            if state.signable(roles.parent(role), who_signs(state, publisher.keys.available))
+        ]
         if not editable:
             raise _not_ours(state, keyid, listing)
         removals = [_removal(state, role, keyid) for role in editable]
-        mended = mend(state, removals, publisher.keys.available, options)
+        mended = mend(state, removals, who_signs(state, publisher.keys.available), options)
         if mended.lost and not options.force:
             raise would_break(state, f"key {keyid[:SHORT_KEYID]}", mended, options)
         outcome[:] = [(state, keyid, editable, mended)]

@@ -1,0 +1,105 @@
+"""Parts in files: made by commands that publish, signed by one after the other, and joined.
+
+What it is: `--offline-part FILE` and `sign --join FILE...`. What it is not: what is in such a file
+(`tuf.parts`), or the words in which it is shown (`text.partlines`).
+
+Rules:
+
+1. A part is made in a new file: another one may have signatures of others. It is written in place of itself
+   when signatures are added, all of it or nothing.
+2. It is shown before it is signed, and whoever looks at a terminal, or says `--yes`, agrees. The bytes that
+   were shown are those that are signed: the file is read once.
+3. What lacks signatures is not published, and no passphrase is asked for where those here are not enough.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from notarypy import files
+from notarypy.cli import references, userfiles
+from notarypy.cli.text import partlines, render
+from notarypy.errors import Advice, AlreadyExistsError, KeyNotAuthorisedError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from notarypy.cli.run import Run
+    from notarypy.client.api import Client
+    from notarypy.client.publish.joining import PartReview
+
+_PUBLIC_MODE = 0o644
+
+
+def make(run: Run, client: Client, repos: Sequence[str], path: str, publish: Callable[[], object]) -> None:
+    """Write what a call would publish as a part (rule 1)."""
+    if len(repos) != 1:
+        raise UsageError("--offline-part goes with one repository", why=f"{len(repos)} were given")
+    file = Path(path)
+    if file.exists():
+        raise AlreadyExistsError(
+            f"{path} exists", why="it may have signatures of others", advice=Advice("other-part-file")
+        )
+    userfiles.require_directory(file)
+    with run.trying(repos[0]):
+        review = client.parts.make(publish)
+        _write(run, file, review)
+
+
+def add(run: Run, path: str, root: Sequence[str] | None) -> None:
+    """Add the signatures of the keys here to a part (rule 2)."""
+    pin = references.required_root(run, root, None)
+    data = userfiles.read(path)
+    with run.client() as client, run.trying(path):
+        review = client.parts.read([data], root=pin)
+        run.report.lines(partlines.lines(review))
+        if any(one.missing and {*one.could} & {*review.here} for one in review.required):
+            run.confirm("Sign it?", f"what stands above is signed by {render.short_ids(review.here)}")
+        _write(run, Path(path), client.parts.sign(review), shown=True)
+
+
+def join(run: Run, paths: Sequence[str], root: Sequence[str] | None) -> None:
+    """Publish parts that belong together, signed here too where that is enough (rule 3)."""
+    pin = references.required_root(run, root, None)
+    if not paths:
+        raise UsageError("no FILE was given", why="--join joins parts in files")
+    documents = [userfiles.read(path) for path in paths]
+    with run.client() as client, run.trying(*paths):
+        review = client.parts.read(documents, root=pin)
+        run.report.lines(partlines.lines(review))
+        here = {*review.here}
+        if any(one.missing > len({*one.could} & here) for one in review.missing):
+            _refuse(client, review, paths[0])
+        if review.missing:
+            run.confirm("Sign and publish it?", f"what stands above is signed by {render.short_ids(here)}")
+            review = client.parts.sign(review)
+        done = client.parts.publish(review)
+        data = {**partlines.as_json(review), "published": done.published}
+        line = f"published {', '.join(done.roles)} of {done.repository}"
+        run.report.done(
+            done.repository, data, line if done.published else f"{done.repository} has it already"
+        )
+
+
+def _refuse(client: Client, review: PartReview, path: str) -> None:
+    try:
+        client.parts.publish(review)
+    except KeyNotAuthorisedError as error:
+        error.advice = Advice("add-signatures", file=path)
+        raise
+
+
+def _write(run: Run, file: Path, review: PartReview, *, shown: bool = False) -> None:
+    files.write_atomic(file, review.document, _PUBLIC_MODE)
+    data: dict[str, Any] = {**partlines.as_json(review), "file": str(file), "published": False}
+    text = partlines.signatures(review) if shown else partlines.lines(review)
+    run.report.done(
+        review.repository, data, *text, f"wrote {file}; nothing was published", *_next(file, review)
+    )
+
+
+def _next(file: Path, review: PartReview) -> list[str]:
+    if review.missing:
+        return [f"next, where one of the other keys is: notarypy sign --offline-part {file}"]
+    return [f"next, to publish it: notarypy sign --join {file}"]

@@ -1,0 +1,18 @@
+"""What to do about what several people sign: a part of `advice`.
+
+What it is: texts for parts and thresholds. What it is not: anything else.
+"""
+
+from __future__ import annotations
+
+TEXTS = {
+    "add-signatures": (
+        "with one of these keys: notarypy sign --offline-part {file}; then: notarypy sign --join {file}"
+    ),
+    "make-part-anew": "make it anew, by the command that made it; the signatures so far are lost",
+    "other-part-file": "name another file; to add your signature to this one leave the REF out",
+    "raise-releases": (
+        "let all releases take as many: notarypy delegate add targets/releases {gun} "
+        "--threshold {threshold}; or keep it out with --no-releases"
+    ),
+}

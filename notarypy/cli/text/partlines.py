@@ -1,0 +1,93 @@
+"""What several people are to sign, in words and as JSON: what it changes, and whose signatures are there.
+
+What it is: a part as it is shown before it is signed. What it is not: printing, or asking (`cli.partfiles`).
+
+Rules:
+
+1. All that a signature would be for is shown, one line for each thing.
+2. `+` is what comes, `-` what goes, `~` what becomes something else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from notarypy.cli.text import render
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from notarypy.client.publish.joining import PartReview
+    from notarypy.tuf.draftchanges import DraftChange
+    from notarypy.tuf.parts import NeededSignatures
+
+_CHANGE, _REQUIRED = "role kind name before after", "role threshold signed could missing former"
+
+
+def as_json(review: PartReview) -> dict[str, Any]:
+    """Return a part as documents have it."""
+    return {
+        "repository": review.repository,
+        "compared_with_server": review.fresh,
+        "changes": [render.fields(one, _CHANGE) for one in review.changes],
+        "required": [render.fields(one, _REQUIRED) for one in review.required],
+        "here": list(review.here),
+    }
+
+
+def lines(review: PartReview) -> list[str]:
+    """Return a part in words (rule 1)."""
+    base = "what is published now"
+    if not review.fresh:
+        base = "what the file says is published; nobody was asked whether it still is"
+    return [
+        f"to be signed for {review.repository}, built on {base}:",
+        *_changes(review),
+        *signatures(review),
+    ]
+
+
+def _changes(review: PartReview) -> Iterator[str]:
+    role = None
+    for change in review.changes:
+        if change.role != role:
+            role = change.role
+            yield f"  {role}"
+        yield f"    {_words(change)}"
+
+
+def _words(change: DraftChange) -> str:
+    what, name, before, after = change.kind, change.name, change.before, change.after
+    sign = "+" if before is None else "-" if after is None else "~"
+    value = f"{before} -> {after}" if sign == "~" else (after if before is None else before)
+    if what in {"version", "expires"}:
+        return f"{sign} {what} {value}"
+    if what == "delegation":
+        return f"{sign} delegation {name}"
+    if what in {"key", "threshold", "path"}:
+        if what == "path":
+            value = value or "all tags"
+        return f"{sign} {what} of {name}: {value}"
+    if what == "entry":
+        return f"{sign} said of tag {name}: {value}"
+    return f"{sign} {what} {name}: {value}"
+
+
+def signatures(review: PartReview) -> list[str]:
+    """Return one line for each threshold: who has signed, and who could."""
+    return [_signatures(one, review.here) for one in review.required]
+
+
+def _signatures(one: NeededSignatures, here: tuple[str, ...]) -> str:
+    whose = f"{one.role}, by the keys before" if one.former else one.role
+    line = (
+        f"  {len(one.signed)} of {one.threshold} signatures of {whose}: {_keys(one.signed, here) or 'nobody'}"
+    )
+    return f"{line}; could sign: {_keys(one.could, here) or 'nobody else'}" if one.missing else line
+
+
+def _keys(keyids: tuple[str, ...], here: tuple[str, ...]) -> str:
+    return ", ".join(
+        f"{keyid[: render.SHORT_ID]} (here)" if keyid in here else keyid[: render.SHORT_ID]
+        for keyid in keyids
+    )

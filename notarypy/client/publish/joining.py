@@ -1,0 +1,261 @@
+"""Signing by several people: edits become parts, signatures are added to them, and they are published.
+
+What it is: what `--offline-part` and `sign --join` do. What it is not: the form of a part, or whose
+signatures count (`tuf.parts`), or how it is sent (`pipeline`).
+
+Rules:
+
+1. While parts are made, what would be published is drafted by the same edit and signed by the keys here,
+   maybe none; nothing is sent. One part is of one repository, and of one publish.
+2. Before a part is shown it is verified: its base is what the server has published, as far as it matters
+   (`tuf.joinedparts`: 2). Without a server its root is a pinned or known one or follows from that, the
+   files in the base are signed below it and none is older than what is known here; nobody can say whether it
+   is the newest, and that is said.
+3. The bytes that are signed are those that were shown: a review holds them, and nothing is read again.
+4. Nobody signs what has ended. Where a role has signatures enough, no key is asked for another one.
+5. A part is sent only with every threshold met, by the one pipeline: the files as they are, under a snapshot
+   made anew. Where the repository has moved on it is refused, and never adapted.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING
+
+from notarypy.client.metadata.expired import refresh_to_renew
+from notarypy.client.metadata.roots import first_root
+from notarypy.client.publish.drafts import signatures_of
+from notarypy.client.publish.pipeline import Edit, Published, Publisher, publisher_for
+from notarypy.client.publish.readability import require_readable
+from notarypy.errors import (
+    Advice,
+    KeyNotAuthorisedError,
+    NothingThereError,
+    PartError,
+    RollbackError,
+    UsageError,
+)
+from notarypy.tuf import roles
+from notarypy.tuf.changes import State, apply_all
+from notarypy.tuf.draftchanges import DraftChange, draft_changes
+from notarypy.tuf.envelope import Envelope, Signature, seal
+from notarypy.tuf.joinedparts import Joined, merged, require_verified
+from notarypy.tuf.keys import SHORT_KEYID
+from notarypy.tuf.parts import HalfSigned, NeededSignatures, Part
+from notarypy.tuf.plan import Draft, plan
+from notarypy.tuf.trustanchors import FirstUse
+from notarypy.tuf.trusted import TrustedMetadata
+from notarypy.values import dataclass, replace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from notarypy.client.metadata.repository import Repository
+    from notarypy.client.session import Session
+
+_LOG = logging.getLogger(__name__)
+_STAND_IN = Signature("0" * 64, "ecdsa", bytes(64))  # for a reader that wants signatures
+
+
+@dataclass(frozen=True)
+class PartReview:
+    """What several people sign of a repository, verified, with the signatures so far.
+
+    `changes` are what it makes different, `required` whose signatures it takes and which are there, `here`
+    the keys in this trust directory that are among these. `fresh` tells whether a server said that it builds
+    on what is published now.
+    """
+
+    repository: str
+    changes: tuple[DraftChange, ...]
+    required: tuple[NeededSignatures, ...]
+    here: tuple[str, ...]
+    fresh: bool
+    part: Part
+
+    @property
+    def missing(self) -> tuple[NeededSignatures, ...]:
+        """Those of the `required` that still lack signatures."""
+        return self.part.missing
+
+    @property
+    def document(self) -> bytes:
+        """The part's file."""
+        return self.part.document()
+
+
+@dataclass(frozen=True)
+class PartPublished:
+    """A part that has been published: these `roles` have new files."""
+
+    repository: str
+    roles: tuple[str, ...]
+    changes: tuple[DraftChange, ...]
+    published: bool
+
+
+def make(session: Session, publish: Callable[[], object]) -> PartReview:
+    """Return as a part what a call would have published (rule 1)."""
+    made: list[tuple[Part, State]] = []
+    if session.handing_over is not None:
+        raise RuntimeError("a part is being made already")
+    session.handing_over = partial(_handed_over, made)
+    try:
+        publish()
+    finally:
+        session.handing_over = None
+    if not made:
+        raise NothingThereError("nothing would change, so there is nothing to sign")
+    if len(made) > 1:
+        raise UsageError("a part is of one repository", why=f"these are {len(made)}")
+    part = made[0][0]
+    return _review(session, part, fresh=True)
+
+
+def _handed_over(made: list[tuple[Part, State]], publisher: Publisher, edit: Edit) -> Published:
+    """Take the place of publishing: draft and sign, and send nothing (rule 1)."""
+    repository = publisher.repository
+    trusted = publisher.read(repository)
+    before = replace(State.of(trusted), partial=True)
+    after = apply_all(before, edit(before))
+    if after.dirty - {roles.SNAPSHOT}:
+        part = _drafted(publisher, trusted, before, after)
+        part.require_sound()
+        tried = {role: seal(file.signed, [_STAND_IN]) for role, file in part.files.items()}
+        require_readable(repository, tried, trusted.files)
+        made.append((part, after))
+    return Published(before, after, uploaded=False, trusted=trusted)
+
+
+def _drafted(publisher: Publisher, trusted: TrustedMetadata, before: State, after: State) -> Part:
+    drafts = plan(after, publisher.repository.now, publisher.available(after))
+    here = publisher.keys.available
+    files = {}
+    for draft in drafts:
+        keys = tuple(key for key in draft.keys if key.canonical_id in here)
+        files[draft.role] = HalfSigned(
+            draft.signed, signatures_of(Draft(draft.role, draft.signed, keys), publisher.keys)
+        )
+    above = {role for drafted in files for role in _line(drafted)}
+    gone = {role for role in before.targets if role not in after.targets}
+    wanted = {roles.ROOT, roles.TARGETS} | above | gone
+    base = {role: data for role, data in trusted.files.items() if role in wanted}
+    return Part(publisher.repository.gun, base, files, publisher.repository.limits)
+
+
+def _line(role: str) -> list[str]:
+    """Return a role and those above it."""
+    return [role, *_line(roles.parent(role))] if roles.is_delegation(role) else [role]
+
+
+def review(session: Session, documents: Sequence[bytes], root: str | None = None) -> PartReview:
+    """Read parts that belong together, verified and merged, for whoever is to sign or publish (rule 2)."""
+    if not documents:
+        raise UsageError("no part was given")
+    part = merged([Part.parse(data, session.limits) for data in documents])
+    repository = session.repository(part.gun, root).past_caches()
+    if session.settings.offline:
+        _require_plausible(repository, part)
+    else:
+        Joined(part).apply(State.of(refresh_to_renew(repository)))
+    require_verified(part)
+    _require_in_date(part, repository)
+    return _review(session, part, fresh=not session.settings.offline)
+
+
+def _review(session: Session, part: Part, *, fresh: bool) -> PartReview:
+    here = frozenset(session.keys().signing_keys().available)
+    asked = {keyid for one in part.required for keyid in (*one.signed, *one.could)}
+    found = draft_changes(part.before, part.after, {*part.files, *part.gone})
+    return PartReview(part.gun, found, part.required, tuple(sorted(asked & here)), fresh, part)
+
+
+def _require_in_date(part: Part, repository: Repository) -> None:
+    """Refuse what has ended (rule 4)."""
+    for role in part.files:
+        file = part.after.root if role == roles.ROOT else part.after.targets[role]
+        if file.expires <= repository.now:
+            why = f"it ended on {file.expires:%Y-%m-%d}"
+            raise PartError(f"{role} in the part has ended", why=why, advice=Advice("make-part-anew"))
+
+
+def _require_plausible(repository: Repository, part: Part) -> None:
+    """Check what a part builds on without a server (rule 2)."""
+    known = TrustedMetadata(repository.gun, repository.now, limits=repository.limits)
+    cached, base = repository.cache.load_root(), part.base.get(roles.ROOT, b"")
+    if cached is not None:
+        known.first_root(cached)
+        known.update_root(base)
+    else:
+        root = known.first_root(base, repository.roots)
+        if isinstance(repository.roots, FirstUse):
+            repository.decide(first_root(repository, root, base), allowed=repository.roots.allowed)
+    for role in {*part.base, *part.files} - {roles.ROOT}:
+        seen, data = repository.cache.load(role), part.base.get(role)
+        if seen is not None and seen != data:
+            _require_newer(repository, role, seen, data)
+
+
+def _require_newer(repository: Repository, role: str, seen: bytes, data: bytes | None) -> None:
+    files = [None if one is None else Envelope.parse(one, role, repository.limits) for one in (seen, data)]
+    was, now = (0 if one is None else one.signed.get("version") for one in files)
+    if not isinstance(was, int) or not isinstance(now, int) or now <= was:
+        raise RollbackError(
+            f"the part builds on an older {role} of {repository.gun} than the one known here",
+            why=f"version {now or 'none'}; known here: {was}",
+            advice=Advice("make-part-anew"),
+            role=role,
+        )
+
+
+def sign(session: Session, reviewed: PartReview) -> PartReview:
+    """Add the signatures of the keys here that are still wanted (rules 3 and 4).
+
+    KeyNotAuthorisedError: none of them is asked to sign this, or all have signed.
+    """
+    part, keys = reviewed.part, session.keys().signing_keys()
+    added: list[str] = []
+    for role, wanted in part.still_wanted(keys.available).items():
+        draft = Draft(role, part.files[role].signed, wanted)
+        part = part.with_signatures(role, signatures_of(draft, keys))
+        added += [key.canonical_id for key in wanted]
+    if not added:
+        raise unsigned(part, "no key here has anything to sign")
+    _LOG.debug("%s: a part got signatures of %s", part.gun, added)
+    part = part.counting()
+    if not {*added} <= {keyid for one in part.required for keyid in one.signed}:
+        raise PartError("a signature that was made here does not verify", gun=part.gun)
+    return _review(session, part, fresh=reviewed.fresh)
+
+
+def publish(session: Session, reviewed: PartReview) -> PartPublished:
+    """Publish a part whose thresholds are met (rule 5); else KeyNotAuthorisedError."""
+    part = reviewed.part
+    if part.missing:
+        raise unsigned(part, "it is not signed by enough")
+    publisher = publisher_for(session, part.gun)
+    publisher = replace(publisher, read=refresh_to_renew, finished=part.sealed(), handing_over=None)
+    done = publisher.publish(lambda _: [Joined(part)])
+    return PartPublished(part.gun, tuple(part.files), reviewed.changes, published=done.uploaded)
+
+
+def unsigned(part: Part, what: str) -> KeyNotAuthorisedError:
+    """Return the error that says whose signatures are missing."""
+    left = part.missing or part.required
+    names = ", ".join(dict.fromkeys(one.role for one in left))
+    return KeyNotAuthorisedError(
+        f"{names} of {part.gun}: {what}",
+        why=tuple(map(words, left)),
+        advice=Advice("add-signatures", file="FILE"),
+        gun=part.gun,
+        missing={one.role: list(one.could) for one in part.missing},
+    )
+
+
+def words(one: NeededSignatures) -> str:
+    """Say what is there of the signatures that a role takes."""
+    signed, could = (", ".join(keyid[:SHORT_KEYID] for keyid in ids) for ids in (one.signed, one.could))
+    whose = f"{one.role}, by the keys it had" if one.former else one.role
+    left = f"; could sign: {could or 'nobody else'}" if one.missing else ""
+    return f"{whose}: {len(one.signed)} of {one.threshold}, signed by {signed or 'nobody'}{left}"

@@ -1,0 +1,373 @@
+"""Two people on two machines sign one role, which takes the signatures of both."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from notarypy.errors import (
+    FirstUseError,
+    KeyNotAuthorisedError,
+    MetadataError,
+    NotarypyError,
+    NothingThereError,
+    OutdatedPartError,
+    PartError,
+    RollbackError,
+    RootNotPinnedError,
+    UsageError,
+)
+from notarypy.tuf import roles
+from support.author import GUN
+from support.people import owned, released_tags
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.people import Person, World
+
+TEAM = "targets/team"
+BOTH = [roles.RELEASES, TEAM]
+
+
+class Scene:
+    """An owner, and Ann and Bob, who are the signer `team` together."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.owner = world, owned(world)
+        self.ann, self.bob = world.person("ann"), world.person("bob")
+        keys = [self.ann.key("ann"), self.bob.key("bob")]
+        self.owner.client().add_signer("team", GUN, keys, threshold=2)
+        world.push("1")
+
+    def part(self, person: Person | None = None, tag: str = "1", signer: str | None = None) -> bytes:
+        """Return what somebody makes to sign a tag."""
+        client = (person or self.ann).client()
+        return client.parts.make(lambda: client.sign([f"{GUN}:{tag}"], signer=signer)).document
+
+    def signed(self, person: Person, *documents: bytes) -> bytes:
+        """Return parts with somebody's signatures."""
+        client = person.client()
+        return client.parts.sign(client.parts.read(documents)).document
+
+    def publish(self, *documents: bytes, by: Person | None = None) -> bool:
+        """Publish parts as they are; tell whether that changed anything."""
+        client = (by or self.owner).client()
+        return client.parts.publish(client.parts.read(documents)).published
+
+    def uploads(self) -> int:
+        """Return how many updates were sent since the last call."""
+        return sum(line.startswith("POST") for line in self.world.requests())
+
+
+@pytest.fixture
+def scene(world: World) -> Scene:
+    return Scene(world)
+
+
+def changed(document: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:
+    """Return a part in which somebody changed something."""
+    value = json.loads(document)
+    change(value)
+    return json.dumps(value).encode()
+
+
+def test_one_signature_is_never_published_and_two_are(scene: Scene) -> None:
+    scene.uploads()
+    with pytest.raises(KeyNotAuthorisedError):
+        scene.ann.client().sign([f"{GUN}:1"])
+    half = scene.part()
+    with pytest.raises(KeyNotAuthorisedError) as caught:
+        scene.publish(half)
+    missing = caught.value.facts["missing"]
+    assert isinstance(missing, dict)
+    assert sorted(missing) == sorted(BOTH)
+    assert scene.uploads() == 0
+    whole = scene.signed(scene.bob, half)
+    assert scene.uploads() == 0
+    assert scene.publish(whole, by=scene.bob)
+    assert released_tags(scene.world) == {"1"}
+    verified = scene.world.person("reader").client().verify(f"{GUN}:1")
+    assert verified.signers == ("team",)
+
+
+def test_who_published_already_hears_that_there_is_nothing_to_do(scene: Scene) -> None:
+    whole = scene.signed(scene.bob, scene.part())
+    assert scene.publish(whole)
+    scene.uploads()
+    assert not scene.publish(whole)
+    assert scene.uploads() == 0
+
+
+def test_signatures_that_were_made_side_by_side_are_joined(scene: Scene) -> None:
+    proposal = scene.part(scene.owner, signer="team")
+    review = scene.owner.client().parts.read([proposal])
+    assert [(one.role, one.signed) for one in review.required] == [(role, ()) for role in BOTH]
+    by_ann, by_bob = scene.signed(scene.ann, proposal), scene.signed(scene.bob, proposal)
+    assert scene.publish(by_ann, by_bob, by_ann)
+    assert released_tags(scene.world) == {"1"}
+
+
+def test_what_is_shown_is_all_that_changes(scene: Scene) -> None:
+    scene.publish(scene.signed(scene.bob, scene.part()))
+    scene.world.push("1", "moved")
+    client = scene.ann.client()
+    review = client.parts.make(lambda: client.sign([f"{GUN}:1"]))
+    shown = [(one.role, one.kind, one.name) for one in review.changes if one.role == TEAM]
+    assert shown == [(TEAM, "version", ""), (TEAM, "tag", "1")]
+    (version,) = (one for one in review.changes if (one.role, one.kind) == (TEAM, "version"))
+    assert (version.before, version.after) == ("1", "2")
+
+
+def test_nothing_to_sign_is_said(scene: Scene) -> None:
+    scene.publish(scene.signed(scene.bob, scene.part()))
+    with pytest.raises(NothingThereError):
+        scene.part()
+
+
+def test_other_publishes_leave_a_part_good(scene: Scene) -> None:
+    half = scene.part()
+    scene.owner.client().add_signer("carol", GUN, [scene.world.person("carol").key("carol")], releases=False)
+    assert scene.publish(scene.signed(scene.bob, half))
+
+
+def test_a_part_on_an_older_state_is_refused(scene: Scene) -> None:
+    scene.world.push("2")
+    first, second = scene.part(), scene.part(tag="2")
+    scene.publish(scene.signed(scene.bob, first))
+    for act in (scene.publish, lambda part: scene.signed(scene.bob, part)):
+        with pytest.raises(OutdatedPartError) as caught:
+            act(second)
+        assert caught.value.facts["roles"] == sorted(BOTH)
+
+
+def test_a_part_of_keys_that_are_gone_is_refused(scene: Scene) -> None:
+    whole = scene.signed(scene.bob, scene.part())
+    keyid = scene.bob.client().keys.list()[0].keyid
+    scene.owner.client().add_signer("team", GUN, [scene.world.person("carol").key("carol")], threshold=2)
+    scene.owner.client().remove_signer("team", GUN, key=keyid)
+    with pytest.raises(OutdatedPartError):
+        scene.publish(whole)
+
+
+# -- thresholds
+
+
+def test_releases_take_as_many_signatures_as_the_signer(scene: Scene) -> None:
+    entries = {entry.role: entry.threshold for entry in scene.owner.client().delegations(GUN)}
+    assert entries == {TEAM: 2, roles.RELEASES: 2}
+
+
+def test_no_threshold_is_above_the_keys(scene: Scene) -> None:
+    scene.uploads()
+    for name, keys in (("team", []), ("new", [scene.ann.key("other")])):
+        with pytest.raises(UsageError):
+            scene.owner.client().add_signer(name, GUN, keys, threshold=3)
+    assert scene.uploads() == 0
+
+
+def test_the_same_key_twice_is_one_key(scene: Scene) -> None:
+    key = scene.ann.key("twice")
+    with pytest.raises(UsageError):
+        scene.owner.client().add_signer("new", GUN, [key, key], threshold=2)
+
+
+def test_no_signer_takes_two_where_others_release_alone(world: World) -> None:
+    owner = owned(world, "jeff")
+    keys = [world.person(name).key(name) for name in ("ann", "bob")]
+    with pytest.raises(UsageError) as caught:
+        owner.client().add_signer("team", GUN, keys, threshold=2)
+    assert caught.value.advice is not None
+    assert caught.value.advice.name == "raise-releases"
+    added = owner.client().add_signer("team", GUN, keys, threshold=2, releases=False)
+    assert (added.published, added.threshold) == (True, 2)
+
+
+def test_a_threshold_that_rises_takes_the_signatures_at_once(scene: Scene) -> None:
+    scene.owner.client().add_signer("team", GUN, [], threshold=1)
+    scene.ann.client().sign([f"{GUN}:1"])
+    with pytest.raises(KeyNotAuthorisedError):
+        scene.owner.client().add_signer("team", GUN, [], threshold=2)
+    client = scene.owner.client()
+    part = client.parts.make(lambda: client.add_signer("team", GUN, [], threshold=2)).document
+    assert scene.publish(scene.signed(scene.bob, scene.signed(scene.ann, part)))
+    assert {entry.threshold for entry in scene.owner.client().delegations(GUN)} == {2}
+    assert released_tags(scene.world) == {"1"}
+
+
+def test_no_key_goes_that_the_threshold_takes(scene: Scene) -> None:
+    keyid = scene.bob.client().keys.list()[0].keyid
+    for remove in (
+        lambda: scene.owner.client().remove_signer("team", GUN, key=keyid),
+        lambda: scene.owner.client().keys.purge(keyid, GUN),
+    ):
+        with pytest.raises(UsageError):
+            remove()
+    scene.owner.client().add_signer("team", GUN, [], threshold=1)
+    assert scene.owner.client().remove_signer("team", GUN, key=keyid).published
+
+
+# -- what strangers put into a part
+
+
+def other_content(part: dict[str, Any]) -> None:
+    part["files"][TEAM]["signed"]["targets"]["1"]["length"] = 7
+
+
+def a_member_more(part: dict[str, Any]) -> None:
+    part["files"][TEAM]["signed"]["note"] = "nobody sees it"
+
+
+def a_version_far_ahead(part: dict[str, Any]) -> None:
+    part["files"][TEAM]["signed"]["version"] = 2**31 - 1
+
+
+def a_timestamp(part: dict[str, Any]) -> None:
+    part["files"]["timestamp"] = part["files"][TEAM]
+
+
+def no_root(part: dict[str, Any]) -> None:
+    del part["base"]["root"]
+
+
+def another_root(part: dict[str, Any]) -> None:
+    part["base"]["root"] = part["base"]["root"].replace("2036", "2037")
+
+
+def another_targets(part: dict[str, Any]) -> None:
+    part["base"]["targets"] = part["base"]["targets"].replace('threshold\\":2', 'threshold\\":1')
+    part["base"]["targets"] = part["base"]["targets"].replace('"threshold":2', '"threshold":1')
+
+
+def another_repository(part: dict[str, Any]) -> None:
+    part["gun"] = "registry.test/team/other"
+
+
+def a_role_of_nobody(part: dict[str, Any]) -> None:
+    part["files"]["targets/nobody"] = part["files"][TEAM]
+
+
+def deep(part: dict[str, Any]) -> None:
+    value: list[Any] = []
+    for _ in range(70):
+        value = [value]
+    part["files"][TEAM]["signed"]["targets"]["1"]["custom"] = value
+
+
+def a_name_with_control_characters(part: dict[str, Any]) -> None:
+    part["files"][TEAM]["signed"]["targets"]["a\nb"] = part["files"][TEAM]["signed"]["targets"]["1"]
+
+
+def many_signatures(part: dict[str, Any]) -> None:
+    part["files"][TEAM]["signatures"] *= 65
+
+
+def another_form(part: dict[str, Any]) -> None:
+    part["part"] = 2
+
+
+def nothing(part: dict[str, Any]) -> None:
+    part["files"] = {}
+
+
+HOSTILE = [
+    a_member_more, a_version_far_ahead, a_timestamp, no_root, another_root, another_targets,
+    another_repository, a_role_of_nobody, deep, a_name_with_control_characters, many_signatures,
+    another_form, nothing,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", HOSTILE, ids=lambda change: change.__name__)
+@pytest.mark.parametrize("offline", [False, True])
+def test_nobody_is_shown_or_signs_what_is_not_right(
+    scene: Scene, change: Callable[[dict[str, Any]], object], offline: bool
+) -> None:
+    part = changed(scene.part(), change)
+    scene.bob.client().refresh(GUN)
+    if change is another_root and not offline:  # all that is taken from it is what the server says, too
+        assert scene.publish(scene.signed(scene.bob, part))
+        return
+    with pytest.raises(NotarypyError) as caught:
+        scene.bob.client(offline=offline).parts.read([part])
+    assert caught.value.exit_code in {2, 3, 4, 9, 11}
+
+
+def test_other_content_under_the_same_signatures_has_none(scene: Scene) -> None:
+    part = changed(scene.part(), other_content)
+    client = scene.bob.client()
+    review = client.parts.read([part])
+    assert {one.role: one.signed for one in review.required}[TEAM] == ()
+    with pytest.raises(PartError):
+        client.parts.read([scene.part(), part])
+    with pytest.raises(KeyNotAuthorisedError):
+        client.parts.publish(client.parts.sign(review))
+
+
+def test_a_signature_of_somebody_else_counts_for_nothing(scene: Scene) -> None:
+    half = scene.part()
+    mallory = scene.world.person("mallory")
+    mallory.key("mallory")
+    client = mallory.client()
+    with pytest.raises(KeyNotAuthorisedError):
+        client.parts.sign(client.parts.read([half]))
+
+    def borrowed(part: dict[str, Any]) -> None:
+        (mine,) = part["files"][TEAM]["signatures"]
+        part["files"][TEAM]["signatures"].append({**mine, "keyid": "0" * 64})
+
+    review = client.parts.read([changed(half, borrowed)])
+    assert len(review.part.files[TEAM].signatures) == 1
+    with pytest.raises(KeyNotAuthorisedError):
+        client.parts.publish(review)
+
+
+def test_the_same_signature_twice_is_one(scene: Scene) -> None:
+    def doubled(part: dict[str, Any]) -> None:
+        for file in part["files"].values():
+            file["signatures"] *= 2
+
+    with pytest.raises(KeyNotAuthorisedError):
+        scene.publish(changed(scene.part(), doubled))
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"part":1,"part":1}', b"\xff", b"{" * 300, b"null"])
+def test_what_is_no_part_is_refused(scene: Scene, data: bytes) -> None:
+    with pytest.raises(MetadataError):
+        scene.bob.client().parts.read([data])
+
+
+# -- without a network
+
+
+def test_a_machine_that_knows_the_root_signs_without_a_network(scene: Scene) -> None:
+    half = scene.part()
+    scene.bob.client().refresh(GUN)
+    scene.world.requests()
+    client = scene.bob.client(offline=True)
+    review = client.parts.read([half])
+    whole = client.parts.sign(review)
+    assert (review.fresh, whole.missing, scene.world.requests()) == (False, (), [])
+    assert scene.publish(whole.document)
+
+
+def test_a_machine_that_knows_nothing_takes_a_pin(scene: Scene) -> None:
+    half = scene.part()
+    pin = scene.owner.client().refresh(GUN).root.pins[0]
+    nobody = scene.bob.client(offline=True, first_use=False)
+    with pytest.raises(FirstUseError):
+        nobody.parts.read([half])
+    with pytest.raises(RootNotPinnedError):
+        nobody.parts.read([half], root="0" * 64)
+    assert not nobody.parts.sign(nobody.parts.read([half], root=pin)).missing
+
+
+def test_a_machine_that_knows_newer_files_signs_nothing_older(scene: Scene) -> None:
+    half = scene.part()
+    scene.publish(scene.signed(scene.bob, scene.part()))
+    scene.world.push("2")
+    scene.publish(scene.signed(scene.bob, scene.part(tag="2")))
+    scene.bob.client().refresh(GUN)
+    with pytest.raises(RollbackError):
+        scene.bob.client(offline=True).parts.read([half])
