@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from notarypy.client.parameters import Required as Required
     from notarypy.client.parameters import SignOptions as SignOptions
     from notarypy.client.parameters import VerifyOptions as VerifyOptions
+    from notarypy.client.publish.deleting import DeletedRepository as DeletedRepository
+    from notarypy.client.publish.republishing import Republished as Republished
     from notarypy.client.results import CheckedKey as CheckedKey
     from notarypy.client.results import CopiedImage as CopiedImage
     from notarypy.client.results import ImportedKey as ImportedKey
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from notarypy.client.results import SignerRemoved as SignerRemoved
     from notarypy.client.results import TagEntry as TagEntry
     from notarypy.client.results import TrustedRoot as TrustedRoot
+    from notarypy.client.upkeepapi import Upkeep as Upkeep
     from notarypy.client.verdicts import AppliedPolicy as AppliedPolicy
     from notarypy.client.verdicts import CosignedBy as CosignedBy
     from notarypy.client.verdicts import Evidence as Evidence
@@ -129,11 +132,14 @@ _NAMES = {
         "Loss ReportedRepository ReportedSignature ReportedTag ResignedTag SignedManifest"
     ),
     "client.parameters": "PinOptions Progress RemovalOptions Required SignOptions VerifyOptions",
+    "client.publish.deleting": "DeletedRepository",
+    "client.publish.republishing": "Republished",
     "client.results": (
         "CheckedKey CopiedImage ImportedKey InitResult Inspection LoggedIn LoggedOut PolicyFiles "
         "PulledImage PurgedKey PushedImage Renewed RepositoryStatus RevokedTag "
         "RotatedKey SignedTag SignerAdded SignerRemoved TagEntry TrustedRoot"
     ),
+    "client.upkeepapi": "Upkeep",
     "client.verdicts": (
         "AppliedPolicy CosignedBy Evidence "
         "FirstRoot ReleasedImage RoleEntry RoleStatus RoleVersion SkippedImage VerifiedImage"

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "notarypy"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 MAX_MODULE, MAX_FUNCTION = 350, 60
 # The surface of the library is one page: it has a method, and no logic, for each thing that the client does.
-LONGER = {"notarypy/client/api.py": 410, "notarypy/errors.py": 380}
+LONGER = {"notarypy/client/api.py": 400, "notarypy/errors.py": 380}
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 

@@ -30,6 +30,7 @@ SAYS_LIMIT = re.compile(r"(?:^|_)(?:LIMIT|MAX|MOST|LONGEST|DEEPEST)")
 # No limits on what is received: fixed by a format or by another program, or about what is sent or shown.
 OTHERS = {
     "notarypy/cli/text/render.py": {"MAX_LINE"},  # what is shown
+    "notarypy/client/publish/republishing.py": {"MOST_UPDATES"},  # what is sent
     "notarypy/client/migrate/policies/rules.py": {"_MOST_ALTERNATIVES"},  # what is written
     "notarypy/devserver/https.py": {"BODY_LIMIT"},  # a server's own
     "notarypy/images/reference.py": {"_MAX_NAME", "_MAX_PORT"},  # docker's references, TCP

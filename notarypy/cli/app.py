@@ -36,6 +36,8 @@ COMMANDS = {
     "logout": "login:logout",
     "trust": "trust:trust",
     "forget": "trust:forget",
+    "delete": "upkeep:delete",
+    "republish": "upkeep:republish",
     "docker-trust": "dockertrust.plugin:docker_trust",
     "install-plugin": "dockertrust.plugin:install_plugin",
     "serve": "serve:serve",

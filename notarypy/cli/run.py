@@ -158,6 +158,10 @@ class Run:
         """Return which of the answers was given to a question; None where nobody can be asked."""
         return terminal.choice(lines, question, answers) if terminal.present() else None
 
+    def typed(self, lines: Sequence[str], question: str) -> str | None:
+        """Return what was typed after lines that say why; None where nobody can be asked."""
+        return terminal.answer(question, *lines) if terminal.present() else None
+
     def confirm(self, question: str, why: str) -> None:
         """Go on only with a yes; raise ConfirmationNeededError without one."""
         if self.options.yes:

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, Unpack
 
+from notarypy.client.groups import Groups
 from notarypy.client.imagesapi import Images
 from notarypy.client.parameters import Progress, RemovalOptions, SignOptions, VerifyOptions, require_lists
 from notarypy.client.session import Session, chosen
@@ -31,12 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from notarypy.client import results
-    from notarypy.client.archivesapi import Archives
     from notarypy.client.history.events import HistoryEvent
-    from notarypy.client.keysapi import Keys
-    from notarypy.client.migrationapi import Migration
     from notarypy.client.parameters import Required
-    from notarypy.client.partsapi import Parts
     from notarypy.client.results import Renewed, RepositoryStatus
     from notarypy.client.session import Passphrases
     from notarypy.client.verdicts import FirstRoot, RoleEntry, SkippedImage, VerifiedImage
@@ -55,7 +51,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Client:
+class Client(Groups):
     """A client for the Notary servers and registries that its settings name.
 
     `keys` are the private keys here, `images` whole images, `archives` trust data in files, `parts` what
@@ -101,34 +97,6 @@ class Client:
 
             session.signers = given(signers)
         self.images, self.first_uses = Images(session), session.first_uses.taken
-
-    @cached_property
-    def keys(self) -> Keys:
-        """The private keys of the trust directory."""
-        from notarypy.client.keysapi import Keys
-
-        return Keys(self._session)
-
-    @cached_property
-    def migration(self) -> Migration:
-        """The way out of Notary."""
-        from notarypy.client.migrationapi import Migration
-
-        return Migration(self._session)
-
-    @cached_property
-    def parts(self) -> Parts:
-        """What several people sign together."""
-        from notarypy.client.partsapi import Parts
-
-        return Parts(self._session)
-
-    @cached_property
-    def archives(self) -> Archives:
-        """Trust archives, to be written and read."""
-        from notarypy.client.archivesapi import Archives
-
-        return Archives(self._session)
 
     @classmethod
     def from_environment(
@@ -183,8 +151,6 @@ class Client:
     def close(self) -> None:
         """Close the connections and forget unlocked keys; the client can be used again."""
         self._session.close()
-
-    # Whether an image may be used. All of it obeys the trust policy.
 
     def verify(
         self, reference: str, *, metadata: TrustedMetadata | None = None, **required: Unpack[Required]

@@ -23,8 +23,7 @@ Strict mode, so that a writer's mistake is seen at once:
    re-writing of root, targets and snapshot. `rewritten` is that re-writing.
 7. Targets exist after the update, and are signed by the keys of its root.
 8. A posted snapshot lists exactly the newest files, all of them uploaded.
-9. The first version of a targets file is 1, or 2 as Go's first publish has it.
-10. Versions, lengths and hashes of targets are those that clients other than Go's read too.
+9. Versions, lengths and hashes of targets are those that clients other than Go's read too.
 """
 
 from __future__ import annotations
@@ -48,7 +47,6 @@ from notarypy.values import dataclass, field, replace
 
 BAD_ROOT, BAD_TARGETS, BAD_SNAPSHOT = "ErrBadRoot", "ErrBadTargets", "ErrBadSnapshot"
 BAD_HIERARCHY, VALIDATION = "ErrBadHierarchy", "ErrValidation"
-FIRST_VERSIONS = (1, 2)
 _NAMES = {roles.ROOT: BAD_ROOT, roles.SNAPSHOT: BAD_SNAPSHOT}
 _KINDS: dict[str, type[Root | Snapshot]] = {roles.ROOT: Root, roles.SNAPSHOT: Snapshot}
 _NO_PATH = "could not validate the path to a trusted root: "
@@ -234,10 +232,6 @@ def check_strictly(update: Update) -> None:
                     why = "hashes of it would not fit what Go programs make of it"
                     raise VerificationError(f"{role} is not in storage form: {why}")
     _check_targets_exist(update)
-    for role in update.posted_targets():
-        if update.stored(role) is None and update.posted[role].version not in FIRST_VERSIONS:
-            text = f"the first version of {role} is {update.posted[role].version}, not 1 or 2"
-            raise invalid(BAD_TARGETS, text)
     with blaming(BAD_SNAPSHOT):
         for role, entry in (update.snapshot.meta if update.snapshot else {}).items():
             data = update.posted[role].data if role in update.posted else update.stored(role)

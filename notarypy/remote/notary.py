@@ -138,6 +138,17 @@ class NotaryClient:
         """Delete all trust data of a repository; nothing there is fine too."""
         self._change("DELETE", gun, ADMIN)
 
+    def all_changes(self, after: int, most: int) -> bytes:
+        """Return a page of the feed of all repositories' changes behind a number, oldest first, as JSON.
+
+        It takes the right to see all of them. ServerError, NotFoundError: there is no such feed.
+        """
+        url = f"{self.url}/v2/_trust/changefeed?records={most}&change_id={after}"
+        response = self._exchange.send(Request("GET", url), "registry:catalog:*")
+        if response.status != HTTPStatus.OK:
+            raise failures.of_status(self.host, "changes of all repositories", response)
+        return response.body
+
     def _read(
         self, gun: str, name: str, actions: str, limit: int | None, query: str = "", *, fresh: bool
     ) -> bytes:

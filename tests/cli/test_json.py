@@ -23,6 +23,7 @@ from support.results import (
     COPIED,
     D1,
     D2,
+    DELETED,
     EXPORTED,
     IMPORTED,
     INITIALISED,
@@ -42,6 +43,7 @@ from support.results import (
     RENEWED,
     REPO,
     REPORTED,
+    REPUBLISHED,
     RESIGNED,
     RESIGNED_FOR_NOTATION,
     ROTATED,
@@ -128,6 +130,8 @@ COMMANDS: dict[str, tuple[list[str], str, Any]] = {
     ),
     "trust": (["trust", REPO, "--root", OTHER_PIN], "trust", replace(OFFERED, accepted=True)),
     "forget": (["forget", "--yes", REPO], "forget", True),
+    "delete": (["delete", "--remote", "--confirm", REPO, REPO], "upkeep.delete", DELETED),
+    "republish": (["republish", REPO], "upkeep.republish", REPUBLISHED),
 }
 
 

@@ -89,6 +89,11 @@ class StubClient:
         """The calls about the way out."""
         return StubGroup(self, "migration")
 
+    @property
+    def upkeep(self) -> StubGroup:
+        """The calls about what is rarely needed."""
+        return StubGroup(self, "upkeep")
+
     def verify_each(self, references: Sequence[str], **named: object) -> Iterator[workers.Outcome[Any]]:
         """Answer for each reference as `verify_unless_skipped` is scripted."""
         for text in references:

@@ -15,6 +15,8 @@ from notarypy.client.migrate.inventory import (
     ResignedTag,
     SignedManifest,
 )
+from notarypy.client.publish.deleting import DeletedRepository
+from notarypy.client.publish.republishing import Republished
 from notarypy.client.results import (
     CheckedKey,
     CopiedImage,
@@ -137,6 +139,17 @@ ROOT_STATUS = RoleStatus("root", 1, WHEN, (OTHER_PIN,), 1, (OTHER_PIN,), due=Tru
 BOB_STATUS = RoleStatus("targets/bob", None, None, (PIN,), 1, (), due=False, problem="")
 STATUS = RepositoryStatus(REPO, "https://n.test", (ROOT_STATUS, BOB_STATUS))
 RENEWED = Renewed(REPO, (ROOT_STATUS,), (PIN,), published=True)
+DELETED = DeletedRepository(REPO, "https://n.test", deleted=True, others=(f"{REPO}-two",), forgotten=True)
+REPUBLISHED = Republished(
+    REPO,
+    "https://n.test",
+    published=True,
+    roles=("root",),
+    root_version=2,
+    root_pins=(PIN,),
+    known_of=WHEN,
+    behind=3,
+)
 OFFERED = TrustedRoot(REPO, (PIN,), 1, (OTHER_PIN,), 2, accepted=False)
 
 

@@ -171,6 +171,17 @@ TEXTS: dict[str, str] = {
         "run this where Secret Service, KWallet, the macOS keychain or the Windows vault is, "
         "or unset NOTARYPY_KEYRING"
     ),
+    # -- what a server has of a repository, or lost
+    "confirm-all": "if all of that is meant: --confirm '{gun}*'; else ask the server's operator",
+    "confirm-deletion": "if it is meant: --confirm {gun}",
+    "forget-or-remote": (
+        "what is cached here alone: notarypy forget {gun}; "
+        "what everybody reads: notarypy delete --remote {gun}"
+    ),
+    "sign-over": (
+        "have whoever published it sign again, which makes a newer version; then sign here what is missing"
+    ),
+    "republish-elsewhere": "do it on a machine that has read it, with the same trust directory as then",
     # -- roots and dates
     "lower-threshold": "name more keys, or a lower number with --threshold",
     "ask-owner-for-root": "ask the owner for the root id, then: notarypy trust {gun} --root ROOT-PIN",
@@ -181,7 +192,7 @@ TEXTS: dict[str, str] = {
     "compare-pin": "compare this root id with the repository's owner before you change the pin",
     "forget": (
         "name the right server, if this one is of another registry; else ask the server's operator; "
-        "to give up what was trusted: notarypy forget {gun}"
+        "to publish again what is known here: notarypy republish {gun}; to give it up: notarypy forget {gun}"
     ),
     "forget-for-archive": "ask the owner for the id, to name it with --root after: notarypy forget {gun}",
     "give-whole-pin": "give the whole id, from its owner; that of the root trusted here: notarypy trust REPO",

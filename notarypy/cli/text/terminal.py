@@ -124,9 +124,9 @@ def choice(lines: Sequence[str], question: str, answers: Sequence[str]) -> str |
     return found[0] if len(found) == 1 else None
 
 
-def answer(question: str) -> str:
-    """Ask for a line of text."""
-    return _asked(safe(question))
+def answer(question: str, *before: str) -> str:
+    """Ask for a line of text, after some lines."""
+    return _asked("".join(f"{safe(line)}\n" for line in before) + safe(question))
 
 
 def _asked(text: str) -> str:

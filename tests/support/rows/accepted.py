@@ -23,6 +23,11 @@ def first_publish_with_root_2_and_targets_2(desk: Desk) -> Answer:
     return desk.post(desk.author.files())
 
 
+def first_targets_version_50(desk: Desk) -> Answer:
+    desk.author.targets[roles.TARGETS] = replace(desk.author.targets[roles.TARGETS], version=50)
+    return desk.post(desk.author.files())
+
+
 def next_targets(desk: Desk) -> Answer:
     desk.publish().author.bump()
     return desk.post(desk.author.files(roles.TARGETS))
@@ -176,6 +181,7 @@ ROWS = tuple(
     for play in (
         first_publish,
         first_publish_with_root_2_and_targets_2,
+        first_targets_version_50,
         next_targets,
         targets_with_a_gap_in_versions,
         nothing,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from notarypy.tuf import roles
@@ -58,11 +57,6 @@ def target_of_a_negative_length(desk: Desk) -> Answer:
     return post_targets(desk, targets={"1": {"hashes": {"sha256": SHA256}, "length": -1}})
 
 
-def first_targets_version_50(desk: Desk) -> Answer:
-    desk.author.targets[roles.TARGETS] = replace(desk.author.targets[roles.TARGETS], version=50)
-    return desk.post(desk.author.files())
-
-
 def trailing_newline(desk: Desk) -> Answer:
     files = desk.author.files()
     return desk.post({**files, roles.TARGETS: files[roles.TARGETS] + b"\n"})
@@ -115,5 +109,4 @@ ROWS = (
     Row(target_with_a_hash_of_3_bytes, UPDATE, BAD_TARGETS, "hash of the wrong size", strict=True),
     Row(target_of_a_negative_length, UPDATE, BAD_TARGETS, "no usable length", strict=True),
     Row(snapshot_naming_a_delegation_never_uploaded, UPDATE, BAD_SNAPSHOT, "never uploaded", strict=True),
-    Row(first_targets_version_50, UPDATE, BAD_TARGETS, "version", strict=True),
 )

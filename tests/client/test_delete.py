@@ -1,0 +1,142 @@
+"""Trust data is deleted at its server: by the rules of `client.publish.deleting`."""
+
+from __future__ import annotations
+
+import pytest
+
+from notarypy.errors import (
+    AuthenticationError,
+    ConfirmationNeededError,
+    RepositoryMissingError,
+    RepositoryVanishedError,
+    UnconfirmedPublishError,
+    UnknownOutcomeError,
+)
+from notarypy.remote.http.messages import Response
+from support.author import GUN
+from support.people import Person, World, owned
+
+OTHER = f"{GUN}-two"
+FEED = r".*/_trust/changefeed"
+
+
+@pytest.fixture
+def owner(world: World) -> Person:
+    owner = owned(world, "jeff")
+    world.push("1")
+    owner.client().sign([f"{GUN}:1"])
+    world.requests()
+    return owner
+
+
+def deletions(world: World) -> int:
+    return world.requests().count("DELETE")
+
+
+def test_it_is_gone_and_keys_and_cache_stay(world: World, owner: Person) -> None:
+    keys, cache = owner.key_files(), owner.cache()
+    done = owner.client().upkeep.delete(GUN, confirm=GUN)
+    assert (done.repository, done.deleted, done.others, done.forgotten) == (GUN, True, (), False)
+    assert (owner.key_files(), owner.cache()) == (keys, cache)
+    with pytest.raises(RepositoryVanishedError):
+        owner.client().verify(f"{GUN}:1")
+    with pytest.raises(RepositoryMissingError):
+        world.person("new").client().verify(f"{GUN}:1")
+
+
+def test_what_is_cached_goes_if_that_is_wanted(owner: Person) -> None:
+    keys = owner.key_files()
+    assert owner.client().upkeep.delete(GUN, confirm=GUN, forget=True).forgotten
+    assert (owner.key_files(), owner.cache()) == (keys, {})
+    assert owner.client().init(GUN).created
+
+
+@pytest.mark.parametrize("confirm", [None, "", "yes", GUN[:-1], f"{GUN}:1", GUN.upper()])
+def test_rule_1_without_its_name_nothing_is_deleted(world: World, owner: Person, confirm: str | None) -> None:
+    with pytest.raises(ConfirmationNeededError) as caught:
+        owner.client().upkeep.delete(GUN, confirm=confirm, forget=True)
+    assert caught.value.why == ("released tags that nobody could verify any more: 1", "1")
+    assert deletions(world) == 0
+    assert owner.cache()
+
+
+def test_rule_1_also_of_what_cannot_be_read(world: World, owner: Person) -> None:
+    world.attacker.replace(GUN, "timestamp", b"junk")
+    with pytest.raises(ConfirmationNeededError, match="once more") as caught:
+        owner.client().upkeep.delete(GUN)
+    assert "could not be read" in caught.value.why[0]
+    assert owner.client().upkeep.delete(GUN, confirm=GUN).deleted
+
+
+def test_rule_2_a_server_that_would_take_others_takes_another_word(world: World, owner: Person) -> None:
+    owner.client(gun=True).init(OTHER)
+    with pytest.raises(ConfirmationNeededError) as caught:
+        owner.client().upkeep.delete(GUN, confirm=GUN)
+    assert caught.value.facts["others"] == [OTHER]
+    assert deletions(world) == 0
+    assert owner.client().upkeep.delete(GUN, confirm=f"{GUN}*").others == ()
+
+
+def test_rule_2_what_went_with_it_is_said(world: World, owner: Person) -> None:
+    owner.client(gun=True).init(OTHER)
+
+    def deleted(answer: Response) -> Response:
+        world.attacker.delete(OTHER)
+        return answer
+
+    world.attacker.change_answers(deleted, method="DELETE")
+    assert owner.client().upkeep.delete(GUN, confirm=f"{GUN}*").others == (OTHER,)
+
+
+def test_rule_2_others_that_were_deleted_do_not_matter(owner: Person) -> None:
+    owner.client(gun=True).init(OTHER)
+    owner.client(gun=True).upkeep.delete(OTHER, confirm=OTHER)
+    assert owner.client().upkeep.delete(GUN, confirm=GUN).deleted
+
+
+def test_rule_2_a_server_with_a_database_takes_one(world: World, owner: Person) -> None:
+    owner.client(gun=True).init(OTHER)
+    world.fake.notary.database = True
+    assert owner.client(retry_for=0).upkeep.delete(GUN, confirm=GUN).others == ()
+    assert world.fake.notary.store.roles(OTHER)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 400])
+def test_rule_2_who_does_not_say_may_take_anything(world: World, owner: Person, status: int) -> None:
+    world.attacker.answer(Response(status), path=FEED)
+    with pytest.raises(ConfirmationNeededError) as caught:
+        owner.client().upkeep.delete(GUN, confirm=GUN)
+    assert caught.value.facts["others"] is None
+    assert deletions(world) == 0
+    assert owner.client().upkeep.delete(GUN, confirm=f"{GUN}*").deleted
+
+
+def test_rule_3_where_there_is_nothing_nothing_is_sent(world: World, owner: Person) -> None:
+    world.attacker.delete(GUN)
+    assert not owner.client().upkeep.delete(GUN, confirm=GUN).deleted
+    assert deletions(world) == 0
+    with pytest.raises(ConfirmationNeededError):
+        owner.client().upkeep.delete(GUN)
+
+
+def test_rule_4_what_is_still_there_is_said(world: World, owner: Person) -> None:
+    world.attacker.answer(Response(200), method="DELETE")
+    with pytest.raises(UnconfirmedPublishError, match="still has it"):
+        owner.client().upkeep.delete(GUN, confirm=GUN, forget=True)
+    assert owner.cache()
+
+
+def test_rule_4_whether_it_is_there_may_be_unknown(world: World, owner: Person) -> None:
+    def deleted(answer: Response) -> Response:
+        world.attacker.refuse_connections(method="GET")
+        return answer
+
+    world.attacker.change_answers(deleted, method="DELETE")
+    with pytest.raises(UnknownOutcomeError):
+        owner.client().upkeep.delete(GUN, confirm=GUN)
+
+
+def test_who_may_not_gets_to_know_it(world: World, owner: Person) -> None:
+    world.attacker.answer(Response(403), method="DELETE")
+    with pytest.raises(AuthenticationError):
+        owner.client().upkeep.delete(GUN, confirm=GUN)
