@@ -7,7 +7,7 @@ the verdict (`client.verify.image`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from notarypy.cli import userfiles
@@ -39,6 +39,10 @@ class Name(NamedTuple):
 
 
 Repositories = Annotated[list[str], Argument(metavar="REPO...", help="Repositories.")]
+RepositoriesFile = Annotated[
+    str | None,
+    Option("--from-file", metavar="FILE", help="More REPOs, one a line; # begins a comment; - is stdin."),
+]
 Repository = Annotated[str, Argument(metavar="REPO", help="A repository.")]
 OfflinePart = Annotated[
     str | None,
@@ -62,10 +66,7 @@ def check_repositories(run: Run, texts: Sequence[str]) -> None:
     """Raise UsageError unless all texts are repositories."""
     run.asked_for = len(texts)
     for text in texts:
-        if run.options.gun:
-            roles.check_gun(text)
-        else:
-            references.parse_repository(text)
+        meant(run, text)
 
 
 def known(run: Run, client: Client) -> list[str]:
@@ -99,16 +100,39 @@ def _read(text: str, *, literal: bool) -> Name:
     return Name(text, gun, tag, None)
 
 
+def repositories(run: Run, repos: Sequence[str] | None, path: str | None) -> list[str]:
+    """Return the repositories that were named and those of a file; there may be none if there is no file."""
+    named, advice = list(repos or ()), Advice("one-repository-a-line")
+    if path is not None:
+        source = userfiles.name(path)
+        listed = _lines(userfiles.read_text(path), source, lambda text: meant(run, text), advice)
+        if not listed:
+            raise NothingThereError(f"{source} names no repository", advice=advice)
+        named += listed
+    check_repositories(run, named)
+    return named
+
+
+def meant(run: Run, text: str) -> str:
+    """Return the GUN that a REPO means."""
+    return roles.check_gun(text) if run.options.gun else references.parse_repository(text).repository
+
+
 def from_lines(run: Run, text: str, source: str) -> list[str]:
     """Return the REFs in a text: one a line, `#` begins a comment."""
+    advice = Advice("one-ref-a-line")
+    return _lines(text, source, lambda written: _read(written, literal=run.options.gun), advice)
+
+
+def _lines(text: str, source: str, check: Callable[[str], object], advice: Advice) -> list[str]:
     found = []
     for number, line in enumerate(text.splitlines(), start=1):
         if not (written := line.partition("#")[0].strip()):
             continue
         try:
-            _read(written, literal=run.options.gun)
+            check(written)
         except NotarypyError as error:
-            message, advice = f"line {number} of {source}: {error.message}", Advice("one-ref-a-line")
+            message = f"line {number} of {source}: {error.message}"
             raise UsageError(message, why=error.why, advice=advice, line=number) from None
         found.append(written)
     return found

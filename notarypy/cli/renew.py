@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from notarypy.cli import references
+from notarypy import files
+from notarypy.cli import references, userfiles
 from notarypy.cli.declared import Argument, Option
 from notarypy.cli.run import Context, Run, begin
 from notarypy.cli.text import render
 from notarypy.cli.text.advice import text_of
 from notarypy.client.parameters import Unverified
+from notarypy.client.results import RepositoryStatus
 from notarypy.errors import (
     Advice,
     ExpiredError,
+    NotarypyError,
     NothingThereError,
     TrustError,
     UsageError,
@@ -22,22 +26,33 @@ from notarypy.storage.settings import spans
 from notarypy.tuf.roles import SNAPSHOT, TIMESTAMP, signer_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import timedelta
 
-    from notarypy.client.results import Renewed, RepositoryStatus
+    from notarypy.client.results import Renewed
     from notarypy.client.verdicts import RoleStatus
 
-_ROLE = "role version expires keys threshold here elsewhere signable due problem"
+_ROLE = "role version expires days_left keys threshold here elsewhere signable due problem"
 _USUAL = "90d"
-_HEADER = ("ROLE", "VERSION", "ENDS", "KEYS", "HERE")
+_HEADER = ("ROLE", "VERSION", "ENDS", "LEFT", "KEYS", "HERE")
+_WATCHED = frozenset({"prometheus", "junit"})
+# Whoever collects metrics is mostly another user, and nothing in them is a secret.
+_PUBLIC_MODE = 0o644
 
 Within = Annotated[str, Option(metavar="TIME", help="How far ahead: 10d, 4w, 1y.")]
 
 
+_Form = Annotated[
+    Literal["table", "json", "prometheus", "junit"],
+    Option("--format", help="A table, JSON as --json, Prometheus' metrics, or JUnit's XML."),
+]
+
+
 def renew(
     context: Context,
-    repos: references.Repositories,
+    repos: Annotated[list[str] | None, Argument(metavar="[REPO...]", help="Repositories.")] = None,
     *,
+    from_file: references.RepositoriesFile = None,
     within: Within = _USUAL,
     role: Annotated[
         list[str] | None, Option(metavar="ROLE", help="Only this role, whatever its date. May be repeated.")
@@ -47,20 +62,25 @@ def renew(
     """Sign again, with the keys here, what ends soon or has ended already.
 
     What is signed stays as it is. What the keys here cannot sign is named, with the keys it takes.
+    With --quiet nothing is said of a repository of which nothing is due.
 
     Example:
       notarypy renew registry.example.com/app
+      notarypy renew --quiet --from-file repositories
     """
     run = begin(context, over_limits=over_limits)
-    references.check_repositories(run, repos)
+    asked = references.repositories(run, repos, from_file)
+    if not asked:
+        raise UsageError("no repository was given", advice=Advice("name-image"))
     span = _span(within)
     with run.client() as client:
-        for repo, found in run.each(repos, lambda repo: client.renew(repo, within=span, only=role or ())):
+        for repo, found in run.each(asked, lambda repo: client.renew(repo, within=span, only=role or ())):
             with run.trying(repo):
                 done = found.get()
                 data = render.fields(done, "repository renewed root_pins published")
                 data["renewed"] = [render.fields(status, _ROLE) for status in done.renewed]
-                run.report.done(repo, data, *_renewed_lines(done))
+                said = () if run.options.quiet and not done.published else _renewed_lines(done)
+                run.report.done(repo, data, *said)
 
 
 def status(
@@ -70,10 +90,15 @@ def status(
         Argument(metavar="[REPO...]", help="Repositories; default: all that are known here."),
     ] = None,
     *,
+    from_file: references.RepositoriesFile = None,
     within: Within = _USUAL,
     root: references.Roots = None,
     policy: references.Policy = None,
     archive: references.Archive = None,
+    form: _Form = "table",
+    output: Annotated[
+        str | None, Option("--output", "-o", metavar="FILE", help="Replace this file by it, as a whole.")
+    ] = None,
     check: Annotated[
         bool, Option("--check", help="Exit 5 if something ends within that time, 12 if nothing is known.")
     ] = False,
@@ -83,24 +108,77 @@ def status(
     Example:
       notarypy status registry.example.com/app
       notarypy status --check --within 30d
+      notarypy status --format prometheus -o /var/lib/node_exporter/notarypy.prom
     """
     run = begin(context)
     references.take_archive(run, archive)
-    references.check_repositories(run, repos or ())
+    path = _destination(run, form, output)
+    named = references.repositories(run, repos, from_file)
     span, pin = _span(within), references.required_root(run, root, policy)
+    watched = form in _WATCHED
     with run.client(asking=False) as client:
-        looked_at = repos or _known(run, client.repositories(), check=check)
-        run.asked_for = len(repos) if repos else 2  # who named none is told which it is
+        looked_at = named or _known(run, client.repositories(), all_of_them=check or watched)
+        run.asked_for = len(named) or 2  # who named none is told which it is
+        read: dict[str, RepositoryStatus] = {}
         for repo, found in run.each(looked_at, lambda repo: client.status(repo, within=span, root=pin)):
             with run.trying(repo):
-                _show(run, repo, found.get(), within, check=check)
+                read[repo] = found.get()
+                if form == "table":
+                    run.report.table(_HEADER, map(_row, read[repo].roles), read[repo].repository)
+                _judge(run, repo, read[repo], within, check=check)
+    if watched:
+        _write(run, path, _watched(run, form, read, within))
+    elif path is not None:
+        _write(run, path, run.report.document())
+        run.report.answered = True
 
 
-def _known(run: Run, repos: list[str], *, check: bool) -> list[str]:
+def _destination(run: Run, form: str, output: str | None) -> Path | None:
+    """Return the file to write, if one is named; raise before anything is looked at if that cannot be."""
+    if run.options.json and form in _WATCHED:
+        raise UsageError(f"--json and --format {form} are two forms", advice=Advice("leave-out-one"))
+    run.options.json = run.options.json or form == "json"
+    if output is None:
+        return None
+    if form == "table" and not run.options.json:
+        raise UsageError("a table is for people, and not written to a file", advice=Advice("name-form"))
+    userfiles.require_directory(path := Path(output))
+    return path
+
+
+def _watched(run: Run, form: str, read: Mapping[str, RepositoryStatus], within: str) -> str:
+    """Return the text for programs that watch, with each repository once, and what could not be read."""
+    from notarypy.cli.text import monitoring  # for these forms alone
+
+    looks: dict[str, RepositoryStatus | NotarypyError] = {}
+    for result in run.report.results:
+        found = read.get(result.ref, result.error)
+        if found is not None:
+            name = found.repository if isinstance(found, RepositoryStatus) else _name(run, result.ref)
+            looks.setdefault(name, found)
+    if form == "prometheus":
+        return monitoring.prometheus(looks)
+    return monitoring.junit(
+        looks, within, lambda found: text_of(_what_to_do(found, within)), run.report.command
+    )
+
+
+def _name(run: Run, repo: str) -> str:
+    return references.meant(run, repo) if references.means(run, repo) else repo
+
+
+def _write(run: Run, path: Path | None, text: str) -> None:
+    if path is None:
+        run.report.text(text)
+    else:
+        files.write_atomic(path, text.encode(errors="backslashreplace"), _PUBLIC_MODE)
+
+
+def _known(run: Run, repos: list[str], *, all_of_them: bool) -> list[str]:
     """Return those of the repositories known here whose names mean them; raise if none is known.
 
     A GUN such as `coll` does not: as an image's name it is docker.io/library/coll, another repository. Of
-    the others there is a warning; a check that leaves something out has failed.
+    the others there is a warning; where `all_of_them` are to be looked at, that is a failure.
     """
     if not repos:
         message, advice = "no repository is known here, so none was looked at", Advice("name-repositories")
@@ -111,12 +189,12 @@ def _known(run: Run, repos: list[str], *, check: bool) -> list[str]:
             found.append(repo)
         else:
             what, why = f"{repo} was not looked at", "it is no image's name"
-            if check:
+            if all_of_them:
                 advice = Advice("status-literally", gun=repo)
                 run.report.failed([repo], NothingThereError(what, why=why, advice=advice))
             else:
                 run.report.warn(Unverified(f"{what}: {why}; notarypy status --gun {repo} shows it"))
-    if not found and not check:
+    if not found and not all_of_them:
         message = "no repository that is known here is an image's"
         raise NothingThereError(message, advice=Advice("name-repositories"))
     return found
@@ -130,10 +208,9 @@ def _span(text: str) -> timedelta:
     return found
 
 
-def _show(run: Run, repo: str, found: RepositoryStatus, within: str, *, check: bool) -> None:
+def _judge(run: Run, repo: str, found: RepositoryStatus, within: str, *, check: bool) -> None:
     data = render.fields(found, "repository server roles")
     data["roles"] = [render.fields(status, _ROLE) for status in found.roles]
-    run.report.table(_HEADER, map(_row, found.roles), found.repository)
     names = ", ".join(status.role for status in found.due)
     verb, past = ("end", "have") if len(found.due) > 1 else ("ends", "has")
     due = [f"{names} of {found.repository} {verb} within {within} or {past} ended"] if names else []
@@ -184,7 +261,15 @@ def _row(status: RoleStatus) -> tuple[str, ...]:
     here = ("noted" if status.elsewhere else "yes") if status.signable else "no"
     if status.threshold > 1:
         here = f"{len(status.here)} of {status.threshold}"
-    return (status.role, version, ends, render.short_ids(status.keys), here)
+    return (status.role, version, ends, _left(status), render.short_ids(status.keys), here)
+
+
+def _left(status: RoleStatus) -> str:
+    if status.days_left is None or status.problem:
+        return ""
+    if status.days_left < 0:
+        return "ended"
+    return f"{status.days_left} day{'' if status.days_left == 1 else 's'}"
 
 
 def _renewed_lines(done: Renewed) -> list[str]:

@@ -172,9 +172,9 @@ class RoleStatus:
     """One role and its date: for a root the end of its certificate, if that is earlier.
 
     `threshold` of `keys` sign; those in `here` are private keys here, of which those in `elsewhere` are only
-    noted here, and not in a file. What is `due` ends within the window,
-    and somebody has to do something about it. `problem` says why a file cannot be trusted, dates aside; it is
-    `usable` unless too few of its keys can ever sign.
+    noted here, and not in a file. What is `due` ends within the window, and somebody has to do something
+    about it. `problem` says why a file cannot be trusted, dates aside; it is `usable` unless too few of its
+    keys can ever sign. `days_left` are whole days until it ends, below zero when it has ended.
     """
 
     role: str
@@ -187,6 +187,7 @@ class RoleStatus:
     problem: str
     usable: bool = True
     elsewhere: tuple[str, ...] = ()
+    days_left: int | None = None
 
     @property
     def signable(self) -> bool:

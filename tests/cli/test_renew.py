@@ -23,8 +23,8 @@ def test_status_is_a_table_with_a_warning(run: Run, stub: StubClient) -> None:
     outcome = run("status", REPO).expect(0)
     assert [line.split() for line in outcome.out.splitlines()] == [
         [REPO],
-        ["ROLE", "VERSION", "ENDS", "KEYS", "HERE"],
-        ["root", "1", "2027-01-02T03:04:05Z", OTHER_PIN[:12], "yes"],
+        ["ROLE", "VERSION", "ENDS", "LEFT", "KEYS", "HERE"],
+        ["root", "1", "2027-01-02T03:04:05Z", "60", "days", OTHER_PIN[:12], "yes"],
         ["targets/bob", "(not", "published)", PIN[:12], "no"],
     ]
     assert f"root of {REPO} ends within 90d or has ended; notarypy renew {REPO}" in outcome.err

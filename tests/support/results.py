@@ -135,7 +135,7 @@ PURGED = PurgedKey(
     published=True,
 )
 ROTATED = RotatedKey(REPO, "root", (KEY.keyid,), (OTHER_PIN,), (PIN,), server_managed=False, published=True)
-ROOT_STATUS = RoleStatus("root", 1, WHEN, (OTHER_PIN,), 1, (OTHER_PIN,), due=True, problem="")
+ROOT_STATUS = RoleStatus("root", 1, WHEN, (OTHER_PIN,), 1, (OTHER_PIN,), due=True, problem="", days_left=60)
 BOB_STATUS = RoleStatus("targets/bob", None, None, (PIN,), 1, (), due=False, problem="")
 STATUS = RepositoryStatus(REPO, "https://n.test", (ROOT_STATUS, BOB_STATUS))
 RENEWED = Renewed(REPO, (ROOT_STATUS,), (PIN,), published=True)

@@ -88,6 +88,7 @@ def statuses(
                 problem=entry.problem,
                 usable=entry.usable,
                 elsewhere=tuple(filter(elsewhere, here)),
+                days_left=None if expires is None else (expires - trusted.now).days,
             )
         )
     return found
