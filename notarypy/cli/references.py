@@ -102,7 +102,7 @@ def _read(text: str, *, literal: bool) -> Name:
 
 def repositories(run: Run, repos: Sequence[str] | None, path: str | None) -> list[str]:
     """Return the repositories that were named and those of a file; there may be none if there is no file."""
-    named, advice = list(repos or ()), Advice("one-repository-a-line")
+    named, advice = list(repos or ()), Advice("one-a-line", what="REPO")
     if path is not None:
         source = userfiles.name(path)
         listed = _lines(userfiles.read_text(path), source, lambda text: meant(run, text), advice)
@@ -120,7 +120,7 @@ def meant(run: Run, text: str) -> str:
 
 def from_lines(run: Run, text: str, source: str) -> list[str]:
     """Return the REFs in a text: one a line, `#` begins a comment."""
-    advice = Advice("one-ref-a-line")
+    advice = Advice("one-a-line", what="REF")
     return _lines(text, source, lambda written: _read(written, literal=run.options.gun), advice)
 
 
@@ -144,7 +144,7 @@ def with_file(run: Run, refs: list[str], path: str | None) -> list[str]:
         return refs
     listed = from_lines(run, userfiles.read_text(path), userfiles.name(path))
     if not listed:
-        advice = Advice("one-ref-a-line")
+        advice = Advice("one-a-line", what="REF")
         raise NothingThereError(f"{userfiles.name(path)} names no image", advice=advice)
     return [*refs, *listed]
 

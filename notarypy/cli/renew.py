@@ -141,7 +141,7 @@ def _destination(run: Run, form: str, output: str | None) -> Path | None:
     if output is None:
         return None
     if form == "table" and not run.options.json:
-        raise UsageError("a table is for people, and not written to a file", advice=Advice("name-form"))
+        raise UsageError("a table is not written to a file", advice=Advice("leave-out", option="-o"))
     userfiles.require_directory(path := Path(output))
     return path
 

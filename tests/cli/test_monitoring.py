@@ -162,7 +162,7 @@ def test_forms_that_do_not_go_together_are_refused(run: Run, tmp_path: Path) -> 
             "two forms"
             in run("--json", "status", "--format", form, REPO).expect(2).document["error"]["message"]
         )
-    assert "--format json" in run("status", "-o", str(tmp_path / "x"), REPO).expect(2).err
+    assert "leave -o out" in run("status", "-o", str(tmp_path / "x"), REPO).expect(2).err
     run("status", "--format", "junit", "-o", str(tmp_path / "no" / "x"), REPO).expect(1)
     run("status", "--format", "xml", REPO).expect(2)
 

@@ -1,4 +1,4 @@
-"""What `status` found, for programs that watch: metrics as Prometheus reads them, and XML as JUnit's.
+"""What status found, for programs that watch: metrics as Prometheus reads them, and XML as JUnit's.
 
 What it is: text out of results and errors. What it is not: the look itself, or a file.
 
