@@ -208,5 +208,6 @@ def _needs(status: RoleStatus) -> str:
     if status.role in {roles.SNAPSHOT, roles.TIMESTAMP} and not status.signable:
         return f"{status.role}: it is renewed by the server, while the root has not ended"
     ids = ", ".join(keyid[:SHORT_KEYID] for keyid in status.keys) or "none: the role has no keys"
-    ends = f"ends on {status.expires:%Y-%m-%d}; " if status.expires else ""
+    word = "ended" if (status.days_left or 0) < 0 else "ends"
+    ends = f"{word} on {status.expires:%Y-%m-%d}; " if status.expires else ""
     return f"{status.role}: {ends}{status.threshold} of these keys must be here: {ids}"

@@ -7,7 +7,7 @@ import json
 import shutil
 from typing import TYPE_CHECKING
 
-from interop.harness import images, programs
+from interop.harness import clock, images, programs
 from interop.harness.programs import Run, openssl
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Person:
 
     def __init__(self, home: Path, notary: Endpoint) -> None:
         self.home = home
+        self.days = 0  # how far the clocks of their programs are ahead
         self.docker_config = home / ".docker"
         self.trust_dir = self.docker_config / "trust"
         self.docker_config.mkdir(parents=True)
@@ -74,7 +75,10 @@ class Person:
         self, *arguments: str | Path, text: bool = False, **environment: str
     ) -> subprocess.Popen[str]:
         """Start notarypy without waiting for it."""
-        merged = {**self.environment, **environment}
+        moved = (
+            {"LD_PRELOAD": programs.faketime_library(), "FAKETIME": f"{self.days:+}d"} if self.days else {}
+        )
+        merged = {**self.environment, **moved, **environment}
         known = {name: value for name, value in merged.items() if value}
         return programs.start(["notarypy", *map(str, arguments)], known, text=text)
 
@@ -87,11 +91,13 @@ class Person:
         head = ["notary", "-s", self.server.url, "-d", str(self.trust_dir)]
         if self.server.ca is not None:
             head += ["--tlscacert", str(self.server.ca)]
-        return programs.run([*head, *map(str, arguments)], {**self.environment, **GO_PASSPHRASES}, text=text)
+        argv, environment = [*head, *map(str, arguments)], {**self.environment, **GO_PASSPHRASES}
+        return programs.run(argv, environment, text=text, ahead=self.days * clock.DAY)
 
     def docker(self, *arguments: str | Path, **environment: str) -> Run:
         """Run the docker CLI, which finds no daemon unless `DOCKER_HOST` in the environment names one."""
-        return programs.run(["docker", *map(str, arguments)], {**self.environment, **environment})
+        merged = {**self.environment, **environment}
+        return programs.run(["docker", *map(str, arguments)], merged, ahead=self.days * clock.DAY)
 
     def docker_trusting(self, *arguments: str | Path) -> Run:
         """Run the docker CLI with content trust."""

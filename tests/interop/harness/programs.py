@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from interop.harness import clock
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -133,14 +135,19 @@ class Run:
         return self
 
 
-def run(argv: Sequence[str], env: Mapping[str, str], *, text: str | None = None) -> Run:
-    """Run a program to its end, with nothing but this environment, and this text (or nothing) as input."""
-    return collect(start(argv, env, text=text is not None), text=text)
+def run(argv: Sequence[str], env: Mapping[str, str], *, text: str | None = None, ahead: int = 0) -> Run:
+    """Run a program to its end, with nothing but this environment, and this text (or nothing) as input.
+
+    Its clock is so many seconds `ahead`.
+    """
+    return collect(start(argv, env, text=text is not None, ahead=ahead), text=text)
 
 
-def start(argv: Sequence[str], env: Mapping[str, str], *, text: bool = False) -> subprocess.Popen[str]:
+def start(
+    argv: Sequence[str], env: Mapping[str, str], *, text: bool = False, ahead: int = 0
+) -> subprocess.Popen[str]:
     """Start a program whose output is collected later, so that several can run side by side."""
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [find(argv[0]), *argv[1:]],
         env={"PATH": SEARCH_PATH, **env},
         stdin=subprocess.PIPE if text else subprocess.DEVNULL,
@@ -148,7 +155,11 @@ def start(argv: Sequence[str], env: Mapping[str, str], *, text: bool = False) ->
         stderr=subprocess.PIPE,
         encoding="utf-8",
         start_new_session=True,  # no terminal: nothing can prompt
+        preexec_fn=clock.traced if ahead else None,  # noqa: PLW1509 - it makes one system call
     )
+    if ahead:
+        clock.released(process.pid, ahead)
+    return process
 
 
 def collect(process: subprocess.Popen[str], *, text: str | None = None, timeout: float = 60) -> Run:

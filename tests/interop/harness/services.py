@@ -177,10 +177,11 @@ def write_json(path: Path, document: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a server listens and which CA vouches for it (None: plain http)."""
+    """Where a server listens and which CA vouches for it (None: plain http); maybe its process."""
 
     host: str
     ca: Path | None
+    pid: int | None = None
 
     @property
     def url(self) -> str:
@@ -218,8 +219,8 @@ def notary_server(
         config["auth"] = auth
     argv = ["notary-server", "-config", write_json(directory / "notary-server.json", config)]
     ready = answers(port, "/_notary_server/health", authority.client_context())
-    with Service(argv, directory / "notary-server.log", ready):
-        yield Endpoint(f"localhost:{port}", authority.file)
+    with Service(argv, directory / "notary-server.log", ready) as process:
+        yield Endpoint(f"localhost:{port}", authority.file, process.pid)
 
 
 @contextlib.contextmanager
