@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from notarypy.client.build.inputs import PinnedFile as PinnedFile
     from notarypy.client.build.inputs import PinnedImage as PinnedImage
     from notarypy.client.build.resolver import Resolver as Resolver
+    from notarypy.client.findings import Examined as Examined
     from notarypy.client.findings import Finding as Finding
     from notarypy.client.history.events import HistoryEvent as HistoryEvent
     from notarypy.client.imagesapi import Images as Images
@@ -123,7 +124,7 @@ _NAMES = {
     "client.build.builders": "Builder Built Plan",
     "client.build.inputs": "FileVariables PinnedFile PinnedImage",
     "client.build.resolver": "Resolver",
-    "client.findings": "Finding",
+    "client.findings": "Examined Finding",
     "client.history.events": "HistoryEvent",
     "client.imagesapi": "Images",
     "client.keysapi": "Keys",

@@ -31,6 +31,7 @@ COMMANDS = {
     "key": "key:app",
     "migrate": "migrate:app",
     "status": "renew:status",
+    "doctor": "doctor:doctor",
     "renew": "renew:renew",
     "login": "login:login",
     "logout": "login:logout",

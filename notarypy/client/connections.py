@@ -15,6 +15,7 @@ Rules:
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Literal
 
 from notarypy import __version__
@@ -27,16 +28,17 @@ from notarypy.remote.http import tls
 from notarypy.remote.http.messages import Redaction
 from notarypy.remote.http.throttle import Throttles
 from notarypy.remote.http.transport import Authenticator, Exchange, Transport
-from notarypy.remote.http.urls import host_port
+from notarypy.remote.http.urls import host_port, origin, proxy_for
 from notarypy.remote.notary import NotaryClient
 from notarypy.remote.registry.registry import RegistryClient
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from notarypy.images.reference import Reference
     from notarypy.remote.daemon import Daemon
+    from notarypy.remote.http.sockets import Peer
     from notarypy.storage.settings.settings import Settings
 
     Kind = Literal["notary", "registry"]
@@ -56,6 +58,7 @@ class Connections:
         self._places: tuple[DockerConfig, list[CredentialSource]] | None = None
         self._secrets, self._throttles = Redaction(), Throttles()
         self._lock = threading.RLock()
+        self.watch: Callable[[Transport], Transport] = lambda transport: transport
 
     @property
     def servers(self) -> int:
@@ -99,6 +102,20 @@ class Connections:
         """Return the Notary server at `url`, to be shown a login that is offered, and no other."""
         host = host_port(url)
         return NotaryClient(self._exchange("notary", host, (host,), [offered]), url, source)
+
+    def peer(self, kind: Kind, url: str) -> Peer | None:
+        """Return who answers at a server's address; None where only requests get there, as through a proxy.
+
+        Raises OSError, which a request would explain, and TlsError for files that cannot be used.
+        """
+        from notarypy.remote.http import sockets  # needs http.client and ssl
+
+        if self._given is not None or proxy_for(url, self._settings.environ):
+            return None
+        (scheme, host, port), name = origin(url), host_port(url)
+        context = self._context(name, kind, name) if scheme == "https" else None
+        with sockets.until(time.monotonic() + self._settings.timeout):
+            return sockets.peer(host, port, context)
 
     def login_file(self) -> LoginFile:
         """Return the file that logins are written to: the first that is read."""
@@ -149,7 +166,7 @@ class Connections:
             return TokenAuthenticator(host, keychain, names, limits=self._limits)
 
         return Exchange(
-            self._transport(kind, host),
+            self.watch(self._transport(kind, host)),
             timeout=self._settings.timeout,
             authenticator=authenticator,
             user_agent=_AGENT,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from notarypy.values import dataclass
+from notarypy.values import dataclass, field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from notarypy.errors import Advice
+    from notarypy.errors import Advice, NotarypyError
 
 Level = Literal["ok", "warning", "bad"]
 LEVELS: tuple[Level, ...] = ("ok", "warning", "bad")
@@ -23,13 +23,30 @@ LEVELS: tuple[Level, ...] = ("ok", "warning", "bad")
 class Finding:
     """One thing that was looked at: `ok`, a `warning`, or `bad`, and the `text` that says what was seen.
 
-    `area` is what it is about, in one word; `fix` is what to do, None where nothing has to be done.
+    `area` is what it is about, in one word; `fix` is what to do, None where nothing has to be done. `why` are
+    reasons, `error` is what a command would fail with, `facts` are the same as the text, for programs.
     """
 
     level: Level
     area: str
     text: str
     fix: Advice | None = None
+    why: tuple[str, ...] = ()
+    error: NotarypyError | None = None
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What was found about one subject: `machine`, a server by its address, a registry, or a repository."""
+
+    subject: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def level(self) -> Level:
+        """The worst level."""
+        return worst_level(self.findings)
 
 
 def worst_level(found: Iterable[Finding]) -> Level:

@@ -65,7 +65,7 @@ class Session:
         self.first_uses = FirstUses(self.warn)
         self.progress: Progress | None = None
         self.handing_over: Callable[..., Any] | None = None  # in place of publishing
-        self._transport = transport
+        self.transport = transport
         self._connections: Connections | None = None
         self.trust_dir = TrustDirectory(settings.trust_dir, limits)
         self._passphrases, self._clock = passphrases, clock
@@ -91,7 +91,7 @@ class Session:
                 # What speaks to servers would cost a command that asks none a fifth of its instructions.
                 from notarypy.client.connections import Connections
 
-                self._connections = Connections(self.settings, self._transport, self.limits)
+                self._connections = Connections(self.settings, self.transport, self.limits)
             return self._connections
 
     def now(self) -> datetime:

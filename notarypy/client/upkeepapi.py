@@ -7,10 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from notarypy.client.parameters import require_lists
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from notarypy.client.findings import Examined
     from notarypy.client.publish.deleting import DeletedRepository
     from notarypy.client.publish.republishing import Republished
     from notarypy.client.session import Session
+    from notarypy.errors import NotarypyError
 
 
 class Upkeep:
@@ -52,3 +58,16 @@ class Upkeep:
         from notarypy.client.publish.deleting import delete
 
         return delete(self._session, repository, confirm, forget_too=forget)
+
+    def doctor(
+        self, repositories: Sequence[str] = (), *, problems: Sequence[NotarypyError] = ()
+    ) -> tuple[Examined, ...]:
+        """Look for what is wrong: this machine first, then servers and repositories; changes nothing.
+
+        Without names these are the repositories that are known here. `problems` are those of settings that
+        were left out to have a client at all; they become findings.
+        """
+        from notarypy.client.doctor.examination import examine
+
+        require_lists(repositories=repositories)
+        return examine(self._session, repositories, problems)

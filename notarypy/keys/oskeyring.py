@@ -70,6 +70,11 @@ def passphrase(keyid: str, label: str, **facts: str | None) -> str | None:
     return None
 
 
+def require_usable() -> None:
+    """Raise ConfigurationError if no keyring can be used; none is asked."""
+    _backends()
+
+
 def _backends() -> list[Any]:
     """Return the back ends to ask, best first (rule 2)."""
     try:

@@ -134,12 +134,24 @@ def ask(
     return [found[number] for number in range(len(images))]
 
 
+def check(path: str, seconds: float, limits: Limits = DEFAULT) -> None:
+    """Raise what `ask` would, as far as can be known without asking about an image."""
+    head = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nUser-Agent: notarypy\r\n\r\n"
+    answer = _answered(path, head.encode(), time.monotonic() + seconds, limits)
+    _taken_apart(path, "GET /healthz", answer, limits)
+
+
 def _exchanged(path: str, request: bytes, deadline: float, limits: Limits) -> bytes:
-    """Send a request, and return the body of the answer."""
+    """Send a request about images, and return the body of the answer."""
     head = (
         "POST /verify HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nUser-Agent: notarypy\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(request)}\r\n\r\n"
     )
+    answer = _answered(path, head.encode() + request, deadline, limits)
+    return _taken_apart(path, "POST /verify", answer, limits)
+
+
+def _answered(path: str, request: bytes, deadline: float, limits: Limits) -> bytearray:
     if not hasattr(socket, "AF_UNIX"):
         raise _missing(path, "this system has no unix sockets")
     try:
@@ -150,13 +162,13 @@ def _exchanged(path: str, request: bytes, deadline: float, limits: Limits) -> by
                 raise _no_socket(f"{path} is no socket")
             sock.connect(path)
             _require_trusted(sock, path, before)
-            refused = _sent(sock, head.encode() + request)
+            refused = _sent(sock, request)
             answer = _received(sock, path, deadline, limits)
     except OSError as error:
         raise _missing(path, error.strerror or str(error)) from None
     if not answer:
         raise _missing(path, refused or "it hangs up without an answer")
-    return _taken_apart(path, answer, limits)
+    return answer
 
 
 def _left(deadline: float) -> float:
@@ -195,14 +207,14 @@ def _received(sock: socket.socket, path: str, deadline: float, limits: Limits) -
             raise ResponseLimitError(f"{_name(path)} sent more than the limit", limit=most, socket=path)
 
 
-def _taken_apart(path: str, answer: bytearray, limits: Limits) -> bytes:
+def _taken_apart(path: str, asked: str, answer: bytearray, limits: Limits) -> bytes:
     """Return the body of a whole answer (rule 3)."""
     head, end, body = bytes(answer).partition(b"\r\n\r\n")
     first, *lines = head.split(b"\r\n")
     status = _STATUS.fullmatch(first)
     if not end or status is None or len(head) > limits.header_bytes:
         raise _nonsense(path, "it does not answer as HTTP does")
-    _LOG.info("POST /verify at %s: %s", path, said := status[1].decode())
+    _LOG.info("%s at %s: %s", asked, path, said := status[1].decode())
     lengths = [found[1] for line in lines if (found := _LENGTH.fullmatch(line))]
     if int(said) == _BUSY:
         raise _missing(

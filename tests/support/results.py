@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from notarypy.client.archive.trustdata import Exported, ExportedRepository, ImportedRepository
+from notarypy.client.findings import Examined, Finding
 from notarypy.client.migrate.inventory import (
     Loss,
     ReportedRepository,
@@ -46,6 +47,7 @@ from notarypy.client.verdicts import (
     VerifiedImage,
 )
 from notarypy.cosign.signatures import OtherSignatures
+from notarypy.errors import Advice
 from notarypy.keys.keyinfo import KeyInfo, StoredKey
 
 REPO = "registry.test/app"
@@ -149,6 +151,12 @@ REPUBLISHED = Republished(
     root_pins=(PIN,),
     known_of=WHEN,
     behind=3,
+)
+EXAMINED = (
+    Examined(
+        "machine", (Finding("warning", "files", "open", Advice("close-file", path="k"), ("mode 644",)),)
+    ),
+    Examined(REPO, (Finding("ok", "roles", "root ends later", facts={"role": "root"}),)),
 )
 OFFERED = TrustedRoot(REPO, (PIN,), 1, (OTHER_PIN,), 2, accepted=False)
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from notarypy.cli.text import keyadvice, migrationadvice, partadvice, placeadvice, serviceadvice
+from notarypy.cli.text import doctoradvice, keyadvice, migrationadvice, partadvice, placeadvice, serviceadvice
 from notarypy.errors import Advice
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _PUSH_YOURSELF = "push the image yourself, with docker or skopeo, and then sign it without --local"
 
 TEXTS: Mapping[str, str] = {
+    **doctoradvice.TEXTS,
     **keyadvice.TEXTS | placeadvice.TEXTS | migrationadvice.TEXTS | serviceadvice.TEXTS | partadvice.TEXTS,
     # -- what is typed: options and arguments
     "add-server-managed": "add --server-managed",
@@ -73,8 +74,6 @@ TEXTS: Mapping[str, str] = {
     "choose-safe-directory": "put the archive elsewhere, on a disk that knows modes of files; or remove it",
     "choose-trust-dir": "name a directory of your own with --trust-dir",
     "choose-writable": "use a directory that can be written",
-    "free-disk": "free some space on that disk",
-    "free-quota": "free some space within the quota",
     "make-directory": "make the directory, or name another one",
     "make-directory-or-dir": "make the directory, or use --dir",
     "mend-file": "mend {file}",

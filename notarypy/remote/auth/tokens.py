@@ -151,10 +151,10 @@ class TokenAuthenticator:
         scope = first_scope(scope)
         _LOG.debug("%s refuses %s: %d", self._host, scope or "a request", response.status)
         credential = self._credential(scope) if used else None
-        granted = (said := _granted(used, scope)) and response.secrets.without(said)
+        grants = (said := granted(used, scope)) and response.secrets.without(said)
         why = [self._who(credential) if used else "no credentials were sent, for it did not ask for any"]
-        if scope and granted is not None:
-            why.append(f"asked for {scope.rpartition(':')[2]}; the token grants {granted or 'nothing'}")
+        if scope and grants is not None:
+            why.append(f"asked for {scope.rpartition(':')[2]}; the token grants {grants or 'nothing'}")
         advice = Advice("get-right") if credential else Advice("log-in", host=self._host)
         if credential and used and used.startswith("Basic ") and response.status == HTTPStatus.UNAUTHORIZED:
             advice = Advice("check-password")
@@ -167,7 +167,7 @@ class TokenAuthenticator:
             response,
             why,
             advice,
-            granted=granted,
+            granted=grants,
             known=any(challenge.get("error") == _KNOWN for challenge in offered),
             **owner(credential),
         )
@@ -336,7 +336,7 @@ def _token_of(host: str, response: Response, most: int) -> tuple[str, float]:
     return token, min(float(min(lifetime, LONGEST_LIFETIME)), LONGEST_LIFETIME)
 
 
-def _granted(header: str | None, scope: str | None) -> str | None:
+def granted(header: str | None, scope: str | None) -> str | None:
     """Return the actions that a token says, unchecked, it grants on a scope's name; None if it says none."""
     name = _name_in(scope)
     try:

@@ -105,6 +105,34 @@ def connect(host: str, port: int) -> socket.socket:
     raise failure
 
 
+class Peer(NamedTuple):
+    """Who answers: the addresses of its name, the TLS version, and certificates, DER, its own first."""
+
+    addresses: tuple[str, ...]
+    version: str
+    chain: tuple[bytes, ...]
+
+
+def peer(host: str, port: int, context: ssl.SSLContext | None) -> Peer:
+    """Connect, and say who answers; raise OSError. Of http there is no chain, and nothing is sent."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+    with connect(host, port) as plain:
+        if context is None:
+            return Peer(addresses, "", ())
+        with context.wrap_socket(plain, server_hostname=host.rstrip(".")) as secured:
+            # The chain as it was verified is public from Python 3.13 on; without it the first one has to do.
+            inner: Any = getattr(secured, "_sslobj", None)
+            verified: list[Any] = getattr(inner, "get_verified_chain", list)()
+            chain = [each if isinstance(each, bytes) else _der(each) for each in verified]
+            own = secured.getpeercert(binary_form=True) or b""
+            return Peer(addresses, secured.version() or "", tuple(chain or [own]))
+
+
+def _der(certificate: Any) -> bytes:  # noqa: ANN401 - a type without a public name
+    return ssl.PEM_cert_to_DER_cert(certificate.public_bytes())
+
+
 def is_quiet(sock: socket.socket | None) -> bool:
     """Tell whether a socket is open and the other side has sent nothing but what belongs to TLS itself."""
     if sock is None:

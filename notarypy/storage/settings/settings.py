@@ -110,6 +110,8 @@ class Settings:
         first_use: Whether readers may trust a root that nothing is known of: True by a decision, None while
             there is none, False where nobody may, publishers neither.
         archive: A trust archive that is read in place of Notary servers, or None.
+        options: The options that were given; for whoever looks where a setting is from.
+        config: The configuration file, whether it is there or not; None for none.
     """
 
     trust_dir: Path
@@ -132,6 +134,8 @@ class Settings:
     policy: PolicyFile | None = None
     first_use: bool | None = None
     archive: Path | None = None
+    options: Mapping[str, object] = field(default_factory=dict, repr=False)
+    config: Path | None = None
 
     def server_for(self, registry_host: str) -> str:
         """Return the address of the Notary server for a registry's images; raise ConfigurationError."""
@@ -227,14 +231,19 @@ def load(
     home: Path,
     *,
     system_certs: tuple[Path, ...] = SYSTEM_CERTS,
+    file: FileSettings | None = None,
 ) -> Settings:
-    """Join options, environment and file; raise ConfigurationError, or TypeError for no `GlobalOptions`."""
+    """Join options, environment and file; raise ConfigurationError, or TypeError for no `GlobalOptions`.
+
+    With `file` no configuration file is read.
+    """
     given = _given(flags)
     variables = [name for name in (SERVER_VARIABLE, "DOCKER_CONFIG", "XDG_CONFIG_HOME") if environ.get(name)]
     _LOG.debug("settings from options %s, variables %s", sorted(given) or "none", variables or "none")
     xdg = Path(environ.get("XDG_CONFIG_HOME", ""))
     xdg = xdg if xdg.is_absolute() else home / ".config"
-    file = _file_settings(given, xdg, home)
+    config = _path(given, "config")
+    file = _file_settings(config, xdg, home) if file is None else file
     docker_config = Path(environ.get("DOCKER_CONFIG") or home / ".docker").absolute()
     trust_dir = docker_config / "trust"
     if file.trust_dir is not None and not environ.get("DOCKER_CONFIG"):
@@ -264,17 +273,19 @@ def load(
         registries=file.registries,
         offline=bool(given.get("offline", False)),
         environ=dict(environ),
-        registry_certs=(
-            *system_certs,
-            *(xdg / program / "certs.d" for program in ("containers", "docker")),
-            docker_config / "certs.d",
-        ),
+        registry_certs=(*system_certs, *_own_certs(xdg, docker_config)),
         gun_pins=file.gun_pins,
         gun_authorities=file.gun_authorities,
         policy=PolicyFile(policy or xdg / "notarypy" / "policy.toml", home, named=policy is not None),
         first_use=_first_use(given, environ, file),
         archive=_path(given, "archive"),
+        options=given,
+        config=config or xdg / "notarypy" / "config.toml",
     )
+
+
+def _own_certs(xdg: Path, docker_config: Path) -> list[Path]:
+    return [*(xdg / program / "certs.d" for program in ("containers", "docker")), docker_config / "certs.d"]
 
 
 def _first_use(given: Mapping[str, object], environ: Mapping[str, str], file: FileSettings) -> bool | None:
@@ -311,8 +322,7 @@ def _path(given: Mapping[str, object], name: str) -> Path | None:
     return None if value is None else Path(str(value)).absolute()
 
 
-def _file_settings(given: Mapping[str, object], xdg: Path, home: Path) -> FileSettings:
-    path = _path(given, "config")
+def _file_settings(path: Path | None, xdg: Path, home: Path) -> FileSettings:
     try:
         return configfile.read(path or xdg / "notarypy" / "config.toml", home)
     except FileNotFoundError as error:

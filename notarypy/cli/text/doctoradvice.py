@@ -1,0 +1,51 @@
+"""What to do about what `doctor` finds: this machine, its files, the programs beside us.
+
+What it is: the part of the table of advice that is about them. What it is not: the rest of it (`advice`).
+"""
+
+from __future__ import annotations
+
+TEXTS: dict[str, str] = {
+    # -- this machine
+    "install-anew": "install it: pip install {package}",
+    "set-clock": "set this machine's clock by NTP: timedatectl set-ntp true; or tell the server's operator",
+    "set-home": "name a directory of your own: export HOME=/home/NAME",
+    "unset": "correct it, or: unset {name}",
+    "mend-findings": "do what these lines say, and run it again",
+    # -- files
+    "free-disk": "free some space on that disk",
+    "free-quota": "free some space within the quota",
+    "close-directory": "keep others out: chmod go-w {path}",
+    "close-file": "keep others out: chmod 600 {path}",
+    "close-private": "keep others out: chmod 700 {path}",
+    "refresh-cache": "notarypy inspect {gun}",
+    "publish-staged": "publish them with: notary publish {gun}; or drop them: notary reset {gun} --all",
+    "remove-files": "nothing uses them: rm {files}",
+    "touch-files": "look at this machine's clock, then: touch {files}",
+    "make-backup": "keep a copy of the keys elsewhere",
+    # -- keys
+    "encrypt-key": "notarypy key passwd {key}",
+    "load-instead": "if it is a key, take it in: notarypy key load FILE; else move it away",
+    "name-key": "say what it is for: notarypy key rename {key} NAME",
+    "remove-key": "if nobody needs it any more: notarypy key remove {key}",
+    "replace-signer-key": "have the signer make another, then: notarypy signer add --key PUB {name} {gun}",
+    # -- servers and logins
+    "leave-out-of-cache": (
+        "have the operator of {host}, or of the proxy before it, keep */_trust/tuf/timestamp.json and "
+        "*/_trust/tuf/root.json out of the cache"
+    ),
+    "leave-notary": "see what to do before: notarypy migrate report REPO",
+    "mend-server-first": "mend what is said of {url} first",
+    "renew-client-certificate": "ask whoever made it for another one",
+    "renew-server-certificate": "tell the operator of {host}: it has to be renewed",
+    "use-helper": "name a credential helper in credsStore there, then log in again: notarypy login {host}",
+    # -- roots and pins
+    "correct-pins": "ask the owner for the root pin, and leave that one alone in both",
+    "pin-root": (
+        'ask the owner for the root pin, and write it into the configuration: root = ["ROOT-PIN"] below '
+        '[registry."{host}"]'
+    ),
+    # -- docker
+    "install-plugin-anew": "write it: notarypy install-plugin",
+    "set-content-trust": "to have docker verify: export DOCKER_CONTENT_TRUST=1",
+}

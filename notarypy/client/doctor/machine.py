@@ -1,0 +1,240 @@
+"""This machine: Python and packages, the trust directory and its files, and what else of them is left behind.
+
+What it is: looks at files, and at nothing on a network. What it is not: private keys (`privatekeys`), or the
+programs beside us (`neighbours`).
+
+Rules:
+
+1. A lock is held if a process holds it now; the file of a lock is never removed, and means nothing by itself.
+2. A time in the future is one that this machine's clock has not reached, give or take some minutes.
+3. A root that cannot be read is bad: nothing goes on without a decision. Any other cached file is fetched
+   anew, so it is a warning.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import stat
+import sys
+from datetime import UTC, datetime, timedelta
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from notarypy import __version__, files
+from notarypy.client.backup import lastbackup
+from notarypy.errors import Advice, MetadataError
+from notarypy.keys import oskeyring
+from notarypy.keys.keypaths import key_paths
+from notarypy.remote.http.urls import proxy_for
+from notarypy.tuf import canonical, roles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from notarypy.client.doctor.collecting import Findings
+    from notarypy.client.session import Session
+
+_PACKAGES = ("cryptography", "securesystemslib", "canonicaljson", "typer", "requests", "urllib3")
+_LEAST_FREE = 16 << 20
+_SKEW = timedelta(minutes=5)
+_OTHERS_READ, _OTHERS_WRITE = 0o077, 0o022
+_MOST_NAMED, _SHORT = 5, 12
+BACKUP_OLD = timedelta(days=90)
+
+
+def environment(found: Findings, session: Session) -> None:
+    """Look at Python, the packages, and what variables need."""
+    area, environ = "environment", session.settings.environ
+    found.ok(area, f"notarypy {__version__}", version=__version__)
+    python = platform.python_version()
+    found.ok(area, f"Python {python} at {sys.executable or 'an unknown place'}", version=python)
+    for name in _PACKAGES:
+        try:
+            found.ok(area, f"{name} {(version := metadata.version(name))}", package=name, version=version)
+        except metadata.PackageNotFoundError:
+            found.bad(area, f"the package {name} is not installed", Advice("install-anew", package=name))
+    if not environ.get("HOME"):
+        found.warning(area, "HOME is not set", Advice("set-home"))
+    with found.looking(area):
+        if oskeyring.wanted(environ):
+            oskeyring.require_usable()
+            found.ok(area, "NOTARYPY_KEYRING=1, and the keyring can be used")
+    for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        named = environ.get(variable)
+        if named and not all(map(os.path.exists, named.split(os.pathsep))):
+            found.bad(area, f"{variable} names {named}, which is not there", Advice("unset", name=variable))
+    with found.looking(area):
+        proxy_for("https://registry.example.com/", environ)
+
+
+def trust_files(found: Findings, session: Session) -> None:
+    """Look at the trust directory: who may use it, what is in it, and what was left in it."""
+    area, directory = "files", session.trust_dir
+    for folder in (directory.path, session.settings.docker_config):
+        if folder.exists() and not folder.is_dir():
+            found.bad(area, f"{folder} is no directory", Advice("put-directory"))
+    if not directory.path.is_dir():
+        if not directory.path.exists():
+            found.ok(area, f"{directory.path} is not there yet: nothing is known, and no key is here")
+        return
+    with found.looking(area):
+        for text in directory.check():
+            found.warning(area, text, Advice("close-directory", path=directory.path))
+    _access(found, directory.path)
+    with found.looking(area):
+        guns = directory.guns()
+        found.ok(area, f"{directory.path} knows {len(guns)} repositories", repositories=guns)
+        for gun in guns:
+            with found.looking(area):
+                _cached(found, session, gun)
+    _left_behind(found, directory.path, session.now())
+
+
+def _access(found: Findings, path: Path) -> None:
+    if not os.access(path, os.R_OK | os.X_OK):
+        found.bad("files", f"{path} cannot be read", Advice("check-owner"))
+    elif not os.access(path, os.W_OK):
+        text = f"{path} cannot be written: nothing new is remembered, and nothing can be signed"
+        found.warning("files", text, Advice("choose-writable"))
+    free = shutil.disk_usage(path).free
+    if free < _LEAST_FREE:
+        found.bad("files", f"the disk of {path} has {free} bytes left", Advice("free-disk"))
+    private = path / "private"
+    if private.is_dir() and stat.S_IMODE(private.stat().st_mode) & _OTHERS_READ:
+        text = f"other users may look into {private} (mode {stat.S_IMODE(private.stat().st_mode):o})"
+        found.warning("files", text, Advice("close-private", path=private))
+
+
+def _cached(found: Findings, session: Session, gun: str) -> None:
+    """Look at the cached files of a repository (rule 3), and at changes that are staged."""
+    cache = session.trust_dir.repository(gun).unwritten()
+    cache.load_root()
+    for role in cache.cached():
+        data = cache.load(role)
+        try:
+            whole = data is not None and bool(canonical.decode(data, role, session.limits))
+        except MetadataError:
+            whole = False
+        if not whole and role != roles.ROOT:
+            text = f"the cached {role} of {gun} is cut short or damaged: it is fetched anew"
+            found.warning("files", text, Advice("refresh-cache", gun=gun), *cache.warnings)
+    if staged := cache.staged():
+        text = f"{staged} changes of {gun} are staged by Go notary, and not published"
+        found.warning("files", text, Advice("publish-staged", gun=gun))
+
+
+def _left_behind(found: Findings, path: Path, now: datetime) -> None:
+    held, left, ahead = list[Path](), list[Path](), list[Path]()
+    for each, status in _walk(path):
+        if each.name.startswith(".notarypy-") and each.name.endswith(".lock"):
+            held += [each] if files.is_locked(each) else []
+        elif each.name.startswith(".notarypy-") and each.name.endswith(".tmp"):
+            left.append(each)
+        if datetime.fromtimestamp(min(status.st_mtime, 1 << 37), UTC) > now + _SKEW:
+            ahead.append(each)
+    for lock in held:
+        text = f"another process works on {lock.parent.relative_to(path)} now, and holds its lock"
+        found.warning("files", text, Advice("wait-for-other"))
+    if left:
+        text = f"{len(left)} files of processes that were killed are left: {_names(left)}"
+        found.warning("files", text, Advice("remove-files", files=_words(left)))
+    if ahead:
+        text = f"{len(ahead)} files have a time in the future: {_names(ahead)}"
+        found.warning("clock", text, Advice("touch-files", files=_words(ahead)))
+
+
+def _walk(top: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    for folder, _, names in os.walk(top):
+        for name in sorted(names):
+            path = Path(folder, name)
+            try:
+                yield path, path.lstat()
+            except OSError:
+                continue  # it has just gone
+
+
+def _names(paths: list[Path]) -> str:
+    more = len(paths) - _MOST_NAMED
+    return ", ".join(map(str, paths[:_MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
+
+
+def _words(paths: list[Path]) -> str:
+    from shlex import quote  # for what goes into a shell alone
+
+    return " ".join(quote(str(path)) for path in paths[:_MOST_NAMED])
+
+
+def policy(found: Findings, session: Session) -> None:
+    """Look at the trust policy, and at the files that settings name."""
+    with found.looking("policy"):
+        read = session.trust_policy()
+        if read is None:
+            found.ok("policy", "there is no trust policy: whatever a repository's signers release is taken")
+        else:
+            for scope in read.scopes.values():
+                for named in filter(None, (scope.roots, scope.require.cosign)):
+                    for path in named.paths:
+                        with found.looking("policy"):
+                            named.read(path)
+            count = len(read.scopes)
+            found.ok("policy", f"{read.path} can be read, and has {count} scopes", scopes=list(read.scopes))
+    _named_files(found, session)
+
+
+def _named_files(found: Findings, session: Session) -> None:
+    settings = session.settings
+    named = {"the CAs of Notary servers": settings.tls_ca, "the client certificate": settings.tls_cert}
+    named |= {"the key of the client certificate": settings.tls_key, "the archive": settings.archive}
+    named |= {"the passphrase file": settings.passphrase_file}
+    named |= {
+        f"the CAs of the Notary server of {host}": table.ca for host, table in settings.registries.items()
+    }
+    named |= {f"the authorities for {gun}": path for gun, path in settings.gun_authorities.items()}
+    for what, path in named.items():
+        if path is not None and not os.access(path, os.R_OK):
+            reason = "cannot be read" if path.exists() else "is not there"
+            found.bad("configuration", f"{what}, {path}, {reason}", Advice("check-file"))
+    for path in filter(None, (settings.passphrase_file, settings.tls_key)):
+        if path.exists() and stat.S_IMODE(path.stat().st_mode) & _OTHERS_READ:
+            text = f"other users may read {path}, which holds a secret"
+            found.warning("configuration", text, Advice("close-file", path=path))
+
+
+def service(found: Findings, session: Session) -> None:
+    """See whether the verification service answers, where one is named."""
+    from notarypy.remote import verificationservice  # few have one
+
+    area = "service"
+    with found.looking(area):
+        path = verificationservice.socket_path(session.settings.environ)
+        if path:
+            verificationservice.check(path, session.settings.timeout)
+            found.ok(area, f"{verificationservice.VARIABLE}: the verification service at {path} answers")
+
+
+def backup(found: Findings, session: Session) -> None:
+    """Say how old the last backup is, where there are keys to lose."""
+    area, private = "backup", session.trust_dir.private
+    here = key_paths(private)[0]
+    if not here:
+        return
+    noted = lastbackup.read(session.trust_dir.path)
+    if noted is None:
+        found.warning(area, "no backup of the keys here is known of", Advice("make-backup"))
+        return
+    age, made = session.now() - noted.made, f"the last backup was made on {noted.made:%Y-%m-%d}"
+    missing = sorted(here.keys() - set(noted.keys))
+    if age < -_SKEW:
+        found.warning(area, f"{made}, which is still to come", Advice("set-clock"))
+    elif missing:
+        names = ", ".join(keyid[:_SHORT] for keyid in missing[:_MOST_NAMED])
+        found.warning(area, f"{made}, and has not all keys that are here: {names}", Advice("make-backup"))
+    elif age > BACKUP_OLD:
+        found.warning(area, f"{made}, {age.days} days ago", Advice("make-backup"))
+    else:
+        found.ok(
+            area, f"{made}, {age.days} days ago", made=f"{noted.made:%Y-%m-%dT%H:%M:%SZ}", file=noted.path
+        )

@@ -1,0 +1,682 @@
+"""`doctor`: what is broken is named, with what mends it, and nothing is changed."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shlex
+import shutil
+import socket
+from base64 import b64encode
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from notarypy.cli import app, wellformed
+from notarypy.cli.options import DECLARED
+from notarypy.cli.text import doctoradvice
+from notarypy.client.api import Client
+from notarypy.client.backup import lastbackup
+from notarypy.devserver.core import NOTARY_HOST, REGISTRY_HOST
+from notarypy.devserver.tampering import Tampering
+from notarypy.keys.signers import SIGNERS
+from notarypy.remote.http.messages import Response
+from notarypy.values import replace
+from support.author import NOW, private_key
+from support.helpers import write_helper
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from notarypy.devserver.core import Fake
+    from notarypy.testing import FakeKms
+    from support.commands import Outcome, Run
+
+REPO = f"{REGISTRY_HOST}/admin/demo"
+PIN = "ab" * 32
+# The programs that what mends a line may name, besides notarypy.
+PROGRAMS = {"chmod", "rm", "touch", "export", "unset", "pip", "timedatectl", "notary"}
+COMMAND = re.compile(r"(?:^|: |; |then )((?:notarypy|" + "|".join(PROGRAMS) + r") [^;]*)")
+
+
+@dataclass
+class Place:
+    """Where something is broken."""
+
+    home: Path
+    fake: Fake
+    monkeypatch: pytest.MonkeyPatch
+    run: Run
+
+    @property
+    def trust(self) -> Path:
+        return self.home / ".docker" / "trust"
+
+    @property
+    def metadata(self) -> Path:
+        return self.trust / "tuf" / REPO / "metadata"
+
+    def key(self, role: str) -> Path:
+        """Return the file of the key of a role."""
+        listed = self.run("key", "list", "--json").document["results"]
+        return Path(next(key["path"] for key in listed if key["role"] == role))
+
+    def write(self, name: str, text: str, mode: int = 0o600) -> Path:
+        path = self.home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(mode)
+        return path
+
+    def env(self, **variables: str) -> None:
+        for name, value in variables.items():
+            self.monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """Return where an owner's home is kept, and what the server knew then: it is made once."""
+    return tmp_path_factory.mktemp("kept") / "home", {}
+
+
+@pytest.fixture
+def place(
+    run: Run, home: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch, kept: tuple[Path, dict[str, Any]]
+) -> Place:
+    """Return the home of an owner, with a repository that is as it should be."""
+    monkeypatch.setattr("notarypy.keys.formats.pkcs8.ROUNDS", 1000)
+    monkeypatch.setenv("PATH", str(home / "bin"))
+    monkeypatch.setattr("socket.getaddrinfo", no_network)
+    monkeypatch.setattr("notarypy.remote.http.attempts.backoff", lambda _: 0.0)
+    copy, known = kept
+    if not known:
+        run("key", "generate", "jeff").expect(0)
+        run("signer", "add", "--key", str(home / "jeff.pub"), "jeff", REPO).expect(0)
+        for path in home.rglob("*"):
+            os.utime(path, (NOW.timestamp(), NOW.timestamp()))
+        shutil.copytree(home, copy)
+        known.update(files=vars(fake.notary.store), keys=vars(fake.notary.keys))
+    else:
+        shutil.copytree(copy, home, dirs_exist_ok=True)
+    vars(fake.notary.store).update(deepcopy(known["files"]))
+    vars(fake.notary.keys).update({name: _copied(value) for name, value in known["keys"].items()})
+    return Place(home, fake, monkeypatch, run)
+
+
+def _copied(value: object) -> object:
+    return dict(value) if isinstance(value, dict) else value
+
+
+def no_network(*_: object, **__: object) -> NoReturn:
+    raise socket.gaierror(socket.EAI_NONAME, "no network")
+
+
+def findings(outcome: Outcome) -> list[dict[str, Any]]:
+    return [finding for result in outcome.document["results"] for finding in result["findings"]]
+
+
+def wrong(outcome: Outcome) -> list[tuple[str, str, str]]:
+    """Return level, text with reasons, and fix of every line that is not ok."""
+    return [
+        (each["level"], "; ".join([each["text"], *each["why"]]), each["fix"] or "")
+        for each in findings(outcome)
+        if each["level"] != "ok"
+    ]
+
+
+def _config(text: str) -> Callable[[Place], object]:
+    return lambda place: place.write(".config/notarypy/config.toml", text)
+
+
+def _policy(text: str) -> Callable[[Place], object]:
+    return lambda place: place.write(".config/notarypy/policy.toml", text)
+
+
+def _docker(document: object, mode: int = 0o600) -> Callable[[Place], object]:
+    return lambda place: place.write(".docker/config.json", json.dumps(document), mode)
+
+
+def _env(**variables: str) -> Callable[[Place], object]:
+    return lambda place: place.env(**variables)
+
+
+def _bytes(path: Callable[[Place], Path], change: Callable[[bytes], bytes]) -> Callable[[Place], object]:
+    def act(place: Place) -> None:
+        file = path(place)
+        file.write_bytes(change(file.read_bytes()))
+
+    return act
+
+
+def _answer(response: Response, path: str) -> Callable[[Place], object]:
+    return lambda place: Tampering(place.fake).answer(response, path=path)
+
+
+def _notary(**headers: str) -> Callable[[Place], object]:
+    def act(place: Place) -> None:
+        def change(answer: Response) -> Response:
+            return replace(answer, headers={**answer.headers, **headers})
+
+        Tampering(place.fake).change_answers(change, path=r"/v2/.*_trust/.*")
+
+    return act
+
+
+def _held(place: Place) -> None:
+    lock = place.trust / "tuf" / REPO / ".notarypy-publish.lock"
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT)  # closed with the test's process
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def _old_cache(place: Place) -> None:
+    first = place.metadata.joinpath("timestamp.json").read_bytes()
+    place.run("key", "rotate", REPO, "snapshot", "--server-managed").expect(0)
+
+    def stale(request: Any, answer: Response) -> Response:  # noqa: ANN401 - of the fake
+        plain = request.url.endswith("/timestamp.json")
+        return replace(answer, body=first) if plain else answer
+
+    place.fake.after.append(stale)
+
+
+def _plugin(text: str) -> Callable[[Place], object]:
+    return lambda place: place.write(".docker/cli-plugins/docker-trust", text, 0o755)
+
+
+def _program(name: str, says: str) -> Callable[[Place], object]:
+    return lambda place: place.write(f"bin/{name}", f"#!/bin/sh\necho '{says}'\n", 0o755)
+
+
+def _backup(when: datetime) -> Callable[[Place], object]:
+    def act(place: Place) -> None:
+        keys = [path.stem for path in (place.trust / "private").iterdir()]
+        lastbackup.write(place.trust, lastbackup.LastBackup(when, "/b", "0", tuple(keys), ()))
+        os.utime(place.trust / lastbackup.FILE, (NOW.timestamp(), NOW.timestamp()))
+
+    return act
+
+
+def _clock(**by: float) -> Callable[[Place], object]:
+    def act(place: Place) -> None:
+        date = f"{NOW + timedelta(**by):%a, %d %b %Y %H:%M:%S GMT}"
+        _notary(date=date)(place)
+
+    return act
+
+
+def _reference(place: Place) -> None:
+    place.write(f".docker/trust/private/{'0' * 64}.ref", "no reference")
+
+
+def _also(*acts: Callable[[Place], object]) -> Callable[[Place], object]:
+    def act(place: Place) -> None:
+        for one in acts:
+            one(place)
+
+    return act
+
+
+def _targets_key(place: Place) -> Path:
+    return place.key("targets")
+
+
+# What is done, the level of the line, and a part of its text and of what mends it.
+SITUATIONS: dict[str, tuple[Callable[[Place], object], str, str, str]] = {
+    # -- settings
+    "no TOML": (_config("trust_dir = "), "bad", "config.toml is not TOML", "correct that value"),
+    "an unknown key": (_config("timeuot = 5"), "bad", "timeuot in", "known keys: trust_dir"),
+    "a time that is none": (_config('timeout = "soon"'), "bad", "timeout in", "90s"),
+    "a server by http": (
+        _config('[registry."*"]\nserver = "http://n.corp"'),
+        "bad",
+        "is not https",
+        "https://",
+    ),
+    "a password in an address": (
+        _env(DOCKER_CONTENT_TRUST_SERVER="https://u:pw@n.corp"),
+        "bad",
+        "a user or a password (not shown)",
+        "NOTARY_AUTH",
+    ),
+    "no word for first use": (
+        _env(NOTARYPY_FIRST_USE="maybe"),
+        "bad",
+        "neither 1 nor 0",
+        "NOTARYPY_FIRST_USE",
+    ),
+    "a relative home": (
+        _env(HOME="x", XDG_CONFIG_HOME="", NOTARYPY_FIRST_USE="no idea"),
+        "bad",
+        "HOME is",
+        "export HOME=",
+    ),
+    "a CA that is gone": (
+        _config(f'[registry."{REGISTRY_HOST}"]\nca = "ca.crt"'),
+        "bad",
+        "ca.crt, is not there",
+        "who may read it",
+    ),
+    "a store of CAs that is gone": (
+        _env(SSL_CERT_FILE="/none.pem"),
+        "bad",
+        "SSL_CERT_FILE names",
+        "unset SSL_CERT_FILE",
+    ),
+    "a proxy that is none": (_env(HTTPS_PROXY="ftp://p"), "bad", "HTTPS_PROXY does not name", "correct"),
+    "no keyring": (
+        _env(NOTARYPY_KEYRING="perhaps"),
+        "bad",
+        "NOTARYPY_KEYRING is neither",
+        "NOTARYPY_KEYRING",
+    ),
+    # -- the trust policy
+    "a policy that is none": (_policy("[scope"), "bad", "policy.toml is not TOML", "correct"),
+    "a mode that is none": (
+        _policy(f'[scope."{REPO}"]\nmode = "strict"'),
+        "bad",
+        '"strict" is none',
+        "write enforce",
+    ),
+    "no scope": (_policy('[scope."other.test"]'), "bad", "has no scope for", "[scope."),
+    "a pinned certificate that is gone": (
+        _policy(f'[scope."{REPO}"]\nroots.certificates = ["r.crt"]'),
+        "bad",
+        "r.crt",
+        "certificate",
+    ),
+    # -- pins
+    "another root is pinned": (
+        _config(f'[registry."{REGISTRY_HOST}"]\nroot = ["{PIN}"]'),
+        "bad",
+        "root",
+        "owner",
+    ),
+    "pins that contradict each other": (
+        _also(
+            _config(f'[registry."{REGISTRY_HOST}"]\nroot = ["{PIN}"]'),
+            _policy(f'[scope."{REPO}"]\nroots.ids = ["{"cd" * 32}"]'),
+        ),
+        "bad",
+        "contradict each other",
+        "leave that one alone",
+    ),
+    # -- files
+    "a trust directory that others write": (
+        lambda place: place.trust.chmod(0o777),
+        "warning",
+        "other users may write to",
+        "chmod go-w",
+    ),
+    "keys in an open folder": (
+        lambda place: (place.trust / "private").chmod(0o755),
+        "warning",
+        "other users may look into",
+        "chmod 700",
+    ),
+    "a root that is cut short": (
+        _bytes(lambda place: place.metadata / "root.json", lambda data: data[:9]),
+        "bad",
+        "cannot be read",
+        "notarypy forget",
+    ),
+    "a cached file that is cut short": (
+        _bytes(lambda place: place.metadata / "targets.json", lambda data: data[:-9]),
+        "warning",
+        "the cached targets of",
+        f"notarypy inspect {REPO}",
+    ),
+    "an empty cached file": (
+        _bytes(lambda place: place.metadata / "snapshot.json", lambda _: b""),
+        "warning",
+        "the cached snapshot",
+        "inspect",
+    ),
+    "a lock that is held": (_held, "warning", "holds its lock", "when it is done"),
+    "what a killed process left": (
+        lambda place: place.write(".docker/trust/tuf/.notarypy-x.tmp", ""),
+        "warning",
+        "are left:",
+        "rm ",
+    ),
+    "a file from the future": (
+        lambda place: os.utime(place.metadata / "root.json", (4e9, 4e9)),
+        "warning",
+        "a time in the future",
+        "touch ",
+    ),
+    "staged changes": (
+        lambda place: place.write(f".docker/trust/tuf/{REPO}/changelist/1.change", "{}"),
+        "warning",
+        "1 changes of",
+        f"notary publish {REPO}",
+    ),
+    "a file in place of the trust directory": (
+        lambda place: place.env(DOCKER_CONFIG=str(place.write("d/trust", "").parent)),
+        "bad",
+        "is no directory",
+        "directory",
+    ),
+    # -- keys
+    "a key that others read": (
+        lambda place: _targets_key(place).chmod(0o644),
+        "bad",
+        "other users may read or",
+        "chmod 600",
+    ),
+    "a key that is cut short": (
+        _bytes(_targets_key, lambda data: data[:40]),
+        "bad",
+        "PEM",
+        "notarypy key load",
+    ),
+    "a file that is no key": (
+        lambda place: place.write(".docker/trust/private/mine.key", "x"),
+        "warning",
+        "is ignored",
+        "notarypy key load",
+    ),
+    "a reference that cannot be read": (_reference, "bad", "0000000", "notarypy key add"),
+    "a key without a role": (
+        _bytes(_targets_key, lambda data: re.sub(rb"role: .*\n|gun: .*\n", b"", data)),
+        "warning",
+        "has no role",
+        "key rename",
+    ),
+    "a key of no role any more": (
+        lambda place: place.run("key", "generate", "left").expect(0),
+        "warning",
+        "is in no role of",
+        "notarypy key remove",
+    ),
+    # -- logins
+    "a login that others read": (
+        _docker({"auths": {REGISTRY_HOST: {"auth": b64encode(b"jo:pw").decode()}}}, 0o644),
+        "bad",
+        "which has passwords",
+        "chmod 600",
+    ),
+    "a login in plain text": (
+        _docker({"auths": {REGISTRY_HOST: {"auth": b64encode(b"jo:pw").decode()}}}),
+        "warning",
+        "unencrypted",
+        f"notarypy login {REGISTRY_HOST}",
+    ),
+    "logins that are no JSON": (
+        lambda place: place.write(".docker/config.json", "{"),
+        "bad",
+        "it is not JSON",
+        "mend",
+    ),
+    "a login that is no base64": (
+        _docker({"auths": {REGISTRY_HOST: {"auth": "???"}}}),
+        "bad",
+        "not base64",
+        "log in again",
+    ),
+    "a helper that is not here": (
+        _docker({"credsStore": "gone"}),
+        "bad",
+        "docker-credential-gone is not here",
+        "install docker-credential-gone",
+    ),
+    "a helper that fails": (
+        _also(
+            _docker({"credsStore": "sad"}),
+            lambda place: write_helper(place.home / "bin", "sad", "exit 3"),
+        ),
+        "bad",
+        "docker-credential-sad gave no credentials",
+        "docker-credential-sad get",
+    ),
+    # -- servers
+    "no server": (
+        lambda place: Tampering(place.fake).refuse_connections(path=r"/v2/.*"),
+        "bad",
+        "no connection",
+        "address",
+    ),
+    "something else there": (
+        _answer(Response(200, {"content-type": "text/html"}, b"<html>log in"), r"/v2/.*"),
+        "bad",
+        "is not the address of a Notary server",
+        "DOCKER_CONTENT_TRUST_SERVER",
+    ),
+    "a server in trouble": (_answer(Response(500), r"/v2/.*_trust.*"), "bad", "500", "operator"),
+    "a server that refuses": (_answer(Response(403), r"/v2/.*_trust.*"), "bad", "does not allow", "log in"),
+    "a clock that is behind": (_clock(hours=2), "bad", "seconds behind", "timedatectl"),
+    "a clock that is a little ahead": (_clock(minutes=-3), "warning", "180 seconds ahead of", "timedatectl"),
+    "a cache that says so": (_notary(age="12"), "warning", "keeps its answers (Age: 12)", "out of the cache"),
+    "a cache that says nothing": (_old_cache, "warning", "and the server has 2", "out of the cache"),
+    "a repository that has vanished": (
+        _answer(Response(404, {}, b'{"errors":[{"code":"METADATA_NOT_FOUND"}]}'), r"/v2/.*_trust.*"),
+        "bad",
+        "no longer has the trust data",
+        "notarypy forget",
+    ),
+    # -- what is beside us
+    "a plugin without its Python": (
+        _plugin("#!/bin/sh\nexec /gone/python -P\n"),
+        "bad",
+        "starts a Python that is not there",
+        "install-plugin",
+    ),
+    "a docker without docker trust": (
+        _program("docker", "Docker version 29.1.0, build x"),
+        "warning",
+        "no docker trust of its own",
+        "install-plugin",
+    ),
+    "two servers": (
+        _env(NOTARY_REMOTE_SERVER_URL="https://other.test"),
+        "warning",
+        "NOTARY_REMOTE_SERVER_URL=",
+        "unset NOTARY_REMOTE",
+    ),
+    "two passphrases": (
+        _env(NOTARY_ROOT_PASSPHRASE="another one"),
+        "warning",
+        "different passphrases",
+        "unset NOTARY_ROOT_PASSPHRASE",
+    ),
+    "a variable of old": (
+        _also(
+            lambda place: place.monkeypatch.delenv("DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE"),
+            _env(DOCKER_CONTENT_TRUST_OFFLINE_PASSPHRASE="x"),
+        ),
+        "warning",
+        "of an old docker",
+        "unset DOCKER_CONTENT_TRUST_OFFLINE",
+    ),
+    "content trust turned off": (
+        _env(DOCKER_CONTENT_TRUST="0"),
+        "warning",
+        "turns docker's verification off",
+        "export",
+    ),
+    "contentTrust in docker's file": (_docker({"contentTrust": True}), "warning", "is not read", "export"),
+    "no service": (_env(NOTARYPY_SERVICE="unix:/nonexistent/s"), "bad", "does not answer", "start it"),
+    "a service that is no socket": (_env(NOTARYPY_SERVICE="8080"), "bad", "names no service", "unix:"),
+    # -- backups
+    "a backup without a key": (
+        _also(_backup(NOW), lambda place: place.run("key", "generate", "late").expect(0)),
+        "warning",
+        "has not all keys that are here",
+        "keep a copy",
+    ),
+    "no backup": (lambda _: None, "warning", "no backup of the keys", "keep a copy"),
+    "an old backup": (_backup(NOW - timedelta(days=400)), "warning", "400 days ago", "keep a copy"),
+}
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_what_is_broken_is_named_with_what_mends_it(name: str, place: Place) -> None:
+    act, level, text, fix = SITUATIONS[name]
+    act(place)
+    outcome = place.run("doctor", "--json")
+    lines = wrong(outcome)
+    found = [line for line in lines if line[0] == level and text in line[1] and fix in line[2]]
+    assert found, "\n".join(map(str, lines))
+    assert outcome.code == (1 if any(line[0] == "bad" for line in lines) else 0)
+    assert "pw@" not in outcome.out
+    for _, _, words in lines:
+        require_commands(words)
+
+
+def require_commands(fix: str) -> None:
+    """Insist that every command in a text about what mends something can be run as it stands."""
+    for command in COMMAND.findall(fix):
+        words = shlex.split(command.partition(" (")[0])
+        assert words[0] == "notarypy" or words[0] in PROGRAMS
+        if words[0] == "notarypy":
+            assert wellformed.read(words[1:], app.find, DECLARED, app.RAW) is not None, command
+
+
+def contents(top: Path) -> dict[str, tuple[int, int, bytes]]:
+    return {
+        str(path): (
+            path.lstat().st_mode,
+            path.lstat().st_mtime_ns,
+            path.read_bytes() if path.is_file() else b"",
+        )
+        for path in sorted(top.rglob("*"))
+    }
+
+
+def test_who_is_well_is_told_so_and_nothing_is_changed(place: Place) -> None:
+    _backup(NOW - timedelta(days=1))(place)
+    before, requests = contents(place.home), len(place.fake.requests)
+    outcome = place.run("doctor", REPO, "--json").expect(0)
+    assert wrong(outcome) == []
+    assert contents(place.home) == before
+    assert {request.method for request in place.fake.requests[requests:]} == {"GET"}
+    refs = [result["ref"] for result in outcome.document["results"]]
+    assert refs == ["machine", f"https://{NOTARY_HOST}", REGISTRY_HOST, REPO]
+    assert not re.search("(?:root|repository) passphrase", outcome.out)
+    settings = {
+        each["facts"]["setting"]: each["facts"] for each in findings(outcome) if "setting" in each["facts"]
+    }
+    assert settings["Notary server"]["source"] == "DOCKER_CONTENT_TRUST_SERVER"
+    assert settings["DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE"]["value"] == "set, and not shown"
+
+
+def test_the_lines_of_text(place: Place) -> None:
+    out = place.run("doctor").expect(0).out
+    assert out.startswith("machine\n  ok       configuration trust directory: ")
+    assert (
+        "  warning  backup        no backup of the keys here is known of\n           fix: keep a copy" in out
+    )
+    assert place.run("doctor", "-q").expect(0).out.splitlines()[1:] == [
+        "  warning  backup        no backup of the keys here is known of",
+        "           fix: keep a copy of the keys elsewhere",
+    ]
+    (place.metadata / "root.json").write_text("{")
+    outcome = place.run("doctor", "-q").expect(1)
+    assert "  bad      files         the trusted root of" in outcome.out
+    assert "one line about machine is bad" in outcome.err
+
+
+def test_each_setting_is_named_with_its_place(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.getaddrinfo", no_network)
+    config = home / ".config" / "notarypy" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(f'# mine\ntimeout = "5s"\n\n[registry."{REGISTRY_HOST}"]\nserver = "https://n.test"\n')
+    monkeypatch.setenv("HTTPS_PROXY", "http://jo:secret@proxy.test:3128")
+    outcome = run("doctor", "--retry-for", "7", "--offline", "--json").expect(0)
+    lines = {each["text"] for each in findings(outcome)}
+    assert f"timeout: 5 seconds (timeout in {config}, line 2)" in lines
+    assert f"Notary server for {REGISTRY_HOST}: https://n.test (server in {config}, line 5)" in lines
+    assert "retry-for: 7 seconds (--retry-for)" in lines
+    assert "first use: allowed (NOTARYPY_FIRST_USE)" in lines
+    assert "HTTPS_PROXY: proxy.test:3128 (the environment)" in lines
+    assert "secret" not in outcome.out
+
+
+def test_several_broken_settings_are_all_named(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.getaddrinfo", no_network)
+    config = home / ".config" / "notarypy" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text("nonsense = 1\n")
+    monkeypatch.setenv("DOCKER_CONTENT_TRUST_SERVER", "ftp://n.test")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(Path, "home", staticmethod(_no_home))
+    outcome = run("doctor", "--timeout", "never", "--tlscert", "c", "--json").expect(1)
+    text = "\n".join(line[1] for line in wrong(outcome) if line[0] == "bad")
+    for part in (
+        "--timeout cannot be used",
+        "--tlscert and --tlskey",
+        "DOCKER_CONTENT_TRUST_SERVER",
+        "no home",
+    ):
+        assert part in text
+    monkeypatch.setenv("HOME", str(home))
+    assert "nonsense in" in run("doctor", "--json").expect(1).out
+    run("status").expect(2)
+
+
+def _no_home() -> NoReturn:
+    raise RuntimeError("no home")
+
+
+@pytest.mark.parametrize(
+    ("later", "level", "text"),
+    [
+        (datetime(2029, 10, 1, tzinfo=UTC), "warning", f"targets of {REPO} ends on 2029-11-22, in"),
+        (datetime(2030, 10, 1, tzinfo=UTC), "bad", f"targets of {REPO} ended on 2029-11-22"),
+        (datetime(2036, 11, 1, tzinfo=UTC), "warning", f"root of {REPO} ends on 2036-11-20, in"),
+    ],
+)
+def test_roles_that_end_are_named_with_who_renews_them(
+    place: Place, later: datetime, level: str, text: str
+) -> None:
+    place.fake.notary.now = lambda: later
+    client = Client(Client.from_environment().settings, transport=place.fake, clock=lambda: later)
+    (about,) = [each for each in client.upkeep.doctor([REPO]) if each.subject == REPO]
+    (found,) = [each for each in about.findings if text in each.text]
+    assert (found.level, found.fix and found.fix.name) == (level, "renew")
+
+
+def test_a_key_elsewhere_is_asked_for_without_a_pin(
+    place: Place, fake_kms: FakeKms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_kms.make("one")
+    place.run("key", "add", "fakekms:one", "--name", "jo").expect(0)
+    texts = [each["text"] for each in findings(place.run("doctor", "--json"))]
+    assert any("at fakekms:one" in text and "can be reached" in text for text in texts)
+    monkeypatch.delitem(SIGNERS, "fakekms")
+    lines = wrong(place.run("doctor", "--json").expect(1))
+    assert any("nothing here signs with keys at fakekms:" in line[1] for line in lines)
+
+
+def test_unencrypted_keys_are_named(place: Place) -> None:
+    key = private_key("jeff").private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path = place.write(f".docker/trust/private/{'1' * 64}.key", "")
+    path.write_bytes(key.replace(b"KEY-----\n", b"KEY-----\nrole: jeff\n\n", 1))
+    lines = wrong(place.run("doctor", "--json").expect(0))
+    (line,) = [line for line in lines if "is not encrypted" in line[1]]
+    assert line[2] == "notarypy key passwd 111111111111"
+
+
+def test_a_machine_without_anything_is_well(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(home))
+    outcome = run("doctor", "--json").expect(0)
+    assert wrong(outcome) == []
+    assert list(home.iterdir()) == []
+
+
+@pytest.mark.parametrize("host", ["x.azurecr.io/app", "docker.io/library/app", "msr.corp/app"])
+def test_services_that_end_are_named(place: Place, host: str) -> None:
+    lines = wrong(place.run("doctor", "--offline", host, "--json"))
+    assert any("ends on 20" in line[1] and "notarypy migrate report" in line[2] for line in lines)
+
+
+def test_what_mends_a_line_is_a_command_that_exists() -> None:
+    for text in doctoradvice.TEXTS.values():
+        values = dict.fromkeys(re.findall(r"{(\w+)}", text), "0123456")
+        require_commands(text.format_map(values | {"gun": REPO}))
