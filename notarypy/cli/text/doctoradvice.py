@@ -8,7 +8,7 @@ from __future__ import annotations
 TEXTS: dict[str, str] = {
     # -- this machine
     "install-anew": "install it: pip install {package}",
-    "set-clock": "set this machine's clock by NTP: timedatectl set-ntp true; or tell the server's operator",
+    "mend-clock": "set this machine's clock by NTP: timedatectl set-ntp true; or tell the server's operator",
     "set-home": "name a directory of your own: export HOME=/home/NAME",
     "unset": "correct it, or: unset {name}",
     "mend-findings": "do what these lines say, and run it again",

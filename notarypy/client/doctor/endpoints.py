@@ -163,7 +163,7 @@ def _clock(found: Findings, session: Session, watcher: Watcher, url: str) -> Non
     side = "ahead of" if apart > timedelta() else "behind"
     text = f"this machine's clock is {seconds} seconds {side} that of {host_port(url)}"
     note = found.bad if abs(apart) > _SKEW_BAD else found.warning
-    note("clock", text, Advice("set-clock"))
+    note("clock", text, Advice("mend-clock"))
 
 
 def _login(found: Findings, session: Session, reference: Reference) -> None:

@@ -228,7 +228,7 @@ def backup(found: Findings, session: Session) -> None:
     age, made = session.now() - noted.made, f"the last backup was made on {noted.made:%Y-%m-%d}"
     missing = sorted(here.keys() - set(noted.keys))
     if age < -_SKEW:
-        found.warning(area, f"{made}, which is still to come", Advice("set-clock"))
+        found.warning(area, f"{made}, which is still to come", Advice("mend-clock"))
     elif missing:
         names = ", ".join(keyid[:_SHORT] for keyid in missing[:_MOST_NAMED])
         found.warning(area, f"{made}, and has not all keys that are here: {names}", Advice("make-backup"))
