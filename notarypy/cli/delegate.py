@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
-from notarypy.cli import namedkeys, references
+from notarypy.cli import namedkeys, partfiles, references
 from notarypy.cli.declared import Argument, Commands, Option
 from notarypy.cli.removal import DryRun, Keep, Removal, Revoke, as_json
 from notarypy.cli.run import Context, Run, begin
@@ -15,7 +15,6 @@ from notarypy.errors import Advice, UsageError
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
-    from notarypy.client.api import Client
     from notarypy.client.results import SignerAdded
     from notarypy.client.verdicts import RoleEntry
 
@@ -83,6 +82,7 @@ def remove_delegation(
     dry_run: DryRun = False,
     force: _Force = False,
     over_limits: references.OverLimits = False,
+    offline_part: references.OfflinePart = None,
 ) -> None:
     """Take a signer, or only one of its keys or paths, out of repositories.
 
@@ -96,7 +96,7 @@ def remove_delegation(
     """
     run = begin(context, over_limits=over_limits)
     removal = Removal.of(force, keep_tags, revoke_tags, dry_run)
-    _remove(run, name, repos, removal, key=key, paths=path or ())
+    _remove(run, name, repos, removal, key=key, paths=path or (), part=offline_part)
 
 
 @app.command("purge")
@@ -110,6 +110,7 @@ def purge_key(
     dry_run: DryRun = False,
     force: _Force = False,
     over_limits: references.OverLimits = False,
+    offline_part: references.OfflinePart = None,
 ) -> None:
     """Take one key out of all delegations of repositories: it was stolen, or its owner left.
 
@@ -125,7 +126,11 @@ def purge_key(
     references.check_repositories(run, repos)
     removal = Removal.of(force, keep_tags, revoke_tags, dry_run)
     with run.client() as client:
-        for repo, found in run.each(repos, partial(removal.tried, partial(client.keys.purge, key))):
+        purge = partial(removal.tried, partial(client.keys.purge, key))
+        if offline_part is not None:
+            partfiles.make(run, client, repos, offline_part, lambda: purge(repos[0]), dry_run=dry_run)
+            return
+        for repo, found in run.each(repos, purge):
             with run.trying(repo):
                 done = removal.decided(run, found, partial(client.keys.purge, key, repo))
                 where = f"{', '.join(done.roles)} of {done.repository}"
@@ -186,7 +191,7 @@ def _add(
             return client.add_signer(name, repo, pems, **how)
 
         if part is not None:
-            _as_part(run, client, repos, part, lambda: add(repos[0]))
+            partfiles.make(run, client, repos, part, lambda: add(repos[0]))
             return
 
         hints: list[str] = []
@@ -199,14 +204,6 @@ def _add(
                 hints = namedkeys.unnoted(client.keys, keys, name, added.keys)
         for line in hints:
             run.report.text(f"{render.safe(line)}\n")
-
-
-def _as_part(
-    run: Run, client: Client, repos: Sequence[str], part: str, publish: Callable[[], object]
-) -> None:
-    from notarypy.cli import partfiles  # most commands publish
-
-    partfiles.make(run, client, repos, part, publish)
 
 
 def _added_lines(added: SignerAdded) -> list[str]:
@@ -229,12 +226,17 @@ def _remove(
     *,
     key: str | None = None,
     paths: Sequence[str] = (),
+    part: str | None = None,
 ) -> None:
     references.check_repositories(run, repos)
     roles.signer_role(name)
     resting = {"resting": "nobody else vouches for these that are released"} if paths else {}
     with run.client() as client:
         remove = partial(client.remove_signer, name, key=key, paths=paths)
+        if part is not None:
+            tried = partial(removal.tried, remove, repos[0])
+            partfiles.make(run, client, repos, part, tried, dry_run=removal.dry_run)
+            return
         for repo, found in run.each(repos, partial(removal.tried, remove)):
             with run.trying(repo):
                 done = removal.decided(run, found, partial(remove, repo))
@@ -305,6 +307,7 @@ def remove_signer(
         bool, Option("--force", "-f", help="Even if tags cannot be verified until others sign again.")
     ] = False,
     over_limits: references.OverLimits = False,
+    offline_part: references.OfflinePart = None,
 ) -> None:
     """Remove a signer from repositories, without making tags unreadable.
 
@@ -315,7 +318,7 @@ def remove_signer(
       notarypy signer remove jeff registry.example.com/admin/demo --keep-tags
     """
     run = begin(context, over_limits=over_limits)
-    _remove(run, name, repos, Removal.of(force, keep_tags, revoke_tags, dry_run))
+    _remove(run, name, repos, Removal.of(force, keep_tags, revoke_tags, dry_run), part=offline_part)
 
 
 @signer_app.command("list")

@@ -32,8 +32,19 @@ if TYPE_CHECKING:
 _PUBLIC_MODE = 0o644
 
 
-def make(run: Run, client: Client, repos: Sequence[str], path: str, publish: Callable[[], object]) -> None:
+def make(
+    run: Run,
+    client: Client,
+    repos: Sequence[str],
+    path: str,
+    publish: Callable[[], object],
+    *,
+    dry_run: bool = False,
+) -> None:
     """Write what a call would publish as a part (rule 1)."""
+    if dry_run:
+        message, advice = "--dry-run writes nothing, and --offline-part a file", Advice("leave-out-one")
+        raise UsageError(message, advice=advice)
     if len(repos) != 1:
         raise UsageError("--offline-part goes with one repository", why=f"{len(repos)} were given")
     file = Path(path)

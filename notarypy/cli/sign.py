@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from notarypy.cli import digestfiles, references, userfiles
@@ -83,12 +83,14 @@ def sign(
     attached = None if custom is None else userfiles.read(custom)
     if attached is not None:
         custom_data(attached)  # before anything is asked
-    options = {"signer": signer, "custom": attached, "init": init, "discard_unverified": discard_unverified}
+    options: dict[str, Any] = {"signer": signer, "custom": attached, "init": init}
+    options["discard_unverified"] = discard_unverified
     with run.client() as client:
         if push is not None:
             _push(run, client, push, names[0].text, options)
         elif offline_part is not None:
-            _as_part(run, client, names, offline_part, options)
+            groups = _by_repository(names)
+            _as_part(run, client, names, offline_part, lambda: client.sign(groups[0][0], **options))
         else:
             _sign(run, client, names, {**options, "dry_run": dry_run, "local": local})
 
@@ -139,13 +141,11 @@ def _check_part(part: str | None, **others: bool) -> None:
 
 
 def _as_part(
-    run: Run, client: Client, names: Sequence[references.Name], part: str, options: dict[str, Any]
+    run: Run, client: Client, names: Sequence[references.Name], part: str, publish: Callable[[], object]
 ) -> None:
-    from notarypy.cli import partfiles
+    from notarypy.cli import partfiles  # as above
 
-    groups = _by_repository(names)
-    repos = list(dict.fromkeys(name.repository for name in names))
-    partfiles.make(run, client, repos, part, lambda: [client.sign(texts, **options) for texts, _ in groups])
+    partfiles.make(run, client, list(dict.fromkeys(name.repository for name in names)), part, publish)
 
 
 def _names(
@@ -208,6 +208,7 @@ def revoke(
         str | None, Option(metavar="NAME", help="Only what this signer signed (and its release).")
     ] = None,
     over_limits: references.OverLimits = False,
+    offline_part: references.OfflinePart = None,
 ) -> None:
     """Make tags unsigned: take them out of every role whose key is here.
 
@@ -219,10 +220,14 @@ def revoke(
     """
     run = begin(context, over_limits=over_limits)
     if every:
-        _revoke_all(run, refs, signer)
+        _revoke_all(run, refs, signer, offline_part)
         return
-    groups = _by_repository(references.read(run, refs))
+    names = references.read(run, refs)
+    groups = _by_repository(names)
     with run.client() as client:
+        if offline_part is not None:
+            _as_part(run, client, names, offline_part, lambda: client.revoke(groups[0][0], signer=signer))
+            return
         for (written, by_tag), found in run.each(
             groups, lambda group: client.revoke(group[0], signer=signer)
         ):
@@ -231,9 +236,15 @@ def revoke(
                     _revoked(run, by_tag.get(done.reference, done.reference), done)
 
 
-def _revoke_all(run: Run, repos: list[str], signer: str | None) -> None:
+def _revoke_all(run: Run, repos: list[str], signer: str | None, part: str | None) -> None:
     references.check_repositories(run, repos)
     whose = "" if signer is None else f" that {signer} signed"
+    if part is not None:
+        from notarypy.cli import partfiles  # most who revoke do it alone
+
+        with run.client() as client:
+            partfiles.make(run, client, repos, part, lambda: client.revoke_all(repos[0], signer=signer))
+        return
     run.confirm("Go on?", f"every tag of {', '.join(repos)}{whose} becomes unsigned")
     with run.client() as client:
         for repo, found in run.each(repos, lambda repo: client.revoke_all(repo, signer=signer)):

@@ -158,15 +158,27 @@ def _usable(
     if state.partial or meets((key.canonical_id for key in usable), threshold):
         return usable
     accepted = [key.canonical_id for key in keys]
+    advice = Advice("sign-in-parts") if usable else Advice("load-role-key", gun=state.gun)
     short = ", ".join(keyid[:SHORT_KEYID] for keyid in accepted) or "none: the role has no keys"
     raise KeyNotAuthorisedError(
         f"the keys here cannot sign {role} of {state.gun}",
         why=f"{threshold} of these must be here: {short}",
-        advice=Advice("load-role-key", gun=state.gun),
+        advice=advice,
         role=role,
         accepted=accepted,
         threshold=threshold,
     )
+
+
+def half_signable(state: State, listing: Collection[str], available: Collection[str]) -> list[str]:
+    """Say which of these roles the keys at hand sign in part: others of theirs are needed, too."""
+    found = []
+    for role in listing:
+        keys, threshold = state.keys_for(role)
+        here = {key.canonical_id for key in keys}.intersection(available)
+        if here and not meets(here, threshold):
+            found.append(f"{role} takes {threshold} signatures; of its keys here: {len(here)}")
+    return found
 
 
 def require_readable(

@@ -11,6 +11,10 @@ TEXTS = {
     ),
     "make-part-anew": "make it anew, by the command that made it; the signatures so far are lost",
     "other-part-file": "name another file; to add your signature to this one leave the REF out",
+    "sign-in-parts": (
+        "run it with --offline-part FILE, have others sign that with theirs: "
+        "notarypy sign --offline-part FILE; then: notarypy sign --join FILE"
+    ),
     "raise-releases": (
         "let all releases take as many: notarypy delegate add targets/releases {gun} "
         "--threshold {threshold}; or keep it out with --no-releases"

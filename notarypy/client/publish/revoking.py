@@ -31,6 +31,7 @@ from notarypy.client.workers import gathered
 from notarypy.errors import Advice, DigestMismatchError, KeyNotAuthorisedError, TagUnsignedError, UsageError
 from notarypy.tuf import roles
 from notarypy.tuf.changes import Change, RemoveTarget, State
+from notarypy.tuf.plan import half_signable
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
@@ -186,10 +187,11 @@ def _not_authorised(
 ) -> KeyNotAuthorisedError:
     accepted = {role: [key.canonical_id for key in state.keys_for(role)[0]] for role in listing}
     who, here = whose_keys(state, listing, available)
+    half = half_signable(state, listing, available)
     return KeyNotAuthorisedError(
-        f"none of your keys may revoke {state.gun}:{tag}",
-        why=(f"who can: {who}", here),
-        advice=Advice("load-revoking-key"),
+        f"none of your keys may revoke {state.gun}:{tag}{' alone' if half else ''}",
+        why=(f"who can: {who}", here, *half),
+        advice=Advice("sign-in-parts") if half else Advice("load-revoking-key"),
         gun=state.gun,
         tag=tag,
         accepted=accepted,

@@ -51,6 +51,7 @@ from notarypy.tuf.canonical import decode, encode
 from notarypy.tuf.changes import AddTarget, Change, Discard, State
 from notarypy.tuf.fields import TargetFile
 from notarypy.tuf.keys import SHORT_KEYID
+from notarypy.tuf.plan import half_signable
 from notarypy.values import replace
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
     Contents = Callable[[], Mapping[str, Manifest]]
     Push = Callable[[Reference], Manifest] | None
 
-_LOG, _SHOWN, _SPACE = logging.getLogger(__name__), 10, 0x20
+_LOG, _SHOWN, _SPACE, _NO_KEY = logging.getLogger(__name__), 10, 0x20, ["no key of targets/releases is here"]
 _UNSAFE = (b"<", b">", b"&", "\u2028".encode(), "\u2029".encode())
 
 
@@ -220,9 +221,8 @@ def sign(publisher: Publisher, contents: Contents, options: SignOptions) -> list
         written = signing_roles(done.after, tag, publisher.available(done.after), options.signer)
         _LOG.debug("%s:%s is %s in %s", repository.gun, tag, manifest.digest, written)
         if roles.RELEASES not in written and roles.TARGETS not in written:
-            repository.warn(
-                f"{repository.gun}:{tag} is not released by this: no key of targets/releases is here"
-            )
+            half = half_signable(done.after, {roles.RELEASES}, publisher.available(done.after))
+            repository.warn(f"{repository.gun}:{tag} is not released by this: {(half or _NO_KEY)[0]}")
         results.append(_result(tag, manifest, done, written))
     return results
 
@@ -274,8 +274,7 @@ def signing_roles(state: State, tag: str, available: Collection[str], signer: st
 
 def _result(tag: str, manifest: Manifest, done: Published, written: tuple[str, ...]) -> SignedTag:
     old = digests(done.before, tag)
-    listed = [old[role] for role in (roles.RELEASES, roles.TARGETS, *written) if old.get(role)]
-    released = listed[0] if listed else None
+    released = next((old[role] for role in (roles.RELEASES, roles.TARGETS, *written) if old.get(role)), None)
     differs = any(_entry(done.before, role, tag) != _entry(done.after, role, tag) for role in written)
     now = digests(done.after, tag)
     others = [role for role, digest in now.items() if digest not in {None, manifest.digest}]
@@ -320,13 +319,14 @@ def _no_key(
         for entry in state.targets[roles.TARGETS].roles
         if entry.name not in covering and (entry.name in named or state.signable(entry.name, available))
     ]
-    # Where the last signer was removed there is no key to load.
-    any_keys = any(entry.keyids for entry in state.targets[roles.TARGETS].roles)
+    a_signer_is_left = any(entry.keyids for entry in state.targets[roles.TARGETS].roles)
+    half = half_signable(state, named & {*covering} or covering, available)
+    loading = Advice("load-accepted-key", gun=state.gun)
     replacing = Advice("replace-last-signer", gun=state.gun, role=roles.RELEASES)
     return KeyNotAuthorisedError(
-        f"none of your keys may sign {state.gun}:{tag}",
-        why=(f"accepted: {accepted or 'no delegation covers this tag'}", here, *limited),
-        advice=Advice("load-accepted-key", gun=state.gun) if any_keys else replacing,
+        f"none of your keys may sign {state.gun}:{tag}{' alone' if half else ''}",
+        why=(f"accepted: {accepted or 'no delegation covers this tag'}", here, *half, *limited),
+        advice=Advice("sign-in-parts") if half else loading if a_signer_is_left else replacing,
         gun=state.gun,
         tag=tag,
     )
