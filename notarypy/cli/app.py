@@ -33,6 +33,7 @@ COMMANDS = {
     "status": "renew:status",
     "doctor": "doctor:doctor",
     "renew": "renew:renew",
+    "history": "history:history",
     "login": "login:login",
     "logout": "login:logout",
     "trust": "trust:trust",

@@ -28,7 +28,7 @@ from notarypy.limits import DEFAULT, Limits
 from notarypy.storage.settings.settings import GlobalOptions, Settings, load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from notarypy.client import results
     from notarypy.client.history.events import HistoryEvent
@@ -340,18 +340,20 @@ class Client(Groups):
         self,
         repository: str,
         *,
-        since: datetime | None = None,
+        since: datetime | timedelta | None = None,
         role: str | None = None,
+        tag: str | None = None,
         root: str | None = None,
         progress: Progress | None = None,
-    ) -> Iterator[HistoryEvent]:
+    ) -> Generator[HistoryEvent, None, None]:
         """Return what happened to a repository, oldest first; it is read while the events are taken.
 
-        `since` is an aware moment, `root` a pin, and of `role` alone all else is left out.
+        `since` is an aware moment or a span before now; of a `role` or `tag` all else is left out. `root` is
+        a pin. What cannot be verified is an event too; RepositoryMissingError comes after what is known.
         """
-        from notarypy.client.history.events import history
+        from notarypy.client.history.events import PastFilter, history
 
-        return history(self._session, repository, since=since, role=role, root=root, progress=progress)
+        return history(self._session, repository, PastFilter(since, role, tag), root, progress)
 
     def offered_root(self, repository: str) -> results.TrustedRoot:
         """Return the root trusted here and the one the server offers; changes nothing."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope, signers
+from notarypy.tuf.fields import TargetFiles
 from notarypy.tuf.metadata import Root, Targets
 from notarypy.values import dataclass
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from notarypy.limits import Limits
-    from notarypy.tuf.fields import TargetFile
     from notarypy.tuf.keys import KeyTable, PublicKey
     from notarypy.tuf.trusted import TrustedMetadata
 
@@ -142,13 +142,11 @@ def of_versions(before: TrustedMetadata, after: TrustedMetadata, known: Known) -
 
 def _file(old: Targets | None, new: Targets) -> Iterator[tuple[str, str, str | None, str | None]]:
     yield from _delegations(old, new)
-    before: Mapping[str, TargetFile] = {} if old is None else old.targets
-    if old is not None and before == new.targets:
-        return
-    for name in (name for name in before if name not in new.targets):
+    before, after = TargetFiles({}) if old is None else old.listed, new.listed
+    for name in (name for name in before.otherwise(after) if name not in after):
         yield "tag-removed", name, before[name].digest, None
-    for name, entry in new.targets.items():
-        was = before.get(name)
+    for name in after.otherwise(before):
+        was, entry = before.get(name), after[name]
         if was is None:
             yield "tag-added", name, None, entry.digest
         elif was != entry:

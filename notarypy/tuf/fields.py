@@ -216,6 +216,11 @@ class TargetFiles(Mapping[str, TargetFile]):
             del listed[name]
         return TargetFiles(listed, self._what)
 
+    def otherwise(self, other: TargetFiles) -> list[str]:
+        """Return the names that are not listed there, or are written otherwise."""
+        there = other._listed
+        return [name for name, entry in self._listed.items() if name not in there or there[name] != entry]
+
     def to_json(self) -> JsonObject:
         """Return the entries as metadata stores them."""
         return {name: self._written(entry) for name, entry in self._listed.items()}

@@ -24,6 +24,7 @@ from support.results import (
     D1,
     D2,
     DELETED,
+    EVENTS,
     EXAMINED,
     EXPORTED,
     IMPORTED,
@@ -108,6 +109,7 @@ COMMANDS: dict[str, tuple[list[str], str, Any]] = {
     "status": (["status", REPO], "status", STATUS),
     "doctor": (["doctor", REPO], "upkeep.doctor", EXAMINED),
     "renew": (["renew", REPO], "renew", RENEWED),
+    "history": (["history", REPO], "history", lambda *_, **__: (event for event in EVENTS)),
     "login": (["login", "-u", "jo", "--password-stdin", "registry.test"], "images.login", LOGGED_IN),
     "logout": (["logout", "registry.test"], "images.logout", LOGGED_OUT),
     "migrate cosign": (

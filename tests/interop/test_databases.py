@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from interop.harness import databases, images, people, programs, services
+from interop.harness import databases, images, pasts, people, programs, services
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,6 +78,22 @@ def test_the_whole_life_of_a_signer(
     reader.notarypy("verify", *map(repository.ref, "12345")).expect(0)
     listing = reader.notary("list", name, "-r", "targets/releases").expect(0).stdout
     assert [line.split()[0] for line in listing.splitlines()[2:] if line.strip()] == list("12345")
+
+
+def test_the_past_of_a_repository(
+    alice: people.Person, reader: people.Person, repository: images.Repository
+) -> None:
+    pasts.live(alice, reader, repository)
+    assert pasts.brief(pasts.read(reader, repository.name)) == pasts.LIVED
+    alice.notary("delete", repository.name, "--remote").expect(0)
+    alarm = pasts.read(reader, repository.name, code=4)
+    assert {event["kind"] for event in alarm} == {"gone", "deleted"}
+    assert len(alarm) == len({event["version"] for event in alarm})
+    reader.notarypy("forget", "--yes", repository.name).expect(0)
+    reader.notarypy("init", repository.name).expect(0)
+    events = pasts.read(reader, repository.name)
+    assert events[: len(alarm)] == alarm
+    assert pasts.brief(events[len(alarm) :]) == [("root", 1, "created", ""), ("targets", 1, "published", "")]
 
 
 def key_of(person: people.Person, name: str) -> str:

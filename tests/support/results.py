@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from notarypy.client.archive.trustdata import Exported, ExportedRepository, ImportedRepository
 from notarypy.client.findings import Examined, Finding
+from notarypy.client.history.events import HistoryEvent
 from notarypy.client.migrate.inventory import (
     Loss,
     ReportedRepository,
@@ -244,3 +246,18 @@ EXPORTED = Exported(
     "/trust.tar", WHEN, (ExportedRepository(REPO, "https://n.test", WHEN, (PIN,), (f"{REPO}:1@{D1}",)),)
 )
 IMPORTED = ImportedRepository(REPO, WHEN, "https://n.test", WHEN, (PIN,), changed=True)
+
+
+def moved(**changes: Any) -> HistoryEvent:  # noqa: ANN401 - as the fields are
+    """Return the event of a tag that moved."""
+    event = HistoryEvent(
+        WHEN, "targets/jeff", 2, "tag-moved", "1", D1, D2, signers=("jeff",), keys=(KEY.keyid,)
+    )
+    return replace(event, **changes)
+
+
+EVENTS = (
+    HistoryEvent(WHEN, "root", 1, "created", after=PIN, keys=(PIN,)),
+    moved(),
+    HistoryEvent(None, "timestamp", None, "unverified", verified=False, why="it is not signed"),
+)

@@ -12,11 +12,13 @@ Rules:
 3. Of what was there before a deletion only the feed speaks: nothing of it can be verified.
 4. With a role, events of that file and of what others say of that role are given, and what nobody can tell
    any more. With a time those since then; where times are not known all are given.
-5. A repository that is gone has its events before the error.
+5. A repository that is gone, or has another root than the trusted one, has what the feed says; the error
+   comes after it.
 """
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -25,20 +27,19 @@ from notarypy.client.history.feed import Feed
 from notarypy.client.history.past import MissingFileError, Past
 from notarypy.client.metadata.expired import refresh_outdated
 from notarypy.errors import (
-    Advice,
     RepositoryMissingError,
     RepositoryVanishedError,
+    RootChangedError,
     TrustError,
     UsageError,
 )
 from notarypy.tuf import differences, roles
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.metadata import Root
-from notarypy.values import dataclass
+from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from datetime import datetime
+    from collections.abc import Generator, Iterator, Mapping
 
     from notarypy.client.history.feed import FeedRecord
     from notarypy.client.metadata.repository import Repository
@@ -85,32 +86,43 @@ class _Step:
     sha256: str = ""
 
 
+@dataclass(frozen=True)
+class PastFilter:
+    """What of a repository's past is asked for (rule 4); a span is before now, a signer's name its role."""
+
+    since: datetime | timedelta | None = None
+    role: str | None = None
+    tag: str | None = None
+
+
 def history(
-    session: Session,
-    text: str,
-    *,
-    since: datetime | None = None,
-    role: str | None = None,
-    root: str | None = None,
-    progress: Progress | None = None,
-) -> Iterator[HistoryEvent]:
+    session: Session, text: str, asked: PastFilter, root: str | None = None, progress: Progress | None = None
+) -> Generator[HistoryEvent, None, None]:
     """Return the events of a repository, read while they are taken; see the module's rules."""
     session.whole_repository(text)
-    if role is not None:
-        roles.check_role(role)
+    if asked.role is not None and asked.role not in roles.BASE_ROLES:
+        releases = asked.role == roles.signer_name(roles.RELEASES)
+        role = roles.RELEASES if releases else roles.signer_role(asked.role)
+        asked = replace(asked, role=role)
+    since = session.now() - asked.since if isinstance(asked.since, timedelta) else asked.since
+    if since is not None and since.tzinfo is None:
+        raise TypeError("since is a moment with its time zone")
     if session.settings.archive is not None:
-        why = "it has the present alone"
-        raise UsageError("an archive has no history", why=why, advice=Advice("leave-out", option="--from"))
+        raise UsageError("an archive has no history", why="it has the present alone")
     repository = session.repository(text, root, session.scope_of_roots(session.gun(text, whole=True)[0]))
-    events = _Walk(repository, since, role, progress).events()
-    return (event for event in events if _is_asked_for(event, since, role))
+    walk = _Walk(repository, since, asked.role, progress)
+    return (event for event in walk.events() if _is_asked_for(event, asked, since))
 
 
-def _is_asked_for(event: HistoryEvent, since: datetime | None, role: str | None) -> bool:
+def _is_asked_for(event: HistoryEvent, asked: PastFilter, since: datetime | None) -> bool:
     """Apply rule 4."""
     if since is not None and event.time is not None and event.time < since:
         return False
-    return role is None or role in {event.role, event.name} or not event.verified
+    if not event.verified:
+        return True
+    if asked.tag is not None and (event.name != asked.tag or not event.kind.startswith("tag-")):
+        return False
+    return asked.role is None or asked.role in {event.role, event.name}
 
 
 class _Walk:
@@ -130,9 +142,11 @@ class _Walk:
         """Yield everything, from the first publish on."""
         try:
             trusted = refresh_outdated(self._repository.past_caches())
-        except (RepositoryMissingError, RepositoryVanishedError):
+        except (RepositoryMissingError, RepositoryVanishedError, RootChangedError) as error:
             self._feed.survey()
             yield from self._earlier()
+            for change in self._since_then():
+                yield _odd(_Step(change.version, change.time), "unverified", error.message)
             raise
         self._feed.survey()
         if self._feed.problem:
@@ -152,8 +166,11 @@ class _Walk:
             if change.number > self._feed.deleted:
                 return
             if change.version:
-                why = "it went with the repository when that was deleted"
-                yield HistoryEvent(change.time, "", change.version, "gone", verified=False, why=why)
+                why, step = (
+                    "it went with the repository when that was deleted",
+                    _Step(change.version, change.time),
+                )
+                yield _odd(step, "gone", why)
             else:
                 yield HistoryEvent(change.time, "", None, "deleted", verified=False, why=_FEED_ONLY)
 
@@ -178,19 +195,23 @@ class _Walk:
             elif change.version > newest:
                 odd = f"it was published while this was read, or never: the newest one was {newest}"
             if odd:
-                yield HistoryEvent(change.time, "", change.version, "unverified", verified=False, why=odd)
+                yield _odd(_Step(change.version, change.time), "unverified", odd)
                 continue
             yield from self._unlisted(expected, change.version)
             yield _Step(change.version, change.time, change.sha256)
             expected = change.version + 1
-        yield from self._unlisted(expected, newest + 1)
+        if expected <= newest:  # which is there
+            yield from self._unlisted(expected, newest)
+            yield _Step(newest)
+
+    def _since_then(self) -> Iterator[FeedRecord]:
+        """Yield the records since the last deletion."""
+        return (change for change in self._feed.changes() if change.number > self._feed.deleted)
 
     def _wanted(self) -> Iterator[FeedRecord]:
-        """Yield the records since the last deletion, and since the time and the one before that (rule 4)."""
+        """Yield the records of interest: since the time, and the one before that (rule 4)."""
         before: FeedRecord | None = None
-        for change in self._feed.changes():
-            if change.number <= self._feed.deleted:
-                continue
+        for change in self._since_then():
             if self._since is not None and change.time < self._since:
                 before = change
                 continue

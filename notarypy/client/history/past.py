@@ -7,11 +7,12 @@ Rules:
 
 1. Everything is verified as `TrustedMetadata` does it, but for dates, by the root that the snapshot of that
    time names. That root is one that the trusted root of today vouches for (`tuf.earlier`).
-2. Each file of each version is asked for once, and only those that are other ones than before. Small ones
-   of the next versions are fetched several at a time, ahead; large ones one by one.
+2. Each file of each version is asked for once, and only those that are other ones than before; those of today
+   are there already. Small ones of the next versions are fetched several at a time, ahead; large ones one by
+   one.
 3. What the server does not have is no error here: who asks is told so, and goes on. That a server cannot be
    reached is one.
-4. At most two states of the repository are in memory, and what was fetched ahead.
+4. At most three states of the repository are in memory, one of them today's, and what was fetched ahead.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from notarypy.client import workers
-from notarypy.client.metadata.expired import OutdatedMetadata
 from notarypy.errors import (
     NotFoundError,
     OperationError,
@@ -34,14 +34,15 @@ from notarypy.tuf import roles
 from notarypy.tuf.earlier import earlier_root
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.metadata import Snapshot, Timestamp
+from notarypy.tuf.trusted import TrustedMetadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from notarypy.client.metadata.repository import Repository
     from notarypy.client.workers import Outcome
     from notarypy.tuf.fields import MetaFile
-    from notarypy.tuf.trusted import TrustedMetadata
 
 _File = TypeVar("_File", Timestamp, Snapshot)
 _SMALL = 1 << 20
@@ -51,6 +52,16 @@ _FAILED = 500  # what databases of Notary servers make of a file that is not the
 
 class MissingFileError(Exception):
     """The server does not give a file that it once published."""
+
+
+class PastMetadata(TrustedMetadata):
+    """Everything of one moment in the past, verified in all but its dates: nobody looks at them (rule 1)."""
+
+    def _require_date(self, role: str, expires: datetime) -> None:
+        pass
+
+    def _require_final_root(self) -> None:
+        pass
 
 
 class PastRoots:
@@ -106,6 +117,10 @@ class Past:
         self.repository, self._only = repository, only
         self.roots = PastRoots(repository, trusted)
         self._last: dict[str, bytes] = {}
+        meta = {**trusted.snapshot.meta, roles.SNAPSHOT: trusted.timestamp.snapshot}
+        keys = {role: meta[role].sha256 for role in trusted.files if role in meta}
+        keys[roles.TIMESTAMP] = str(trusted.timestamp.version)
+        self._present = {(role, key): trusted.files[role] for role, key in keys.items()}
         self._ahead: dict[tuple[str, str], Outcome[bytes]] = {}
 
     def look_ahead(self, versions: Sequence[int]) -> None:
@@ -122,14 +137,14 @@ class Past:
         ]
         self._fetch(self._small(listed))
 
-    def at(self, version: int) -> OutdatedMetadata:
+    def at(self, version: int) -> PastMetadata:
         """Return the verified state that a version of the timestamp stands for.
 
         MissingFileError: the server does not have all of it. TrustError: it does not hold.
         """
         repository = self.repository
         stamp = self._got((roles.TIMESTAMP, str(version)), self._numbered(version))
-        past = OutdatedMetadata(repository.gun, repository.now, limits=repository.limits)
+        past = PastMetadata(repository.gun, repository.now, limits=repository.limits)
         timestamp = self._read(stamp, roles.TIMESTAMP, Timestamp)
         if timestamp.version != version:
             raise VerificationError(f"it is version {timestamp.version}", role=roles.TIMESTAMP)
@@ -143,7 +158,7 @@ class Past:
             self._targets(past)
         return past
 
-    def _targets(self, past: OutdatedMetadata) -> None:
+    def _targets(self, past: PastMetadata) -> None:
         meta = past.snapshot.meta
         past.update_targets(self._file(roles.TARGETS, meta[roles.TARGETS]))
         while (role := past.pending()) is not None:
@@ -184,6 +199,8 @@ class Past:
         return data
 
     def _got(self, key: tuple[str, str], call: Callable[[], bytes]) -> bytes:
+        if (data := self._present.get(key)) is not None:
+            return data
         ahead = self._ahead.pop(key, None)
         return call() if ahead is None else ahead.get()
 
@@ -202,7 +219,8 @@ class Past:
 
     def _fetch(self, calls: Mapping[tuple[str, str], Callable[[], bytes]]) -> None:
         """Make calls several at a time; what fails is told when its turn comes, unless nobody is there."""
-        for key, outcome in zip(calls, workers.outcomes(list(calls.values())), strict=True):
+        wanted = {key: call for key, call in calls.items() if key not in self._present}
+        for key, outcome in zip(wanted, workers.outcomes(list(wanted.values())), strict=True):
             if isinstance(outcome.error, OperationError):
                 outcome.get()
             self._ahead[key] = outcome

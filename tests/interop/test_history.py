@@ -1,0 +1,39 @@
+"""What notarypy, Go notary and docker did to a repository is told as it was, on each kind of server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from interop.harness import pasts
+
+if TYPE_CHECKING:
+    from interop.harness.images import Repository
+    from interop.harness.people import Person
+
+
+def test_a_past_of_three_programs(alice: Person, bob: Person, repository: Repository) -> None:
+    pasts.live(alice, bob, repository)
+    events = pasts.read(bob, repository.name)
+    assert pasts.brief(events) == pasts.LIVED
+    assert all(event["verified"] and event["time"] and event["keys"] for event in events)
+    assert {tuple(event["signers"]) for event in events if event["role"] == "targets/jeff"} == {("jeff",)}
+    of_bob = pasts.read(bob, repository.name, "--role", "bob")
+    assert pasts.brief(of_bob) == [event for event in pasts.LIVED if event[3] == "targets/bob"]
+    assert pasts.read(bob, repository.name, "--since", events[-1]["time"], "--tag", "1") in (
+        [],
+        [event for event in events[-3:] if event["kind"] == "tag-removed"],
+    )
+
+
+def test_a_repository_that_was_deleted_and_made_anew(
+    alice: Person, bob: Person, repository: Repository
+) -> None:
+    alice.own(repository.name)
+    alice.notary("delete", repository.name, "--remote").expect(0)
+    gone = pasts.read(bob, repository.name, code=3)
+    assert pasts.brief(gone) == [("timestamp", 1, "gone", ""), ("", None, "deleted", "")]
+    bob.own(repository.name)
+    events = pasts.read(bob, repository.name)
+    assert events[:2] == gone
+    assert pasts.brief(events[2:]) == pasts.LIVED[:3]
+    assert [event["verified"] for event in events] == [False, False, True, True, True]
