@@ -14,22 +14,31 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from notarypy.cli import app, wellformed
 from notarypy.cli.options import DECLARED
 from notarypy.cli.text import doctoradvice
 from notarypy.client.api import Client
 from notarypy.client.backup import lastbackup
+from notarypy.client.connections import Connections
+from notarypy.client.doctor.watched import Watcher
 from notarypy.devserver.core import NOTARY_HOST, REGISTRY_HOST
 from notarypy.devserver.tampering import Tampering
+from notarypy.errors import OperationError
 from notarypy.keys.signers import SIGNERS
-from notarypy.remote.http.messages import Response
+from notarypy.remote.http.messages import Request, Response
+from notarypy.remote.http.sockets import Peer
 from notarypy.values import replace
 from support.author import NOW, private_key
+from support.fakes import make_fake
 from support.helpers import write_helper
 
 if TYPE_CHECKING:
@@ -680,3 +689,58 @@ def test_what_mends_a_line_is_a_command_that_exists() -> None:
     for text in doctoradvice.TEXTS.values():
         values = dict.fromkeys(re.findall(r"{(\w+)}", text), "0123456")
         require_commands(text.format_map(values | {"gun": REPO}))
+
+
+def test_a_collection_is_looked_at_by_its_name_alone(place: Place) -> None:
+    lines = wrong(place.run("doctor", "--gun", "collection", "--json").expect(0))
+    assert any("notarypy init collection" in line[2] for line in lines), lines
+    refs = [result["ref"] for result in place.run("doctor", "--gun", REPO, "--json").document["results"]]
+    assert refs == ["machine", f"https://{NOTARY_HOST}", REPO]
+
+
+def test_the_server_of_a_scope_is_the_one_that_is_asked(place: Place) -> None:
+    place.fake.services["other.test"] = place.fake.notary
+    _policy(f'[scope."{REGISTRY_HOST}"]\nfirst_use = true\nserver = "https://other.test"\n')(place)
+    shutil.rmtree(place.trust / "tuf")
+    outcome = place.run("doctor", REPO, "--json").expect(0)
+    assert f"{REPO} can be read" in {each["text"] for each in findings(outcome)}
+
+
+def certificate(ends: datetime) -> x509.Certificate:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "n.test")])
+    key = private_key("jeff")
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, NOW - timedelta(days=900), ends)
+    return made.sign(key, SHA256())
+
+
+@pytest.mark.parametrize(
+    ("days", "server", "client"),
+    [(400, "ok", "ok"), (20, "warning", "warning"), (-2, "warning", "bad")],
+)
+def test_the_end_of_certificates_is_told(place: Place, days: int, server: str, client: str) -> None:
+    made = certificate(NOW + timedelta(days=days))
+    peer = Peer(("192.0.2.1",), "TLSv1.3", (made.public_bytes(Encoding.DER),))
+    place.monkeypatch.setattr(Connections, "peer", lambda *_: peer)
+    pem = place.write("c.pem", made.public_bytes(Encoding.PEM).decode())
+    outcome = place.run("doctor", REPO, "--tlscert", str(pem), "--tlskey", str(pem), "--json")
+    levels = {each["level"] for each in findings(outcome) if "its chain of 1 certificates" in each["text"]}
+    assert levels == {server}
+    (about,) = [each for each in findings(outcome) if f"the client certificate {pem}" in each["text"]]
+    assert about["level"] == client
+
+
+def test_a_directory_that_cannot_be_used_is_named(place: Place) -> None:
+    place.monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=5))
+    lines = wrong(place.run("doctor", "--json").expect(1))
+    assert any("has 5 bytes left" in line[1] and line[2] == "free some space on that disk" for line in lines)
+    for denied, text in ((os.W_OK, "cannot be written"), (os.R_OK | os.X_OK, "cannot be read")):
+        place.monkeypatch.setattr("os.access", lambda _, mode, denied=denied: mode != denied)
+        lines = wrong(place.run("doctor", "--json"))
+        assert any(f"{place.trust} {text}" in line[1] for line in lines)
+
+
+def test_what_would_change_a_server_is_never_sent() -> None:
+    passed = Watcher().around(make_fake())
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        with pytest.raises(OperationError, match="changes nothing"):
+            passed.send(Request(method, f"https://{NOTARY_HOST}/v2/a/_trust/tuf/", {}, b"x"), float("inf"))

@@ -77,8 +77,9 @@ class _Examination:
         for text in looked_at:
             each = Findings(text)
             with each.looking("repository"):
-                about += self._around(each, text)
-                keyids = self._repository(each, text, here)
+                url = self._url(each, text)
+                about += self._around(each, text, url)
+                keyids = self._repository(each, text, url, here)
                 if keyids is not None:
                     used[self.session.gun(text, whole=True)[0]] = keyids
             about.append(each)
@@ -132,7 +133,14 @@ class _Examination:
                 self.there[url] = endpoints.notary_server(found, session, watcher, gun, url)
             yield found
 
-    def _around(self, each: Findings, text: str) -> list[Findings]:
+    def _url(self, each: Findings, text: str) -> str:
+        """Return the address of the Notary server of a repository."""
+        gun, scope = self.session.gun(text, whole=True)[0], None
+        with each.looking("policy"):
+            scope = self.session.scope_of_roots(gun)
+        return self.session.server_url(gun, scope)
+
+    def _around(self, each: Findings, text: str, url: str) -> list[Findings]:
         """Return what is found about the servers of a repository, if they were not looked at yet."""
         gun, host = self.session.gun(text, whole=True)
         about = list[Findings]()
@@ -140,10 +148,7 @@ class _Examination:
         if not self._asks_servers():
             each.ok("server", "no server is asked: what is cached here, or in the archive, is all there is")
             return about
-        scope = None
-        with each.looking("policy"):
-            scope = self.session.scope_of_roots(gun)
-        about += self._server(gun, self.session.server_url(gun, scope))
+        about += self._server(gun, url)
         key = f"registry {host}"
         if not self.session.literal and key not in self.there:
             found = Findings(host)
@@ -152,10 +157,9 @@ class _Examination:
             about.append(found)
         return about
 
-    def _repository(self, each: Findings, text: str, here: KeysHere) -> frozenset[str] | None:
+    def _repository(self, each: Findings, text: str, url: str, here: KeysHere) -> frozenset[str] | None:
         session = self.session
         gun, host = session.gun(text, whole=True)
-        url = session.server_url(gun)
         if self._asks_servers() and not self.there.get(url, True):
             each.warning(
                 "server",
