@@ -67,7 +67,15 @@ def add(run: Run, path: str, root: Sequence[str] | None) -> None:
         run.report.lines(partlines.lines(review))
         if any(one.missing and {*one.could} & {*review.here} for one in review.required):
             run.confirm("Sign it?", f"what stands above is signed by {render.short_ids(review.here)}")
-        _write(run, Path(path), client.parts.sign(review), shown=True)
+        _write(run, Path(path), _signed(client, review, path), shown=True)
+
+
+def _signed(client: Client, review: PartReview, path: str) -> PartReview:
+    try:
+        return client.parts.sign(review)
+    except KeyNotAuthorisedError as error:
+        error.advice = Advice("add-signatures" if review.missing else "join-part", file=path)
+        raise
 
 
 def join(run: Run, paths: Sequence[str], root: Sequence[str] | None) -> None:
@@ -88,9 +96,10 @@ def join(run: Run, paths: Sequence[str], root: Sequence[str] | None) -> None:
         done = client.parts.publish(review)
         data = {**partlines.as_json(review), "published": done.published}
         line = f"published {', '.join(done.roles)} of {done.repository}"
-        run.report.done(
-            done.repository, data, line if done.published else f"{done.repository} has it already"
-        )
+        lines = [line if done.published else f"{done.repository} has it already"]
+        if "root" in done.roles:
+            lines += render.root_lines(done.root_pins, done.root_threshold)
+        run.report.done(done.repository, data, *lines)
 
 
 def _refuse(client: Client, review: PartReview, path: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -57,6 +58,7 @@ def renew(
     role: Annotated[
         list[str] | None, Option(metavar="ROLE", help="Only this role, whatever its date. May be repeated.")
     ] = None,
+    offline_part: references.OfflinePart = None,
     over_limits: references.OverLimits = False,
 ) -> None:
     """Sign again, with the keys here, what ends soon or has ended already.
@@ -74,6 +76,12 @@ def renew(
         raise UsageError("no repository was given", advice=Advice("name-image"))
     span = _span(within)
     with run.client() as client:
+        if offline_part is not None:
+            from notarypy.cli import partfiles  # most renew alone
+
+            publish = partial(client.renew, asked[0], within=span, only=role or ())
+            partfiles.make(run, client, asked, offline_part, publish)
+            return
         for repo, found in run.each(asked, lambda repo: client.renew(repo, within=span, only=role or ())):
             with run.trying(repo):
                 done = found.get()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from notarypy.cli import references, userfiles
 from notarypy.cli.declared import Argument, Option
 from notarypy.cli.namedkeys import begin_on
-from notarypy.cli.run import Context, begin
+from notarypy.cli.run import Context, Run, begin
 from notarypy.cli.text import render
 from notarypy.keys.signers import is_uri
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from notarypy.client.api import Client
     from notarypy.client.results import RotatedKey
 
 
@@ -39,6 +42,7 @@ def rotate(
     server_managed: Annotated[
         bool, Option("--server-managed", help="The server makes and keeps it: snapshot, timestamp.")
     ] = False,
+    offline_part: references.OfflinePart = None,
 ) -> None:
     """Replace the keys of a role; the root keys have to be here, as many as it takes.
 
@@ -51,27 +55,36 @@ def rotate(
       notarypy key rotate registry.example.com/app targets --key awskms:///alias/release
       notarypy key rotate registry.example.com/app root --key root --key bob.crt --threshold 2
       notarypy key rotate registry.example.com/app root --key dave.crt --replace 1f2e3d4
+      notarypy key rotate registry.example.com/app root --threshold 3 --offline-part root.part
       notarypy key rotate registry.example.com/app snapshot --server-managed
     """
     run = begin(context)
     references.check_repositories(run, [repo])
-    if role == "root":
+    if role == "root" and offline_part is None:
         run.confirm("Go on?", _what_changes(repo, key or (), threshold))
+    how: dict[str, Any] = {
+        "key": key,
+        "threshold": threshold,
+        "replaces": replace or (),
+        "server_managed": server_managed,
+    }
     with run.client() as client, run.trying(repo):
-        done = client.keys.rotate(
-            repo,
-            role,
-            key=key,
-            threshold=threshold,
-            replaces=replace or (),
-            server_managed=server_managed,
-        )
+        if offline_part is not None:
+            _as_part(run, client, repo, offline_part, lambda: client.keys.rotate(repo, role, **how))
+            return
+        done = client.keys.rotate(repo, role, **how)
         data = render.fields(done, "repository role old new threshold root_pins server_managed published")
         run.report.done(repo, data, *_rotated_lines(done))
         if done.role == "snapshot" and done.published and not done.server_managed:
             where = f"at {key[0]}" if key and is_uri(key[0]) else "only here"
             what = f"the snapshot key of {done.repository} is {where}"
             run.report.warn(f"{what}: signers elsewhere cannot publish without it")
+
+
+def _as_part(run: Run, client: Client, repo: str, part: str, publish: Callable[[], object]) -> None:
+    from notarypy.cli import partfiles  # most commands publish
+
+    partfiles.make(run, client, [repo], part, publish)
 
 
 def certify(

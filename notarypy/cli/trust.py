@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from notarypy.cli import namedkeys, references, userfiles
@@ -55,6 +56,7 @@ def init(
         Literal["server", "local"] | None,
         Option(help="Who keeps the snapshot key: the server, or this trust directory."),
     ] = None,
+    offline_part: references.OfflinePart = None,
 ) -> None:
     """Make trust data for repositories.
 
@@ -64,7 +66,7 @@ def init(
     Example:
       notarypy init registry.example.com/app
       notarypy init --signer jeff --key jeff.pub registry.example.com/app
-      notarypy init --root-key root --root-cert bob.crt --root-threshold 1 REPO
+      notarypy init --root-cert alice.crt --root-cert bob.crt --root-threshold 2 --offline-part root.part REPO
       notarypy init --root-key "pkcs11:token=root;object=root" --targets-key awskms:///alias/release REPO
     """
     run = begin(context)
@@ -83,6 +85,11 @@ def init(
     }
     with run.client() as client:
         options["keys"] = namedkeys.given(client.keys, key or (), signer or "")
+        if offline_part is not None:
+            from notarypy.cli import partfiles  # most roots have one key
+
+            partfiles.make(run, client, repos, offline_part, partial(client.init, repos[0], **options))
+            return
         for repo, found in run.each(repos, lambda repo: client.init(repo, **options)):
             with run.trying(repo), namedkeys.named(client.keys, key or (), options["keys"]):
                 _initialised(run, repo, found.get(), local=snapshot == "local")

@@ -12,10 +12,13 @@ Rules:
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from notarypy.tuf import canonical, roles
+from notarypy.errors import NotarypyError
+from notarypy.tuf import canonical, certificates, roles
 from notarypy.tuf.fields import format_time
+from notarypy.tuf.keys import X509_TYPES
 from notarypy.tuf.metadata import Targets
 from notarypy.values import dataclass
 
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
     from notarypy.tuf.changes import State
     from notarypy.tuf.fields import TargetFile
-    from notarypy.tuf.keys import KeyTable
+    from notarypy.tuf.keys import KeyTable, PublicKey
     from notarypy.tuf.metadata import Delegation, Root
 
     Found = Iterator["DraftChange"]
@@ -37,7 +40,7 @@ class DraftChange:
     Attributes:
         role: Whose file says it.
         kind: `version`, `expires`, `tag`, `entry` (what a tag's entry says beside its digest), `delegation`,
-            `key`, `threshold`, `path` or `other`.
+            `key`, `certificate` (of a root key: its id, and until when), `threshold`, `path` or `other`.
         name: Which one: a tag, or the role whose key, threshold or path it is.
         before: What it was: a number, date, digest, key id, path or JSON; None for nothing.
         after: What it is, the same.
@@ -67,7 +70,9 @@ def _of_root(old: Root | None, new: Root) -> Found:
     yield from _header(role, old, new)
     for name in roles.BASE_ROLES:
         was, now = old.roles[name] if old else None, new.roles[name]
-        yield from _keys(role, name, _ids(table, was.keyids if was else ()), _ids(new.keys, now.keyids))
+        listed = (_ids(table, was.keyids if was else ()), _ids(new.keys, now.keyids))
+        yield from _certificates(name, listed, table, new.keys)
+        yield from _keys(role, name, *(_canonical(ids) for ids in listed))
         yield from _differs(role, "threshold", name, str(was.threshold) if was else None, str(now.threshold))
     if old is not None:
         others = [_json({**one.others, "consistent_snapshot": one.consistent}) for one in (old, new)]
@@ -137,6 +142,32 @@ def _header(role: str, old: Root | Targets | None, new: Root | Targets) -> Found
 def _keys(role: str, name: str, old: Mapping[str, str], new: Mapping[str, str]) -> Found:
     yield from (DraftChange(role, "key", name, old[one], None) for one in old if one not in new)
     yield from (DraftChange(role, "key", name, None, new[one]) for one in new if one not in old)
+
+
+def _certificates(
+    name: str, listed: tuple[Mapping[str, str], Mapping[str, str]], old: KeyTable, new: KeyTable
+) -> Found:
+    """Tell which certificate a key stands in, and until when, where it comes or becomes another one."""
+    was, now = ({of: keyid for keyid, of in ids.items()} for ids in listed)
+    for of, keyid in now.items():
+        before = None if of not in was else _certificate(old[was[of]])
+        after = _certificate(new[keyid])
+        if after is not None:
+            yield from _differs(roles.ROOT, "certificate", f"{name} key {of}", before, after)
+
+
+def _certificate(key: PublicKey) -> str | None:
+    if key.keytype not in X509_TYPES:
+        return None
+    until = "nobody can read until when"
+    with suppress(NotarypyError, ValueError):
+        until = f"until {format_time(certificates.expiry(key))}"
+    return f"{key.keyid}, {until}"
+
+
+def _canonical(ids: Mapping[str, str]) -> dict[str, str]:
+    """Return keys by their canonical ids: the same one in another certificate has not come or gone."""
+    return {canonical: canonical for canonical in ids.values()}
 
 
 def _ids(table: KeyTable, keyids: Iterable[str]) -> dict[str, str]:

@@ -14,7 +14,8 @@ Rules:
    shows of them: nobody signs what nobody sees.
 3. A draft has the version after that in the base. Where the base has none it is the first one, or any: a
    server may have kept those of a delegation that is gone.
-4. A delegation that a draft adds or changes has keys enough to meet its threshold.
+4. A delegation that a draft adds or changes has keys enough to meet its threshold, and so have the roles of a
+   root; of root keys those count that have a certificate for the repository.
 5. A root is signed by its own keys, and by those of the root in the base: each by its threshold. Targets are
    signed by the keys that the new root names, and a delegation by those of the file above it, drafted or not.
 6. A signature counts when it is verified over the very bytes, and a threshold counts different keys.
@@ -222,10 +223,12 @@ class Part:
         """Return by role the keys among those at hand that are to sign what lacks signatures."""
         found: dict[str, dict[str, PublicKey]] = {}
         for one in self.missing:
-            for key in self.keys(one.role).values():
-                if key.canonical_id in available and key.canonical_id in one.could:
-                    found.setdefault(one.role, {}).setdefault(key.canonical_id, key)
-        return {role: tuple(keys.values()) for role, keys in found.items()}
+            [keys] = [keys for keys, _, former in self.signers(one.role) if former == one.former]
+            # Of a root key with two certificates, an old and a new one, each signature has an id of its own.
+            listed = {key.canonical_id: key for key in reversed(keys)}
+            wanted = {listed[keyid].keyid: listed[keyid] for keyid in one.could if keyid in available}
+            found.setdefault(one.role, {}).update(wanted)
+        return {role: tuple(keys.values()) for role, keys in found.items() if keys}
 
     def with_signatures(self, role: str, signatures: Iterable[Signature]) -> Self:
         """Return the part with more signatures of a draft."""
@@ -278,11 +281,19 @@ class Part:
             was = "none" if old is None else old.version
             why = f"version {new.version}, and {was} before it"
             raise PartError(f"{role} in the part is not the next version", why=why, role=role)
+        if isinstance(new, Root):
+            for name in (roles.ROOT, roles.TARGETS):
+                require_reachable(name, self._useful(new, name), new.roles[name].threshold)  # rule 4
         if isinstance(new, Targets):
             known = {} if not isinstance(old, Targets) else {entry.name: entry for entry in old.roles}
             for entry in new.roles:
                 if known.get(entry.name) != entry:
                     require_reachable(entry.name, new.signers(entry.name)[0], entry.threshold)  # rule 4
+
+    def _useful(self, root: Root, role: str) -> list[PublicKey]:
+        """Return the keys of a role that can sign it: of a root's those with a certificate for it."""
+        keys = root.signers(role)
+        return [key for key in keys if role != roles.ROOT or not certificates.problem(key, self.gun, None)]
 
     def _before(self, role: str) -> Root | Targets | None:
         if self.before is None:

@@ -83,18 +83,12 @@ def require_signable(state: State, role: str, available: Collection[str]) -> Non
 
 
 def first_root(keys: Mapping[str, Sequence[PublicKey]], now: datetime, threshold: int = 1) -> Root:
-    """Return version 1 of a root from the keys of the four roles; `threshold` of its own sign it."""
+    """Return a root to be signed first, from the keys of the four roles; `threshold` of its own sign it."""
     require_reachable(roles.ROOT, keys[roles.ROOT], threshold)
     table = {key.keyid: key for listed in keys.values() for key in listed}
     assigned = {role: RoleKeys(tuple(key.keyid for key in listed), 1) for role, listed in keys.items()}
     own = replace(assigned[roles.ROOT], threshold=threshold)
-    return Root(1, now + ROOT_LIFETIME, table, {**assigned, roles.ROOT: own})
-
-
-def root_draft(state: State, available: Collection[str]) -> Draft:
-    """Return the draft of a first root, by those of its keys that are at hand (rule 2)."""
-    keys, threshold = state.keys_for(roles.ROOT)
-    return Draft(roles.ROOT, state.root.to_signed(), _usable(state, roles.ROOT, keys, threshold, available))
+    return Root(0, now + ROOT_LIFETIME, table, {**assigned, roles.ROOT: own})
 
 
 def snapshot_draft(

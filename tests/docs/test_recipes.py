@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PAGES = (
     "docs/recipes.md",
     "docs/moving-from-docker-trust.md",
+    "docs/ceremony.md",
     "docs/stolen-key.md",
     "docs/keys/azure.md",
     "docs/keys/gcp.md",

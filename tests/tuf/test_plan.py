@@ -26,7 +26,6 @@ from notarypy.tuf.plan import (
     TARGETS_LIFETIME,
     first_root,
     plan,
-    root_draft,
     snapshot_draft,
 )
 from support.author import GUN, NOW, Author, public_key, root_key
@@ -201,14 +200,15 @@ def test_a_first_root_has_one_key_for_each_role() -> None:
     }
     root = first_root({role: [key] for role, key in keys.items()}, NOW)
     assert timedelta(days=3650) == ROOT_LIFETIME
-    assert (root.version, root.expires) == (1, NOW + ROOT_LIFETIME)
+    assert (root.version, root.expires) == (0, NOW + ROOT_LIFETIME)
     assert {role: assigned.keyids for role, assigned in root.roles.items()} == {
         role: (key.keyid,) for role, key in keys.items()
     }
     assert {assigned.threshold for assigned in root.roles.values()} == {1}
-    draft = root_draft(State(GUN, root, {}), {keys[roles.ROOT].canonical_id})
+    first = State(GUN, root, {}, dirty=frozenset({roles.ROOT}))
+    [draft] = plan(first, NOW, {keys[roles.ROOT].canonical_id})
     assert (draft.role, draft.keys) == (roles.ROOT, (keys[roles.ROOT],))
-    assert Root.from_signed(draft.signed) == root
+    assert Root.from_signed(draft.signed) == replace(root, version=1)
 
 
 def snapshot_after(author: Author, state: State, **files: bytes) -> Snapshot:

@@ -38,7 +38,9 @@ def as_json(review: PartReview) -> dict[str, Any]:
 def lines(review: PartReview) -> list[str]:
     """Return a part in words (rule 1)."""
     base = "what is published now"
-    if not review.fresh:
+    if not review.part.base:
+        base = "nothing: it is the first root of this repository"
+    elif not review.fresh:
         base = "what the file says is published; nobody was asked whether it still is"
     return [
         f"to be signed for {review.repository}, built on {base}:",
@@ -64,13 +66,20 @@ def _words(change: DraftChange) -> str:
         return f"{sign} {what} {value}"
     if what == "delegation":
         return f"{sign} delegation {name}"
-    if what in {"key", "threshold", "path"}:
+    if what in {"key", "certificate", "threshold", "path"}:
         if what == "path":
             value = value or "all tags"
-        return f"{sign} {what} of {name}: {value}"
+        return f"{sign} {what} of {name}: {value}{_lowered(change)}"
     if what == "entry":
         return f"{sign} said of tag {name}: {value}"
     return f"{sign} {what} {name}: {value}"
+
+
+def _lowered(change: DraftChange) -> str:
+    """Say that fewer keys than before will be enough: nobody is to overlook that."""
+    if change.kind != "threshold" or change.before is None or change.after is None:
+        return ""
+    return " (LOWER: fewer keys will be enough)" if int(change.after) < int(change.before) else ""
 
 
 def signatures(review: PartReview) -> list[str]:

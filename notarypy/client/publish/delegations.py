@@ -67,7 +67,7 @@ def add(
     publisher = publisher_for(session, repository)
     ids, gun = tuple(key.canonical_id for key in public), publisher.repository.gun
     _LOG.debug("%s: %s gets the keys %s", gun, role, ids)
-    if public and publisher.repository.cache.load_root() is None:
+    if public and publisher.handing_over is None and publisher.repository.cache.load_root() is None:
         with suppress(AlreadyExistsError):
             created = initialise(publisher, session.keys(), Wanted(changes=changes))
             if created.created:

@@ -17,11 +17,14 @@ Rules:
    the server: they may be in a drawer.
 7. A root may have several keys, and a threshold: keys here that are named, and keys of others who gave their
    certificates. Where several are asked for no key is taken or made that was not named.
+8. What is handed over (`joining`) is the first root and targets, for others to sign; the snapshot is the
+   server's then. Keys that were made for it stay: who signs the part last publishes it.
 """
 
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 from notarypy.client import workers
@@ -49,7 +52,7 @@ from notarypy.tuf import certificates, roles
 from notarypy.tuf.changes import AddDelegation, Change, State, apply_all
 from notarypy.tuf.keys import require_reachable
 from notarypy.tuf.metadata import Targets
-from notarypy.tuf.plan import TARGETS_LIFETIME, first_root, plan, root_draft, snapshot_draft
+from notarypy.tuf.plan import TARGETS_LIFETIME, first_root, plan, snapshot_draft
 from notarypy.tuf.trusted import TrustedMetadata
 from notarypy.values import dataclass, replace
 
@@ -122,21 +125,45 @@ def initialise(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> Ini
     try:
         trusted, created = refresh(repository), False
     except RepositoryMissingError:
+        if publisher.handing_over is not None:
+            return _hand_over(publisher, manager, wanted)
         trusted, created = _create(publisher, manager, wanted)
     _LOG.debug("%s: %s", repository.gun, "initialised" if created else "it had trust data already")
     if not created:
         _require_wanted(trusted, manager, wanted)
-    return _result(repository, trusted, manager, created=created)
+    return _result(repository, State.of(trusted), manager, created=created)
+
+
+def publish_first(publisher: Publisher, files: dict[str, bytes]) -> bool:
+    """Publish first files that several people signed; tell whether they were not there before (rule 8)."""
+    _check_root(publisher.repository, files[roles.ROOT])
+    with suppress(RepositoryMissingError):
+        if refresh(publisher.repository).files[roles.ROOT] == files[roles.ROOT]:
+            return False
+    require_readable(publisher.repository, files)
+    return _send(publisher, files, lambda: None)[1]
+
+
+def _hand_over(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> InitResult:
+    """Hand over the first files, to be signed by others too (rule 8)."""
+    repository = publisher.repository
+    if wanted.snapshot == "local":
+        advice = Advice("leave-out", option="--snapshot local")
+        raise UsageError("what several people sign has its snapshot made by the server", advice=advice)
+    with manager.new_keys(publisher.patience.seconds) as undo:
+        try:
+            state = _first_state(repository, _role_keys(repository, manager, wanted), wanted)
+            publisher = replace(publisher, keys=manager.signing_keys())
+            publisher.hand_over(lambda _: (), state)
+        except BaseException:  # what a signer of somebody else's raises, too
+            undo()
+            raise
+    return _result(repository, state, manager, created=False)
 
 
 def _create(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> tuple[TrustedMetadata, bool]:
     """Publish the first files; return what the server serves then, and whether it is ours (rules 3, 4)."""
     repository = publisher.repository
-    if publisher.handing_over is not None:
-        why = "a part builds on files that are published"
-        raise UsageError(
-            f"{repository.gun} has no trust data yet", why=why, advice=Advice("init", gun=repository.gun)
-        )
     with manager.new_keys(publisher.patience.seconds) as undo:
         try:
             keys = _role_keys(repository, manager, wanted)
@@ -216,18 +243,23 @@ def _role_keys(repository: Repository, manager: KeyManager, wanted: Wanted) -> d
         return keys | offered(0).get()
 
 
+def _first_state(repository: Repository, keys: dict[str, Sequence[PublicKey]], wanted: Wanted) -> State:
+    root = first_root(keys, repository.now, wanted.root_threshold or 1)
+    empty = Targets(version=0, expires=repository.now + TARGETS_LIFETIME)
+    dirty = frozenset({roles.ROOT, roles.TARGETS})
+    start = State(repository.gun, root, {roles.TARGETS: empty}, dirty=dirty, limits=repository.limits)
+    return apply_all(start, wanted.changes)
+
+
 def _first_files(
     repository: Repository, manager: KeyManager, keys: dict[str, Sequence[PublicKey]], wanted: Wanted
 ) -> dict[str, bytes]:
-    root = first_root(keys, repository.now, wanted.root_threshold or 1)
-    signing = manager.signing_keys()
-    empty = Targets(version=0, expires=repository.now + TARGETS_LIFETIME)
-    start = State(repository.gun, root, {roles.TARGETS: empty}, dirty=frozenset({roles.TARGETS}))
-    state = apply_all(start, wanted.changes)
-    drafts = [root_draft(state, signing.available), *plan(state, repository.now, signing.available)]
+    signing, state = manager.signing_keys(), _first_state(repository, keys, wanted)
+    drafts = plan(state, repository.now, signing.available)
     files = {draft.role: sign_draft(draft, signing) for draft in drafts}
     if wanted.snapshot == "local":
-        files[roles.SNAPSHOT] = sign_draft(snapshot_draft(root, None, files, state, repository.now), signing)
+        draft = snapshot_draft(state.root, None, files, state, repository.now)
+        files[roles.SNAPSHOT] = sign_draft(draft, signing)
     return files
 
 
@@ -271,12 +303,10 @@ def _require_wanted(trusted: TrustedMetadata, manager: KeyManager, wanted: Wante
         )
 
 
-def _result(
-    repository: Repository, trusted: TrustedMetadata, manager: KeyManager, *, created: bool
-) -> InitResult:
-    available, root = set(manager.signing_keys().available), trusted.root
+def _result(repository: Repository, state: State, manager: KeyManager, *, created: bool) -> InitResult:
+    available, root = set(manager.signing_keys().available), state.root
     ids = {role: [key.canonical_id for key in root.signers(role)] for role in roles.BASE_ROLES}
-    delegated = [entry.name for entry in trusted.targets[roles.TARGETS].roles if entry.name != roles.RELEASES]
+    delegated = [entry.name for entry in state.targets[roles.TARGETS].roles if entry.name != roles.RELEASES]
     return InitResult(
         repository=repository.gun,
         created=created,

@@ -6,7 +6,8 @@ signatures count (`tuf.parts`), or how it is sent (`pipeline`).
 Rules:
 
 1. While parts are made, what would be published is drafted by the same edit and signed by the keys here,
-   maybe none; nothing is sent. One part is of one repository, and of one publish.
+   maybe none; nothing is sent. One part is of one repository, and of one publish; the first one builds on
+   nothing.
 2. Before a part is shown it is verified: its base is what the server has published, as far as it matters
    (`tuf.joinedparts`: 2). Without a server its root is a pinned or known one or follows from that, the
    files in the base are signed below it and none is older than what is known here; nobody can say whether it
@@ -20,31 +21,36 @@ Rules:
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.expired import refresh_to_renew
 from notarypy.client.metadata.roots import first_root
 from notarypy.client.publish.drafts import signatures_of
+from notarypy.client.publish.initialise import publish_first
 from notarypy.client.publish.pipeline import Edit, Published, Publisher, publisher_for
 from notarypy.client.publish.readability import require_readable
 from notarypy.errors import (
     Advice,
     KeyNotAuthorisedError,
     NothingThereError,
+    OutdatedPartError,
     PartError,
+    RepositoryMissingError,
     RollbackError,
+    RootNotPinnedError,
     UsageError,
 )
-from notarypy.tuf import roles
+from notarypy.tuf import certificates, roles
 from notarypy.tuf.changes import State, apply_all
 from notarypy.tuf.draftchanges import DraftChange, draft_changes
 from notarypy.tuf.envelope import Envelope, Signature, seal
 from notarypy.tuf.joinedparts import Joined, merged, require_verified
-from notarypy.tuf.keys import SHORT_KEYID
+from notarypy.tuf.keys import SHORT_KEYID, meets
 from notarypy.tuf.parts import HalfSigned, NeededSignatures, Part
 from notarypy.tuf.plan import Draft, plan
-from notarypy.tuf.trustanchors import FirstUse
+from notarypy.tuf.trustanchors import FirstUse, root_ids
 from notarypy.tuf.trusted import TrustedMetadata
 from notarypy.values import dataclass, replace
 
@@ -87,11 +93,16 @@ class PartReview:
 
 @dataclass(frozen=True)
 class PartPublished:
-    """A part that has been published: these `roles` have new files."""
+    """A part that has been published: these `roles` have new files.
+
+    `root_pins` are the root keys, of which `root_threshold` sign a root.
+    """
 
     repository: str
     roles: tuple[str, ...]
     changes: tuple[DraftChange, ...]
+    root_pins: tuple[str, ...]
+    root_threshold: int
     published: bool
 
 
@@ -113,11 +124,17 @@ def make(session: Session, publish: Callable[[], object]) -> PartReview:
     return _review(session, part, fresh=True)
 
 
-def _handed_over(made: list[tuple[Part, State]], publisher: Publisher, edit: Edit) -> Published:
+def _handed_over(
+    made: list[tuple[Part, State]], publisher: Publisher, edit: Edit, start: State | None
+) -> Published:
     """Take the place of publishing: draft and sign, and send nothing (rule 1)."""
     repository = publisher.repository
-    trusted = publisher.read(repository)
-    before = replace(State.of(trusted), partial=True)
+    if start is None:
+        trusted = publisher.read(repository)
+        before = replace(State.of(trusted), partial=True)
+    else:
+        trusted = TrustedMetadata(repository.gun, repository.now, limits=repository.limits)
+        before = replace(start, partial=True)
     after = apply_all(before, edit(before))
     if after.dirty - {roles.SNAPSHOT}:
         part = _drafted(publisher, trusted, before, after)
@@ -155,7 +172,9 @@ def review(session: Session, documents: Sequence[bytes], root: str | None = None
         raise UsageError("no part was given")
     part = merged([Part.parse(data, session.limits) for data in documents])
     repository = session.repository(part.gun, root).past_caches()
-    if session.settings.offline:
+    if not part.base:
+        _require_first(repository, part, root, offline=session.settings.offline)
+    elif session.settings.offline:
         _require_plausible(repository, part)
     else:
         Joined(part).apply(State.of(refresh_to_renew(repository)))
@@ -171,8 +190,33 @@ def _review(session: Session, part: Part, *, fresh: bool) -> PartReview:
     return PartReview(part.gun, found, part.required, tuple(sorted(asked & here)), fresh, part)
 
 
+def _require_first(repository: Repository, part: Part, pins: str | None, *, offline: bool) -> None:
+    """Refuse a first root where there is another one, or whose keys are not the pinned ones (rule 2)."""
+    root = part.after.root
+    ids = frozenset[str]().union(*(root_ids(root, one) for one in root.roles[roles.ROOT].keyids))
+    others = set(pins.split(",") if pins else ()) - ids
+    if others:
+        raise RootNotPinnedError(
+            f"the first root of {part.gun} has another key", why=f"not of it: {', '.join(sorted(others))}"
+        )
+    known = repository.cache.load_root()
+    if known is None and not offline:
+        with suppress(RepositoryMissingError):
+            known = refresh_to_renew(repository).files[roles.ROOT]
+    if known is not None and Envelope.parse(known, roles.ROOT).canonical != part.files[roles.ROOT].text:
+        raise OutdatedPartError(
+            f"{part.gun} has trust data already", why="the part is of a first root", gun=part.gun
+        )
+
+
 def _require_in_date(part: Part, repository: Repository) -> None:
-    """Refuse what has ended (rule 4)."""
+    """Refuse what has ended, or whose certificates have (rule 4)."""
+    root = part.after.root
+    if roles.ROOT in part.files:
+        usable = certificates.usable(root, part.gun, repository.now)
+        if not meets((root.keys[one].canonical_id for one in usable), root.roles[roles.ROOT].threshold):
+            why = "too few of its keys have a certificate for the repository that is in date"
+            raise PartError("the root in the part cannot be used", why=why, advice=Advice("make-part-anew"))
     for role in part.files:
         file = part.after.root if role == roles.ROOT else part.after.targets[role]
         if file.expires <= repository.now:
@@ -235,9 +279,15 @@ def publish(session: Session, reviewed: PartReview) -> PartPublished:
     if part.missing:
         raise unsigned(part, "it is not signed by enough")
     publisher = publisher_for(session, part.gun)
-    publisher = replace(publisher, read=refresh_to_renew, finished=part.sealed(), handing_over=None)
-    done = publisher.publish(lambda _: [Joined(part)])
-    return PartPublished(part.gun, tuple(part.files), reviewed.changes, published=done.uploaded)
+    if part.base:
+        publisher = replace(publisher, read=refresh_to_renew, finished=part.sealed(), handing_over=None)
+        published = publisher.publish(lambda _: [Joined(part)]).uploaded
+    else:
+        published = publish_first(publisher, part.sealed())
+    root = part.after.root
+    threshold = root.roles[roles.ROOT].threshold
+    changed = (tuple(part.files), reviewed.changes, root.pins, threshold)
+    return PartPublished(part.gun, *changed, published=published)
 
 
 def unsigned(part: Part, what: str) -> KeyNotAuthorisedError:
@@ -247,7 +297,7 @@ def unsigned(part: Part, what: str) -> KeyNotAuthorisedError:
     return KeyNotAuthorisedError(
         f"{names} of {part.gun}: {what}",
         why=tuple(map(words, left)),
-        advice=Advice("add-signatures", file="FILE"),
+        advice=Advice("add-signatures" if part.missing else "join-part", file="FILE"),
         gun=part.gun,
         missing={one.role: list(one.could) for one in part.missing},
     )

@@ -14,7 +14,8 @@ Rules:
    authority made is not replaced: that takes the authority; one of a key that is not here takes its holder.
 4. What is signed on is the newest there is, by rule 4 of `metadata.expired`.
 5. What is due and cannot be renewed here is an error that names the keys it takes, after everything else was
-   published. A key that is noted here and out of reach, as one on a token in a drawer, is not here.
+   published. A key that is noted here and out of reach, as one on a token in a drawer, is not here. In a part
+   that is handed over (`joining`) all that is due is drafted, whoever has the keys.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from notarypy.tuf.trusted import TrustedMetadata
 
 _LOG = logging.getLogger(__name__)
+_OF_SERVER = frozenset({roles.SNAPSHOT, roles.TIMESTAMP})
 _UNPUBLISHED = (KeyAccessError, UsageError, AuthenticationError, RefusedUpdateError, ConflictError)
 
 
@@ -75,7 +77,8 @@ def renew(session: Session, repository: str, within: timedelta, only: Sequence[s
         signers = before.root.signers(roles.ROOT)
         anew = partial(manager.certified_anew, gun=before.gun, now=before.now)
         root_keys = tuple(_recertified(key, before, available, limit, anew) for key in signers)
-    names = _possible(wanted, root_keys, before)
+    by_others = publisher.handing_over is not None
+    names = _possible(wanted, root_keys, before, by_others=by_others)
     changes: dict[str, Change] = {name: Resign(name) for name in names}
     same = tuple(key.keyid for key in root_keys) == before.root.roles[roles.ROOT].keyids
     if roles.ROOT in changes and not same:
@@ -96,7 +99,7 @@ def renew(session: Session, repository: str, within: timedelta, only: Sequence[s
     others = [now[one.role] for one in wanted if one.role in now and one.role not in names]
     left = [status for status in others if status.due or only]
     left += [now[roles.ROOT]] if roles.ROOT in names and _kept(before, root_keys, limit) else []
-    if left:
+    if left and not by_others:
         raise _left_over(before.gun, left, renewed, absent)
     return Renewed(before.gun, renewed, after.root.pins, published=bool(changes))
 
@@ -121,11 +124,18 @@ def _version(state: State, name: str) -> int | None:
 
 
 def _possible(
-    wanted: Sequence[RoleStatus], root_keys: Sequence[PublicKey], trusted: TrustedMetadata
+    wanted: Sequence[RoleStatus],
+    root_keys: Sequence[PublicKey],
+    trusted: TrustedMetadata,
+    *,
+    by_others: bool,
 ) -> list[str]:
-    able = [status.role for status in wanted if status.signable and not status.problem]
-    ends = [certificates.expiry(key) for key in root_keys if _certified(key, trusted)]
-    if roles.ROOT in able and ended(max(ends), trusted.now):
+    """Return the roles that can be signed anew, here or in a part that is signed `by_others` too."""
+    signed = {status.role for status in wanted if status.signable}
+    signed |= {status.role for status in wanted if by_others and status.role not in _OF_SERVER}
+    able = [status.role for status in wanted if status.role in signed and not status.problem]
+    ends = sorted((certificates.expiry(key) for key in root_keys if _certified(key, trusted)), reverse=True)
+    if roles.ROOT in able and ended(ends[trusted.root.roles[roles.ROOT].threshold - 1], trusted.now):
         able.remove(roles.ROOT)
     over = any(status.role == roles.ROOT and ended(status.expires, trusted.now) for status in wanted)
     return [] if over and roles.ROOT not in able else able

@@ -136,7 +136,7 @@ class Publisher:
     patience: Patience
     signer: str | None = None
     read: Callable[..., TrustedMetadata] = refresh
-    handing_over: Callable[[Publisher, Edit], Published] | None = None
+    handing_over: Callable[[Publisher, Edit, State | None], Published] | None = None
     finished: Mapping[str, bytes] = field(default_factory=dict)
 
     def only(self, signer: str | None) -> Self:
@@ -162,7 +162,7 @@ class Publisher:
             KeyAccessError: A key is missing, locked or not authorised.
         """
         if self.handing_over is not None:
-            return self.handing_over(self, edit)
+            return self.handing_over(self, edit, None)
         cache = self.repository.cache
         with ExitStack() as turn:
             # To queue up behind publishers of the same trust directory is cheaper than to collide later.
@@ -179,6 +179,11 @@ class Publisher:
                 if loop.lost:
                     note_unanswered(error, loop.lost)
                 raise
+
+    def hand_over(self, edit: Edit, start: State) -> None:
+        """Hand over an edit of a state of which nothing is published yet, if edits are handed over."""
+        if self.handing_over is not None:
+            self.handing_over(self, edit, start)
 
     def preview(self, edit: Edit, *, unlock: bool = False) -> Published:
         """Apply an edit and check that the keys at hand could sign it; upload nothing (rule 7)."""

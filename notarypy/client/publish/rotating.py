@@ -196,7 +196,7 @@ def _new_keys(
             if unanswered(error):
                 if isinstance(error, NotarypyError):
                     error.why = (*error.why, "the new key is kept: what was not answered may still arrive")
-            elif isinstance(error, _UNPUBLISHED) or not_signed(error):
+            elif isinstance(error, _UNPUBLISHED) or not_signed(error) or publisher.handing_over is not None:
                 undo()
             raise
 
@@ -218,7 +218,9 @@ def _keys(
 
 
 def _require_rotatable(state: State, publisher: Publisher) -> None:
-    """Refuse without root keys that are ready to sign."""
+    """Refuse without root keys that are ready to sign; in a part that is handed over others sign."""
+    if publisher.handing_over is not None:
+        return
     keys, threshold = state.keys_for(roles.ROOT)
     ids = [key.canonical_id for key in keys]
     if not state.signable(roles.ROOT, publisher.keys.available):
