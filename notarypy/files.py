@@ -109,6 +109,10 @@ def _too_big(path: Path, size: int, limit: int) -> StorageError:
     return StorageError(f"cannot read {path}", why=why, path=str(path), limit=limit)
 
 
+UNFINISHED = ".notarypy-*.tmp"
+"""What a file is called that `write_atomic` has begun; it stays if the process is killed."""
+
+
 def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Replace the content of a file as a whole, and return when it is on the disk (rules 2 and 3).
 

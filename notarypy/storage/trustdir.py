@@ -13,7 +13,8 @@ Rules:
 4. What can be stored can be loaded: a file over the limit of its role is never written, so that an oversized
    file cannot take the rollback floor away.
 5. Files are written in the order root, snapshot, targets, delegations, timestamp, so that a crash between two
-   leaves a cache that the next refresh can use.
+   leaves a cache that the next refresh can use. What a killed process had begun to write, the next one
+   removes.
 6. A staged changelist is counted, never read, written or removed. GUNs nest (`a` and `a/metadata` may both
    exist): nothing is removed recursively.
 7. Delegations below `targets/metadata` are never cached: their files would lie where the repository
@@ -170,9 +171,13 @@ class RepositoryCache:
                 why = f"it has {len(data)} bytes, more than {most}"
                 raise StorageError(f"cannot store {role} of {self.gun}", why=why)
         files.make_private_directory(self.directory, below=self._base)
+        tidy: set[Path] = set()
         for role in sorted((role for role in metadata if not _in_another_cache(role)), key=_order):
             path = self._path(role)
-            files.make_private_directory(path.parent, below=self._base)
+            if path.parent not in tidy:
+                files.make_private_directory(path.parent, below=self._base)
+                _remove_left_behind(path.parent)
+                tidy.add(path.parent)
             data = metadata[role]
             with suppress(FileNotFoundError, StorageError):
                 if files.read_regular(path, len(data)) == data:
@@ -217,7 +222,8 @@ class RepositoryCache:
         folders = list(self._role_directories())
         for folder in folders:
             paths += folder.glob("*.json")
-        paths += self.directory.glob(".notarypy-*.tmp")  # left by a process that was killed
+            _remove_left_behind(folder)
+        _remove_left_behind(self.directory)
         for path in (*paths, self._path(roles.ROOT)):  # a half-forgotten repository still has its anchor
             _unlink(path)
         for folder in (*reversed(folders), self.directory):
@@ -302,6 +308,12 @@ def _directories(top: Path) -> Iterator[Path]:
     for name, inner, _ in os.walk(top, followlinks=False):
         inner.sort()
         yield Path(name)
+
+
+def _remove_left_behind(folder: Path) -> None:
+    """Remove what processes left that were killed while they wrote; the caller holds their lock."""
+    for path in folder.glob(files.UNFINISHED):
+        _unlink(path)
 
 
 def _unlink(path: Path) -> None:

@@ -22,7 +22,7 @@ PAGES = (
     "docs/recipes.md",
     "docs/moving-from-docker-trust.md",
     "docs/ceremony.md",
-    "docs/stolen-key.md",
+    "docs/runbooks/stolen-key.md",
     "docs/keys/azure.md",
     "docs/keys/gcp.md",
     "docs/keys/oidc.md",

@@ -281,6 +281,16 @@ def test_forget_removes_the_metadata_of_one_repository_only(
     assert all(other.load("targets/a/b") == ALL["targets/a/b"] for other in others)
 
 
+def test_what_a_killed_process_had_begun_is_removed_by_the_next(cache: RepositoryCache) -> None:
+    cache.store({"root": b"{}", "targets/jeff": b"{}"})
+    left = [cache.directory / ".notarypy-1.tmp", cache.directory / "targets" / ".notarypy-2.tmp"]
+    other = cache.directory / ".another.tmp"
+    for path in (*left, other):
+        path.write_bytes(b"half")
+    cache.store({"root": b"{}", "targets/jeff": b"{ }"})
+    assert [path for path in (*left, other) if path.exists()] == [other]
+
+
 def test_forget_takes_the_root_last(cache: RepositoryCache) -> None:
     cache.store(ALL)
     spoil(cache.directory / "snapshot.json", "directory")
