@@ -9,9 +9,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from notarypy.cli.text.advice import advice
 from notarypy.client.publish.pipeline import publisher_for
 from notarypy.errors import (
+    Advice,
     ExpiredError,
     InvalidNameError,
     KeyNotAuthorisedError,
+    RefusedUpdateError,
     ServerError,
     SignatureError,
     TrustError,
@@ -302,6 +304,24 @@ def test_an_old_copy_is_no_date_but_a_rollback(world: World, owner: Person) -> N
     world.fake.notary.renews = False
     with pytest.raises(TrustError):
         owner.client().renew(GUN)
+
+
+def test_a_server_that_takes_nothing_under_an_ended_root_is_told(
+    world: World, owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise RefusedUpdateError("refused", why="INVALID_UPDATE", advice=Advice("say", text="no"))
+
+    monkeypatch.setattr("notarypy.client.publish.pipeline.Publisher.publish", refused)
+    world.clock.now += timedelta(days=3 * 365 - 60)
+    with pytest.raises(RefusedUpdateError) as caught:
+        owner.client().renew(GUN)
+    assert caught.value.why == ("INVALID_UPDATE",)
+    world.clock.now += 8 * YEAR
+    with pytest.raises(RefusedUpdateError) as caught:
+        owner.client().renew(GUN)
+    assert "takes no update once the certificate" in caught.value.why[-1]
+    assert f"notarypy delete --remote {GUN}" in advice(caught.value)
 
 
 @pytest.mark.parametrize(("years", "refused"), [(4, True), (11, False)])

@@ -5,6 +5,7 @@ notary-server, Go notary and docker have clocks that are moved as ours are: `int
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ WARNED: dict[int, list[str]] = {
     3504: ["root"],
     3723: [],
 }
-AFTER_TARGETS = 1110
+AFTER_TARGETS, AFTER_ROOT = 1110, 3700
 
 
 @dataclass
@@ -95,6 +96,9 @@ def world(tmp_path: Path, workshop: Path, authority: Authority, repository: Repo
 def test_cron_keeps_a_repository_alive(world: World, tmp_path: Path) -> None:
     name = world.repository.name
     done: dict[str, list[int]] = {"alice": [], "jeff": []}
+    sleepers = [world.newcomer(tmp_path / kind) for kind in ("ours", "go")]
+    sleepers[0].notarypy("verify", world.repository.ref("1")).expect(0)
+    assert world.go_reads(sleepers[1])
     for night in NIGHTS:
         world.at(night)
         if night in WARNED:
@@ -116,10 +120,47 @@ def test_cron_keeps_a_repository_alive(world: World, tmp_path: Path) -> None:
         "jeff": [TARGETS_RENEWED, 2044, 3066, ROOT_RENEWED],
     }
     world.alice.notarypy("status", "--check", name).expect(0)
+    # Who read it last under the first root, which is over: Go follows no more until its cache is gone.
+    sleepers[0].notarypy("verify", world.repository.ref("1")).expect(0)
+    assert not world.go_reads(sleepers[1])
+    shutil.rmtree(sleepers[1].trust_dir / "tuf" / name)
+    assert world.go_reads(sleepers[1])
     late = world.newcomer(tmp_path / "late")
     assert world.go_reads(late)
     assert world.docker_reads(world.newcomer(tmp_path / "later"))
     late.notarypy("verify", world.repository.ref("1")).expect(0)
+
+
+def test_once_the_root_is_over_its_owner_makes_it_anew_and_nobody_else_can(
+    world: World, tmp_path: Path
+) -> None:
+    name, ref = world.repository.name, world.repository.ref("1")
+    world.bob.notarypy("verify", ref).expect(0)
+    pin = world.alice.notarypy("--json", "init", name).expect(0).document["results"][0]["root_pins"][0]
+    world.at(AFTER_ROOT)
+    mallory, gopher = world.newcomer(tmp_path / "mallory"), world.newcomer(tmp_path / "gopher")
+    world.bob.notarypy("verify", ref).expect(8)  # the server has no timestamp to give
+    assert "ended" in world.bob.notarypy("status", "--check", name).expect(5).stdout
+    for who in (world.jeff, mallory):
+        world.renewed(who).expect(6)
+        assert who.notarypy("init", name).code == who.notarypy("sign", "--init", ref).code == 8
+    assert gopher.notary("init", name, "-p").code != 0
+    refused = world.renewed(world.alice).expect(1).stderr
+    assert "takes no update once the certificate of the root that it has is over" in refused
+    world.alice.notarypy("delete", "--remote", "--confirm", name, name).expect(0)
+    world.alice.notarypy("forget", "--yes", name).expect(0)
+    world.alice.notarypy("init", name, "--signer", "jeff", "--key", world.jeff.home / "jeff.pub").expect(0)
+    for who in (world.jeff, world.bob):
+        who.notarypy("verify", ref).expect(4)
+        who.notarypy("trust", name, "--root", pin).expect(0)
+    world.jeff.notarypy("sign", ref).expect(0)
+    world.bob.notarypy("verify", ref).expect(0)
+    assert world.go_reads(world.newcomer(tmp_path / "late"))
+    assert world.docker_reads(world.newcomer(tmp_path / "later"))
+    # Whoever deletes and begins anew without the root key convinces nobody.
+    mallory.notarypy("delete", "--remote", "--confirm", name, name).expect(0)
+    mallory.notarypy("init", name).expect(0)
+    world.bob.notarypy("verify", ref).expect(4)
 
 
 def test_what_has_ended_is_recovered_by_its_owner_and_by_nobody_else(world: World, tmp_path: Path) -> None:

@@ -181,6 +181,10 @@ TEXTS: dict[str, str] = {
     "sign-over": (
         "have whoever published it sign again, which makes a newer version; then sign here what is missing"
     ),
+    "begin-anew": (
+        "make it anew with the same root key: notarypy delete --remote {gun}, notarypy forget {gun}, then "
+        "notarypy init {gun} with its signers, who sign again; readers: notarypy trust {gun} --root ROOT-PIN"
+    ),
     "republish-elsewhere": "do it on a machine that has read it, with the same trust directory as then",
     # -- roots and dates
     "lower-threshold": "name more keys, or a lower number with --threshold",

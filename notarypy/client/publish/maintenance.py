@@ -16,6 +16,8 @@ Rules:
 5. What is due and cannot be renewed here is an error that names the keys it takes, after everything else was
    published. A key that is noted here and out of reach, as one on a token in a drawer, is not here. In a part
    that is handed over (`joining`) all that is due is drafted, whoever has the keys.
+6. A Notary server refuses every update of a repository whose root's certificate has ended, this one too.
+   What is left then is to make its trust data anew, with the same root key.
 """
 
 from __future__ import annotations
@@ -93,7 +95,10 @@ def renew(session: Session, repository: str, within: timedelta, only: Sequence[s
         fresh |= {roles.SNAPSHOT} if fresh else set()
         return [change for name, change in changes.items() if name not in fresh]
 
-    after = publisher.publish(edit).trusted if changes else before
+    try:
+        after = publisher.publish(edit).trusted if changes else before
+    except RefusedUpdateError as error:
+        raise _too_late(error, before) if _certificates_ended(before) else error from None
     now = {status.role: status for status in statuses(after, available, within, keys.elsewhere)}
     renewed = tuple(now[name] for name in names if name in now)
     others = [now[one.role] for one in wanted if one.role in now and one.role not in names]
@@ -102,6 +107,20 @@ def renew(session: Session, repository: str, within: timedelta, only: Sequence[s
     if left and not by_others:
         raise _left_over(before.gun, left, renewed, absent)
     return Renewed(before.gun, renewed, after.root.pins, published=bool(changes))
+
+
+def _certificates_ended(trusted: TrustedMetadata) -> bool:
+    signers = [key for key in trusted.root.signers(roles.ROOT) if _certified(key, trusted)]
+    return all(ended(certificates.expiry(key), trusted.now) for key in signers)
+
+
+def _too_late(error: RefusedUpdateError, trusted: TrustedMetadata) -> RefusedUpdateError:
+    """Say why a Notary server takes no update any more (rule 6)."""
+    found = error.saying(
+        "a Notary server takes no update once the certificate of the root that it has is over"
+    )
+    found.advice = Advice("begin-anew", gun=trusted.gun)
+    return found
 
 
 def _wanted(found: Sequence[RoleStatus], gun: str, only: Sequence[str]) -> list[RoleStatus]:
