@@ -482,6 +482,12 @@ SITUATIONS: dict[str, tuple[Callable[[Place], object], str, str, str]] = {
         "no docker trust of its own",
         "install-plugin",
     ),
+    "keys of Go notary's own": (
+        lambda place: place.write(".notary/private/x.key", ""),
+        "warning",
+        "has keys of its own in",
+        "notary -d ",
+    ),
     "two servers": (
         _env(NOTARY_REMOTE_SERVER_URL="https://other.test"),
         "warning",

@@ -47,5 +47,6 @@ TEXTS: dict[str, str] = {
     ),
     # -- docker
     "install-plugin-anew": "write it: notarypy install-plugin",
+    "share-with-notary": "have it use these: notary -d {path} list GUN; or take one: notarypy key load FILE",
     "set-content-trust": "to have docker verify: export DOCKER_CONTENT_TRUST=1",
 }

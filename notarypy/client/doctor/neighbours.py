@@ -129,6 +129,13 @@ def _shared(found: Findings, settings: Settings) -> None:
         same = docker.exists() and ours.exists() and docker.samefile(ours)
         note = found.ok if same or not docker.is_dir() else found.warning
         note("docker", text)
+    home = Path.home() if settings.policy is None else settings.policy.home
+    go = home / ".notary"
+    if any((go / "private").glob("*.key")) and not (
+        settings.trust_dir.exists() and go.samefile(settings.trust_dir)
+    ):
+        text = f"Go notary has keys of its own in {go}, which are not here"
+        found.warning("docker", text, Advice("share-with-notary", path=settings.trust_dir))
     path = settings.docker_config / "config.json"
     if path.exists():
         document = json.loads(files.read_regular(path, DEFAULT.config_bytes, follow=True) or b"{}")
