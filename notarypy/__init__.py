@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from notarypy.client.migrate.inventory import ResignedTag as ResignedTag
     from notarypy.client.migrate.inventory import SignedManifest as SignedManifest
     from notarypy.client.migrationapi import Migration as Migration
+    from notarypy.client.overview.overviews import ListedTag as ListedTag
+    from notarypy.client.overview.overviews import Overview as Overview
+    from notarypy.client.overview.overviews import OverviewOptions as OverviewOptions
     from notarypy.client.parameters import PinOptions as PinOptions
     from notarypy.client.parameters import Progress as Progress
     from notarypy.client.parameters import RemovalOptions as RemovalOptions
@@ -132,6 +135,7 @@ _NAMES = {
     "client.migrate.inventory": (
         "Loss ReportedRepository ReportedSignature ReportedTag ResignedTag SignedManifest"
     ),
+    "client.overview.overviews": "ListedTag Overview OverviewOptions",
     "client.parameters": "PinOptions Progress RemovalOptions Required SignOptions VerifyOptions",
     "client.publish.deleting": "DeletedRepository",
     "client.publish.republishing": "Republished",

@@ -34,6 +34,7 @@ COMMANDS = {
     "doctor": "doctor:doctor",
     "renew": "renew:renew",
     "history": "history:history",
+    "report": "overview:report",
     "login": "login:login",
     "logout": "login:logout",
     "trust": "trust:trust",

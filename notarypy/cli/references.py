@@ -14,9 +14,12 @@ from notarypy.cli import userfiles
 from notarypy.cli.declared import Argument, Option
 from notarypy.errors import Advice, NotarypyError, NothingThereError, UsageError
 from notarypy.images import reference as references
+from notarypy.storage.settings import spans
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from notarypy.cli.run import Run
     from notarypy.client.api import Client
 
@@ -138,6 +141,15 @@ def _lines(text: str, source: str, check: Callable[[str], object], advice: Advic
     return found
 
 
+def span(text: str) -> timedelta:
+    """Return the span of time that a text means; raise UsageError if it is none."""
+    if spans.too_long(text):
+        raise UsageError(f"{text} is too long", advice=Advice("write-shorter-span", most=spans.MOST))
+    if not (found := spans.parse(text)):
+        raise UsageError(f'"{text}" is no span of time', advice=Advice("write-span"))
+    return found
+
+
 def with_file(run: Run, refs: list[str], path: str | None) -> list[str]:
     """Return REFs with those of a file, if one is named; raise NothingThereError if it names none."""
     if path is None:
@@ -160,6 +172,7 @@ def with_digest(name: Name, digest: str) -> str:
 FromFile = Annotated[
     str | None, Option(metavar="FILE", help="More REFs, one a line; # begins a comment; - is stdin.")
 ]
+Within = Annotated[str, Option(metavar="TIME", help="How far ahead: 10d, 4w, 1y.")]
 Signers = Annotated[
     list[str] | None,
     Option("--signer", metavar="NAME", help="This signer must have signed the image. May be repeated."),

@@ -23,12 +23,10 @@ from notarypy.errors import (
     UsageError,
     VerificationError,
 )
-from notarypy.storage.settings import spans
 from notarypy.tuf.roles import SNAPSHOT, TIMESTAMP, signer_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import timedelta
 
     from notarypy.client.results import Renewed
     from notarypy.client.verdicts import RoleStatus
@@ -39,8 +37,6 @@ _HEADER = ("ROLE", "VERSION", "ENDS", "LEFT", "KEYS", "HERE")
 _WATCHED = frozenset({"prometheus", "junit"})
 # Whoever collects metrics is mostly another user, and nothing in them is a secret.
 _PUBLIC_MODE = 0o644
-
-Within = Annotated[str, Option(metavar="TIME", help="How far ahead: 10d, 4w, 1y.")]
 
 
 _Form = Annotated[
@@ -54,7 +50,7 @@ def renew(
     repos: Annotated[list[str] | None, Argument(metavar="[REPO...]", help="Repositories.")] = None,
     *,
     from_file: references.RepositoriesFile = None,
-    within: Within = _USUAL,
+    within: references.Within = _USUAL,
     role: Annotated[
         list[str] | None, Option(metavar="ROLE", help="Only this role, whatever its date. May be repeated.")
     ] = None,
@@ -74,7 +70,7 @@ def renew(
     asked = references.repositories(run, repos, from_file)
     if not asked:
         raise UsageError("no repository was given", advice=Advice("name-image"))
-    span = _span(within)
+    span = references.span(within)
     with run.client() as client:
         if offline_part is not None:
             from notarypy.cli import partfiles  # most renew alone
@@ -99,7 +95,7 @@ def status(
     ] = None,
     *,
     from_file: references.RepositoriesFile = None,
-    within: Within = _USUAL,
+    within: references.Within = _USUAL,
     root: references.Roots = None,
     policy: references.Policy = None,
     archive: references.Archive = None,
@@ -122,7 +118,7 @@ def status(
     references.take_archive(run, archive)
     path = _destination(run, form, output)
     named = references.repositories(run, repos, from_file)
-    span, pin = _span(within), references.required_root(run, root, policy)
+    span, pin = references.span(within), references.required_root(run, root, policy)
     watched = form in _WATCHED
     with run.client(asking=False) as client:
         looked_at = named or _known(run, client.repositories(), all_of_them=check or watched)
@@ -205,14 +201,6 @@ def _known(run: Run, repos: list[str], *, all_of_them: bool) -> list[str]:
     if not found and not all_of_them:
         message = "no repository that is known here is an image's"
         raise NothingThereError(message, advice=Advice("name-repositories"))
-    return found
-
-
-def _span(text: str) -> timedelta:
-    if spans.too_long(text):
-        raise UsageError(f"{text} is too long", advice=Advice("write-shorter-span", most=spans.MOST))
-    if not (found := spans.parse(text)):
-        raise UsageError(f'"{text}" is no span of time', advice=Advice("write-span"))
     return found
 
 

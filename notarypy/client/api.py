@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from notarypy.client import results
     from notarypy.client.history.events import HistoryEvent
+    from notarypy.client.overview.overviews import Overview, OverviewOptions
     from notarypy.client.parameters import Required
     from notarypy.client.results import Renewed, RepositoryStatus
     from notarypy.client.session import Passphrases
@@ -217,6 +218,12 @@ class Client(Groups):
         from notarypy.client.verify.inspection import status
 
         return status(self._session, repository, within, root)
+
+    def overview(self, repository: str, **how: Unpack[OverviewOptions]) -> Overview:
+        """Return who may sign what, what is signed, what happened, and what is wrong or ends soon."""
+        from notarypy.client.overview.looking import overview
+
+        return overview(self._session, repository, **how)
 
     def repositories(self) -> list[str]:
         """Return the repositories whose root is trusted in this trust directory; with an archive, its own."""

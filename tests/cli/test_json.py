@@ -36,6 +36,7 @@ from support.results import (
     LOGGED_OUT,
     OFFERED,
     OTHER_PIN,
+    OVERVIEW,
     PRESENT,
     PULLED,
     PURGED,
@@ -110,6 +111,7 @@ COMMANDS: dict[str, tuple[list[str], str, Any]] = {
     "doctor": (["doctor", REPO], "upkeep.doctor", EXAMINED),
     "renew": (["renew", REPO], "renew", RENEWED),
     "history": (["history", REPO], "history", lambda *_, **__: (event for event in EVENTS)),
+    "report": (["report", REPO], "overview", OVERVIEW),
     "login": (["login", "-u", "jo", "--password-stdin", "registry.test"], "images.login", LOGGED_IN),
     "logout": (["logout", "registry.test"], "images.logout", LOGGED_OUT),
     "migrate cosign": (

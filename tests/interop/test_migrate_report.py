@@ -55,7 +55,7 @@ def test_from_the_first_report_to_exit_0(owner: Person, repository: Repository) 
     assert report(owner, 3, repository.name)["tags"][0]["others"]
     page = owner.home / "report.html"
     owner.notarypy("migrate", "report", "--all", "--key", public, "-o", page).expect(0)
-    assert repository.name in page.read_text()
+    assert repository.name in page.read_text().replace("<wbr>", "")
 
 
 def test_what_moved_and_what_is_gone(owner: Person, repository: Repository) -> None:

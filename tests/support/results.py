@@ -18,6 +18,7 @@ from notarypy.client.migrate.inventory import (
     ResignedTag,
     SignedManifest,
 )
+from notarypy.client.overview.overviews import ListedTag, Overview
 from notarypy.client.publish.deleting import DeletedRepository
 from notarypy.client.publish.republishing import Republished
 from notarypy.client.results import (
@@ -141,7 +142,33 @@ PURGED = PurgedKey(
 ROTATED = RotatedKey(REPO, "root", (KEY.keyid,), (OTHER_PIN,), (PIN,), server_managed=False, published=True)
 ROOT_STATUS = RoleStatus("root", 1, WHEN, (OTHER_PIN,), 1, (OTHER_PIN,), due=True, problem="", days_left=60)
 BOB_STATUS = RoleStatus("targets/bob", None, None, (PIN,), 1, (), due=False, problem="")
+BASE_STATUSES = tuple(
+    RoleStatus(role, 2, WHEN, (PIN,), 1, (), due=False, problem="")
+    for role in ("targets", "snapshot", "timestamp")
+)
 STATUS = RepositoryStatus(REPO, "https://n.test", (ROOT_STATUS, BOB_STATUS))
+OVERVIEW = Overview(
+    repository=REPO,
+    time=WHEN,
+    server="https://n.test",
+    root_pins=(PIN,),
+    status=RepositoryStatus(REPO, "https://n.test", (ROOT_STATUS, *BASE_STATUSES, BOB_STATUS)),
+    delegations=(RoleEntry("targets/bob", None, None, (PIN,), 1, ("", "dev-"), ""),),
+    tags=(
+        ListedTag("1", D1, 528, ("targets",), (), released=True, expires=WHEN, served="moved", found=D2),
+        ListedTag("2", None, 5, ("targets/bob",), ("bob",), released=False, expires=None),
+    ),
+    events=(
+        HistoryEvent(WHEN, "targets", 2, "tag-moved", "1", D2, D1, (), (PIN,)),
+        HistoryEvent(None, "", 3, "gone", verified=False, why="it is not there"),
+    ),
+    earlier=7,
+    findings=(
+        Finding("bad", "dates", "root ended on 2027-01-02", Advice("renew", gun=REPO)),
+        Finding("warning", "tags", "1 is moved", Advice("report-moved", reference=f"{REPO}:1")),
+        Finding("ok", "keys", "2 of 3 root keys have to sign"),
+    ),
+)
 RENEWED = Renewed(REPO, (ROOT_STATUS,), (PIN,), published=True)
 DELETED = DeletedRepository(REPO, "https://n.test", deleted=True, others=(f"{REPO}-two",), forgotten=True)
 REPUBLISHED = Republished(

@@ -16,7 +16,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from notarypy.cli.text import doctoradvice, keyadvice, migrationadvice, partadvice, placeadvice, serviceadvice
+from notarypy.cli.text import (
+    doctoradvice,
+    findingadvice,
+    keyadvice,
+    migrationadvice,
+    partadvice,
+    placeadvice,
+    serviceadvice,
+)
 from notarypy.errors import Advice
 
 if TYPE_CHECKING:
@@ -24,10 +32,8 @@ if TYPE_CHECKING:
 
     from notarypy.errors import NotarypyError
 
-_PUSH_YOURSELF = "push the image yourself, with docker or skopeo, and then sign it without --local"
-
 TEXTS: Mapping[str, str] = {
-    **doctoradvice.TEXTS,
+    **doctoradvice.TEXTS | findingadvice.TEXTS,
     **keyadvice.TEXTS | placeadvice.TEXTS | migrationadvice.TEXTS | serviceadvice.TEXTS | partadvice.TEXTS,
     # -- what is typed: options and arguments
     "add-server-managed": "add --server-managed",
@@ -254,25 +260,6 @@ TEXTS: Mapping[str, str] = {
     "mend-login": "mend {source}, or log in again",
     "name-helper": "write what follows docker-credential- in the program's name into {config}",
     "run-helper": "see what it says to: echo {server} | {program} get",
-    # -- a docker daemon, and the words of docker trust
-    "choose-context": f"set DOCKER_HOST, or choose another context; or {_PUSH_YOURSELF}",
-    "docker-add-signer": "{program} signer add --key FILE NAME {repository}",
-    "docker-login-or-signer": (
-        "docker login {registry}; or name one: {program} signer add --key FILE NAME {repository}"
-    ),
-    "docker-sign-local": "push that image and sign it: {program} sign --local {image}",
-    "get-socket-right": f"ask for the right to use that socket; or {_PUSH_YOURSELF}",
-    "push-yourself": _PUSH_YOURSELF,
-    "start-daemon": f"start it, or set DOCKER_HOST; or {_PUSH_YOURSELF}",
-    "tag-image": "build it, or give it this name: docker tag IMAGE {name}",
-    # -- the devserver
-    "choose-devserver-folder": "stop it, or name another folder with --dir",
-    "choose-empty-folder": "name a new or an empty folder with --dir",
-    "choose-free-port": "name a free port with --port and --registry-port, or stop what uses this one",
-    "choose-high-ports": "name ports above 1023 with --port and --registry-port",
-    "choose-host": "give --host a name or an address of this machine",
-    "choose-host-or-none": "give --host a name or an address of this machine, or leave it out",
-    "choose-two-ports": "give --port and --registry-port different ones",
 }
 # For errors that bring no advice of their own; for exit code 2 it is the command's help.
 _OF_CODE = {

@@ -17,6 +17,7 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -45,9 +46,10 @@ body { margin: 0 auto; max-width: 84rem; padding: 1.5rem; }
 h1, h2, h3 { line-height: 1.25; text-wrap: balance; } h1 { margin: 0 0 .25rem; }
 h2 { border-top: 2px solid var(--line); margin: 2.5rem 0 .75rem; padding-top: 1rem; }
 h3 { margin: 1.75rem 0 .5rem; }
-h1, h2, h3, code, td, th, li, dt, dd, p { overflow-wrap: anywhere; } thead th { overflow-wrap: normal; }
+h1, h2, h3, li, dt, dd, p, .long { overflow-wrap: anywhere; }
+td .long, th .long { display: inline-block; max-width: 100%; min-width: 14rem; }
 code { font: .85em ui-monospace, monospace; } .dim { color: var(--dim); } a { color: var(--mark); }
-td code { display: block; min-width: 14rem; }
+td code { display: block; }
 time { font-variant-numeric: tabular-nums; white-space: nowrap; }
 .ok, .warning, .bad { font-weight: 600; }
 .ok { color: var(--ok); } .warning { color: var(--warning); } .bad { color: var(--bad); }
@@ -60,22 +62,34 @@ time { font-variant-numeric: tabular-nums; white-space: nowrap; }
 table { border-collapse: collapse; margin: .5rem 0 1rem; min-width: 100%; }
 caption { font-weight: 600; padding: .5rem 0; text-align: left; }
 th, td { border-bottom: 1px solid var(--line); padding: .35rem .6rem; text-align: left; }
-th, td { min-width: 4.5rem; vertical-align: top; } tbody th { min-width: 9rem; } td.state { min-width: 9rem; }
+th, td { vertical-align: top; } td.state { min-width: 8rem; }
+td.state .long { display: inline; min-width: 0; }
 .error { border-left: .3rem solid var(--bad); background: var(--soft); padding: .5rem 1rem; }
 dt { font-weight: 600; margin-top: .8rem; } dd { margin: 0 0 0 1.2rem; }
 figure { margin: .5rem 0 1rem; } figcaption { font-weight: 600; padding: .5rem 0; }
 svg { display: block; max-width: 100%; overflow: hidden; }
 svg text { fill: var(--ink); unicode-bidi: isolate; } svg .end { text-anchor: end; }
+@media screen and (max-width: 40rem) {
+  body { padding: 1rem; } h1 { font-size: 1.6rem; } h2 { font-size: 1.3rem; }
+  table, caption, tbody, tr, th, td { display: block; } thead { display: none; }
+  tbody tr { border-bottom: 1px solid var(--line); padding: .5rem 0; }
+  tbody th, tbody td { border: 0; min-width: 0; padding: .1rem 0; } tbody td:empty { display: none; }
+  tbody td { display: grid; gap: 0 .75rem; grid-template-columns: 7rem minmax(0, 1fr); }
+  tbody td > * { grid-column: 2; min-width: 0; } td .long, th .long { min-width: 0; }
+  tbody td::before { color: var(--dim); content: attr(data-label); grid-row: 1 / span 99; }
+}
 @page { margin: 16mm 14mm; }
 @page { @bottom-right { content: counter(page) " / " counter(pages); font: 8pt sans-serif; } }
 @media print {
   body { font-size: 10pt; max-width: none; padding: 0; } a { color: inherit; text-decoration: none; }
   .wide { overflow: visible; } table { font-size: 8pt; } * { print-color-adjust: exact; }
-  th, td, tbody th, td code, td.state { padding: .15rem .3rem; min-width: 0; }
-  thead { display: table-header-group; } tr, dt, figure, .error, .sums li { break-inside: avoid; }
-  h1, h2, h3, caption, figcaption, dt { break-after: avoid; }
+  th, td { padding: .15rem .3rem; } td.state { min-width: 7em; } td .long, th .long { min-width: 11em; }
+  thead { display: table-header-group; } tr, dt, .error, .sums li { break-inside: avoid; }
+  h1, h2, h3, caption, figcaption, dt, thead, thead tr { break-after: avoid; }
+  tbody tr:first-child { break-before: avoid; }
 }
 """
+_BREAKS, _LONG = re.compile("[ /-]"), 24
 CLOSING = "</main>\n</body>\n</html>\n"
 
 
@@ -91,8 +105,11 @@ def opening(title: str, said: str, style: str = "") -> str:
 
 
 def text(value: object) -> str:
-    """Return text as HTML (rule 1)."""
-    return f"<bdi>{_shown(value)}</bdi>"
+    """Return text as HTML (rule 1), which is broken behind slashes, and elsewhere only if it has to be."""
+    if not (shown := _shown(value)):
+        return ""
+    kind = ' class="long"' if any(len(part) > _LONG for part in _BREAKS.split(shown)) else ""
+    return f"<bdi{kind}>{shown.replace('/', '/<wbr>') if len(shown) > _LONG else shown}</bdi>"
 
 
 def code(value: object) -> str:
@@ -104,6 +121,11 @@ def moment(when: datetime | None, otherwise: str = "") -> str:
     """Return a moment as HTML, or what is said where there is none."""
     shown = render.moment(when)
     return text(otherwise) if shown is None else f'<time datetime="{shown}">{shown}</time>'
+
+
+def day(when: datetime | None) -> str:
+    """Return the day of a moment as HTML, nothing where there is none."""
+    return "" if when is None else f'<time datetime="{render.moment(when)}">{when:%Y-%m-%d}</time>'
 
 
 def state(level: Level, value: object) -> str:
@@ -125,14 +147,14 @@ def sums(counts: Iterable[tuple[str, object]]) -> str:
 
 def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """Yield a table of cells that are HTML, the first of which names its row; nothing without rows."""
-    begun, name = False, _shown(caption)
+    begun, name, labels = False, _shown(caption), [*map(_shown, heads[1:])]
     for first, *cells in rows:
         if not begun:
-            shown = "".join(f'<th scope="col">{_shown(head)}</th>' for head in heads)
+            shown = "".join(f'<th scope="col">{head}</th>' for head in (_shown(heads[0]), *labels))
             yield f'<div class="wide" role="region" aria-label="{name}" tabindex="0"><table>'
             yield f"<caption>{name}</caption><thead><tr>{shown}</tr></thead><tbody>\n"
             begun = True
-        yield f'<tr><th scope="row">{first}</th>{"".join(map(_cell, cells))}</tr>\n'
+        yield f'<tr><th scope="row">{first}</th>{"".join(map(_cell, labels, cells))}</tr>\n'
     if begun:
         yield "</tbody></table></div>\n"
 
@@ -162,8 +184,9 @@ def label(value: object, x: object, y: object, kind: str = "") -> str:
     return f'<text x="{x}" y="{y}" class="{kind}">{_shown(value)}</text>'
 
 
-def _cell(html: str) -> str:
-    return f'<td class="state">{html}</td>' if html.startswith("<span") else f"<td>{html}</td>"
+def _cell(head: str, html: str) -> str:
+    kind = ' class="state"' if html.startswith("<span") else ""
+    return f'<td{kind} data-label="{head}">{html}</td>'
 
 
 def _shown(value: object) -> str:

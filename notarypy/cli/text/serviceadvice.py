@@ -1,4 +1,4 @@
-"""What to do about a verification service: its policy, those who ask it, and what it is asked.
+"""What to do about services: one that verifies and those who ask it, a docker daemon, and the devserver.
 
 What it is: the part of the table of advice that is about them. What it is not: the rest of it (`advice`).
 """
@@ -12,7 +12,28 @@ if TYPE_CHECKING:
 
     from notarypy.errors import NotarypyError
 
+_PUSH_YOURSELF = "push the image yourself, with docker or skopeo, and then sign it without --local"
+
 TEXTS: dict[str, str] = {
+    # -- a docker daemon, and the words of docker trust
+    "choose-context": f"set DOCKER_HOST, or choose another context; or {_PUSH_YOURSELF}",
+    "docker-add-signer": "{program} signer add --key FILE NAME {repository}",
+    "docker-login-or-signer": (
+        "docker login {registry}; or name one: {program} signer add --key FILE NAME {repository}"
+    ),
+    "docker-sign-local": "push that image and sign it: {program} sign --local {image}",
+    "get-socket-right": f"ask for the right to use that socket; or {_PUSH_YOURSELF}",
+    "push-yourself": _PUSH_YOURSELF,
+    "start-daemon": f"start it, or set DOCKER_HOST; or {_PUSH_YOURSELF}",
+    "tag-image": "build it, or give it this name: docker tag IMAGE {name}",
+    # -- the devserver
+    "choose-devserver-folder": "stop it, or name another folder with --dir",
+    "choose-empty-folder": "name a new or an empty folder with --dir",
+    "choose-free-port": "name a free port with --port and --registry-port, or stop what uses this one",
+    "choose-high-ports": "name ports above 1023 with --port and --registry-port",
+    "choose-host": "give --host a name or an address of this machine",
+    "choose-host-or-none": "give --host a name or an address of this machine, or leave it out",
+    "choose-two-ports": "give --port and --registry-port different ones",
     # -- the webhook of a cluster
     "review-version": 'write admissionReviewVersions: ["v1"] into the webhook configuration',
     "webhook-rules": "leave it out of the rules of the webhook configuration",

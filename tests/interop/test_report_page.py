@@ -1,0 +1,101 @@
+"""`report` on real servers, and its page in a real browser: it shows all, asks for nothing, and prints."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+from unicodedata import normalize
+
+import pypdf
+import pytest
+
+from interop.harness.browser import Browser, browsing
+from notarypy.cli.text.htmlpage import CLOSING, SCRIPTLESS, opening
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from interop.harness.images import Repository
+    from interop.harness.people import Person
+
+LONG = "v" + "9" * 120
+RIGHT_TO_LEFT = "\u202egnp.\u05d0\u05d1"
+HOSTILE = (
+    "<script>document.title='owned'</script>",
+    "<img src=http://127.0.0.1:1/x onerror=alert(1)>",
+    "\"'&amp;",
+)
+TABLES = (
+    "Repositories",
+    "Findings",
+    "Who may sign what",
+    "Roles",
+    "What ends when",
+    "Signed tags",
+    "What happened",
+)
+ALL_SHOWN = "[...document.querySelectorAll('bdi')].map(e => e.textContent)"
+WIDTHS = """[...document.querySelectorAll('th, td, h1, h2, p, svg')]
+    .filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.wide')).length"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browsing(tmp_path_factory.mktemp("browser")) as found:
+        yield found
+
+
+@pytest.fixture
+def page(alice: Person, repository: Repository) -> Path:
+    """A report on a repository whose tags have names that want to be more than text."""
+    alice.own(repository.name)
+    pushed = repository.push("1.0")
+    alice.notarypy("sign", repository.ref("1.0")).expect(0)
+    alice.notarypy("key", "generate", "carol", "--dir", alice.home).expect(0)
+    carol = ("delegate", "add", "--key", alice.home / "carol.pub", "--path", "<b>", "carol")
+    alice.notarypy(*carol, repository.name).expect(0)
+    for tag in (*HOSTILE, RIGHT_TO_LEFT, LONG):
+        alice.notary_add(repository.name, tag, pushed, "targets/releases").expect(0)
+    path = alice.home / "report.html"
+    done = alice.notarypy("report", repository.name, f"{repository.name}/missing", "-o", path).expect(3)
+    assert "[trust.repo_missing]" in done.stderr
+    return path
+
+
+def test_the_page_on_a_screen_and_on_paper(browser: Browser, page: Path, repository: Repository) -> None:
+    for scripts in (True, False):
+        browser.open(page, scripts=scripts)
+        assert (browser.complaints, browser.requests) == ([], [page.as_uri()])
+    assert browser.value("document.title") == "Trust data report"
+    shown = browser.value(ALL_SHOWN)
+    assert {*HOSTILE, LONG} <= {*shown}
+    assert "\\u202egnp.\u05d0\u05d1" in shown
+    assert browser.value("document.querySelectorAll('script, img, b:not(.sums b)').length") == 0
+    assert browser.value("document.querySelectorAll('svg[role=img] > title').length") >= 2
+    for width in (1280, 768, 390):
+        browser.open(page, width=width)
+        assert browser.value("document.documentElement.scrollWidth") <= width
+        assert browser.value(WIDTHS) == 0
+    printed = pypdf.PdfReader(io.BytesIO(browser.open(page).pdf()))
+    text = normalize("NFKC", "\n".join(sheet.extract_text() for sheet in printed.pages))  # no ligatures
+    assert [title for title in TABLES if title not in text] == []
+    together = "".join(text.split())
+    for told in (repository.name, "targets/releases", "targets/jeff", "targets/carol", HOSTILE[0], LONG):
+        assert "".join(told.split()) in together
+    assert f"1 / {len(printed.pages)}" in text
+    assert browser.visitors == []
+
+
+def test_what_a_page_forbids_is_not_done(browser: Browser, tmp_path: Path) -> None:
+    # What nobody could get into a page, in it; then without its policy: so the checks above can fail.
+    worse = tmp_path / "worse.html"
+    text = f'{opening("Worse", "")}<img src="http://images.test/x"><script>1</script>{CLOSING}'
+    worse.write_text(text)
+    browser.open(worse)
+    assert len(browser.complaints) == 2
+    assert browser.visitors == []
+    worse.write_text(text.replace(SCRIPTLESS, ""))
+    browser.open(worse)
+    assert any(b"images.test" in visitor for visitor in browser.visitors)
+    browser.visitors.clear()
