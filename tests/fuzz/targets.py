@@ -36,6 +36,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_der_publ
 from notarypy.cli.text.render import error_text, safe
 from notarypy.client.build import inputs
 from notarypy.client.build.inputs import FileVariables
+from notarypy.client.history import feed
 from notarypy.client.parameters import VerifyOptions
 from notarypy.client.verdicts import AppliedPolicy, VerifiedImage
 from notarypy.cosign import notationenvelope, signaturekeys, sigstorebundle, simplesigning
@@ -491,6 +492,15 @@ def image_manifest(data: bytes) -> None:
         assert found.media_type in manifests.ACCEPT
 
 
+def change_feed(data: bytes) -> None:
+    """Read a page of a server's feed of changes."""
+    with suppress(feed.OddFeedError):
+        for record in feed.records_of(data):
+            found = feed.read_record(record)
+            assert found.number >= 0 <= found.version
+            assert found.time.tzinfo is not None
+
+
 def login_challenge(data: bytes) -> None:
     """A WWW-Authenticate header."""
     for found in tokens.parse(data.decode("latin-1")):
@@ -747,6 +757,14 @@ TARGETS = {
     "layout": Target(image_layout, _layouts),
     "archive": Target(archive, _archives),
     "trust-archive": Target(trust_archive, _trust_archives),
+    "change-feed": Target(
+        change_feed,
+        _these(
+            '{"count":1,"records":[{"ID":"1","CreatedAt":"2026-11-23T06:28:53.62343808Z","GUN":"r.test/a",'
+            f'"Version":1,"SHA256":"{"ab" * 32}","Category":"update"}}]}}',
+            '{"count":0,"records":null}',
+        ),
+    ),
     "challenge": Target(
         login_challenge,
         _these(

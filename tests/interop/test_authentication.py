@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from interop.harness import services, tokens
+from interop.harness import pasts, services, tokens
 from interop.harness.images import Repository
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def test_tokens_are_asked_for_what_is_needed_and_no_more(
     assert asked(token_server, repository) == {"pull", "push"}
     verified = reader.notarypy("verify", repository.ref("1")).expect(0)
     assert verified.stdout == f"{repository.pinned(image)}\n"
+    assert asked(token_server, repository) == {"pull"}
+    assert pasts.read(reader, repository.name)[-1]["kind"] == "tag-added"
     assert asked(token_server, repository) == {"pull"}
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from notarypy.client.history.events import HistoryEvent
     from notarypy.errors import NotarypyError
 
-HEADER = ("TIME", "ROLE", "VERSION", "SIGNED BY", "WHAT")
+HEADER = ("TIME", "ROLE", "VERSION", "SIGNED BY", "WHAT", "DIGEST")
 _HEADS = ("Time", "Role", "Version", "Signed by", "What")
 FIELDS = "time role version kind name before after signers keys verified why"
 _MANY = 3
@@ -25,10 +25,10 @@ _WORDS = {
     "created": "the repository was made, with root {after}",
     "published": "published for the first time",
     "renewed": "signed again, nothing changed",
-    "tag-added": "tag {name} came: {after}",
-    "tag-moved": "tag {name} moved from {before} to {after}",
-    "tag-changed": "tag {name} stayed at {after}, and what is said of it changed",
-    "tag-removed": "tag {name} went, it was {before}",
+    "tag-added": "tag {name} came",
+    "tag-moved": "tag {name} moved",
+    "tag-changed": "tag {name} stayed, and what is said of it changed",
+    "tag-removed": "tag {name} went",
     "delegation-added": "{name} came, with key {after}",
     "delegation-removed": "{name} went, it had key {before}",
     "key-added": "{name} got key {after}",
@@ -48,7 +48,7 @@ _WORDS = {
 
 
 def sentence(event: HistoryEvent) -> str:
-    """Return what happened, in one line."""
+    """Return what happened, in one line; of tags without their digests (`digests`)."""
     of_keys = event.kind.startswith(("key-", "delegation-", "certificate-")) or event.kind == "created"
     before, after = (_ids(text) if of_keys else text for text in (event.before, event.after))
     is_whole = event.kind.startswith("tag-") or event.name == roles.RELEASES
@@ -60,7 +60,16 @@ def sentence(event: HistoryEvent) -> str:
 def row(event: HistoryEvent) -> tuple[str, ...]:
     """Return the cells of a table, as `HEADER` names them."""
     version = "" if event.version is None else str(event.version)
-    return (render.moment(event.time) or "", event.role, version, signed_by(event), sentence(event))
+    when = render.moment(event.time) or ""
+    return (when, event.role, version, signed_by(event), sentence(event), digests(event))
+
+
+def digests(event: HistoryEvent) -> str:
+    """Return what a tag is, and what it was if that is another digest; nothing for other events."""
+    if not event.kind.startswith("tag-"):
+        return ""
+    was = "" if event.before in {None, event.after} else f"was {event.before}"
+    return ", ".join(filter(None, (event.after, was)))
 
 
 def signed_by(event: HistoryEvent) -> str:
@@ -74,12 +83,13 @@ def event_json(event: HistoryEvent) -> dict[str, Any]:
 
 
 def html_rows(events: Iterable[HistoryEvent]) -> Iterator[tuple[str, ...]]:
-    """Yield the cells of a page's table, as HTML."""
+    """Yield the cells of a page's table, as HTML, a tag's digests below what happened to it."""
     for event in events:
         said = sentence(event)
         what = htmlpage.text(said) if event.verified else htmlpage.state("warning", said)
         cells = (event.role, "" if event.version is None else event.version, signed_by(event))
-        yield (htmlpage.moment(event.time, "unknown"), *map(htmlpage.text, cells), what)
+        shown = htmlpage.code(digests(event)) if digests(event) else ""
+        yield (htmlpage.moment(event.time, "unknown"), *map(htmlpage.text, cells), f"{what}{shown}")
 
 
 def page(repository: str, events: list[HistoryEvent], error: NotarypyError | None = None) -> Iterator[str]:

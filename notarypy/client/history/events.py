@@ -18,6 +18,7 @@ Rules:
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import islice
@@ -27,6 +28,7 @@ from notarypy.client.history.feed import Feed
 from notarypy.client.history.past import MissingFileError, Past
 from notarypy.client.metadata.expired import refresh_outdated
 from notarypy.errors import (
+    OperationError,
     RepositoryMissingError,
     RepositoryVanishedError,
     RootChangedError,
@@ -143,10 +145,11 @@ class _Walk:
         try:
             trusted = refresh_outdated(self._repository.past_caches())
         except (RepositoryMissingError, RepositoryVanishedError, RootChangedError) as error:
-            self._feed.survey()
-            yield from self._earlier()
-            for change in self._since_then():
-                yield _odd(_Step(change.version, change.time), "unverified", error.message)
+            with suppress(OperationError):  # what is wrong with the repository counts
+                self._feed.survey()
+                yield from self._earlier()
+                for change in self._since_then():
+                    yield _odd(_Step(change.version, change.time), "unverified", error.message)
             raise
         self._feed.survey()
         if self._feed.problem:

@@ -37,7 +37,7 @@ _DIGITS = 18
 _NONE = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
 
 
-class _OddFeedError(Exception):
+class OddFeedError(Exception):
     """What a server sends is no feed (rule 1)."""
 
 
@@ -78,7 +78,7 @@ class Feed:
         """Yield all records, oldest first, until the end or a problem."""
         try:
             yield from self._read() if self._kept is None else self._kept
-        except _OddFeedError as error:
+        except OddFeedError as error:
             self.problem = str(error)
             _LOG.debug("%s: the feed of changes is not read on: %s", self._repository.gun, error)
 
@@ -86,38 +86,43 @@ class Feed:
         after = total = 0
         while records := self._page(after):
             for record in records:
-                change = _change(record)
+                change = read_record(record)
                 if change.number <= after:
-                    raise _OddFeedError(f"its record {change.number} comes after record {after}")
+                    raise OddFeedError(f"its record {change.number} comes after record {after}")
                 after = change.number
                 if record.get("GUN") == self._repository.gun:
                     yield change
             total += len(records)
             if total > self._repository.limits.changes:
-                raise _OddFeedError(f"it has more than {self._repository.limits.changes} records")
+                raise OddFeedError(f"it has more than {self._repository.limits.changes} records")
 
-    def _page(self, after: int) -> list[dict[str, Any]]:
+    def _page(self, after: int) -> list[Any]:
         repository = self._repository
         repository.online()
         try:
             data = repository.notary().changes(repository.gun, after, _PAGE)
         except NotFoundError:
-            raise _OddFeedError("this server has none") from None
+            raise OddFeedError("this server has none") from None
         except ResponseLimitError as error:
-            raise _OddFeedError(error.message) from None
+            raise OddFeedError(error.message) from None
         except ServerError as error:
             if error.facts.get("status") in _NONE:
-                raise _OddFeedError("this server has none") from None
+                raise OddFeedError("this server has none") from None
             raise
-        records = (json_object(data) or {}).get("records", 0)
-        if records is None:
-            return []
-        if not isinstance(records, list) or len(records) > _PAGE:
-            raise _OddFeedError("it is no list of records, or a longer one than was asked for")
-        return records
+        return records_of(data)
 
 
-def _change(record: object) -> FeedRecord:
+def records_of(data: bytes) -> list[Any]:
+    """Return the records of a page, whatever they are (rule 1); none behind the last one."""
+    records = (json_object(data) or {}).get("records", 0)
+    if records is None:
+        return []
+    if not isinstance(records, list) or len(records) > _PAGE:
+        raise OddFeedError("it is no list of records, or a longer one than was asked for")
+    return records
+
+
+def read_record(record: object) -> FeedRecord:
     """Read a record strictly (rule 1)."""
     match record:
         case {"ID": str(number), "CreatedAt": str(time), "Version": version, "SHA256": str(sha256)}:
@@ -127,4 +132,4 @@ def _change(record: object) -> FeedRecord:
                     return FeedRecord(int(number), parse_time(time, "a record"), version, sha256)
                 except MetadataError:
                     pass
-    raise _OddFeedError("one of its records is none that a Notary server writes")
+    raise OddFeedError("one of its records is none that a Notary server writes")
