@@ -83,6 +83,19 @@ def test_a_reader_may_not_publish(
     assert "push" in asked(token_server, repository)
 
 
+def test_who_may_publish_may_not_delete(
+    publisher: Person, token_server: TokenServer, repository: Repository
+) -> None:
+    publisher.own(repository.name)
+    token_server.granted.clear()
+    deletion = ("delete", "--remote", "--forget", "--confirm", f"{repository.name}*", repository.name)
+    assert "[auth.denied]" in publisher.notarypy(*deletion).expect(7).stderr
+    assert "*" in asked(token_server, repository)
+    publisher.notarypy("delegate", "list", "--offline", repository.name).expect(0)
+    publisher.notarypy(*deletion, NOTARY_AUTH=notary_auth("owner")).expect(0)
+    publisher.notarypy("delegate", "list", repository.name).expect(3)
+
+
 @pytest.mark.parametrize(
     "credentials", ["", notary_auth("publisher", "wrong-password")], ids=["none", "wrong"]
 )

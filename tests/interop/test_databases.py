@@ -154,3 +154,23 @@ def test_what_nobody_published_is_missing_and_no_failure(
 ) -> None:
     repository.push("1")
     assert "trust.repo_missing" in reader.notarypy("verify", repository.ref("1")).expect(3).stderr
+
+
+def test_one_repository_is_deleted_and_published_again(
+    alice: people.Person, reader: people.Person, repository: images.Repository
+) -> None:
+    name = repository.name
+    longer = images.Repository(repository.registry, f"{repository.path}-too")
+    for each in (repository, longer):
+        alice.own(each.name, f"jeff{len(each.name)}")
+        sign(alice, each, "1")
+    reader.notarypy("verify", repository.ref("1")).expect(0)
+    done = alice.notarypy("delete", "--remote", "--json", "--confirm", name, name).expect(0).document
+    assert done["results"][0]["others"] == []
+    reader.notarypy("verify", longer.ref("1")).expect(0)
+    reader.notarypy("verify", repository.ref("1")).expect(4)
+    again = alice.notarypy("republish", "--json", name).expect(0).document["results"][0]
+    assert again["root_version"] == 1  # the signer has its keys still
+    reader.notarypy("verify", repository.ref("1")).expect(0)
+    sign(alice, repository, "2")
+    reader.notary("list", name, "-r", "targets/releases").expect(0)

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ISSUER, SERVICE = "token server of the tests", "notary of the tests"
-USERS = {"publisher": "publisher-password", "reader": "reader-password"}
+USERS = {"publisher": "publisher-password", "reader": "reader-password", "owner": "owner-password"}
 IDENTITIES = {"publisher-identity-token": "publisher"}
-RIGHTS = {"publisher": {"pull", "push"}, "reader": {"pull"}}
+RIGHTS = {"publisher": {"pull", "push"}, "reader": {"pull"}, "owner": {"pull", "push", "*"}}
 
 
 @dataclass(frozen=True)
