@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from notarypy.cli.text import partlines
+from notarypy.cli.text.advice import advice
 from notarypy.errors import (
     KeyNotAuthorisedError,
     MetadataError,
@@ -159,8 +160,9 @@ def test_a_first_root_with_its_snapshot_here_is_not_handed_over(circle: Circle) 
 def test_one_root_key_of_three_is_replaced(made: Circle) -> None:
     dave = made.world.person("dave")
     new, gone = str(made.certificate(dave)), made.keyid(made.carol)
-    with pytest.raises(KeyNotAuthorisedError):
+    with pytest.raises(KeyNotAuthorisedError) as caught:
         made.alice.client().keys.rotate(GUN, roles.ROOT, key=new, replaces=[gone[:9]])
+    assert "--offline-part" in advice(caught.value)
     draft = made.rotation(made.alice, key=new, replaces=[gone[:9]])
     pins = f"{made.keyid(made.alice)},{made.keyid(made.bob)}"
     assert made.publish(made.signed(made.bob, draft, pins=pins))
@@ -207,6 +209,9 @@ def test_a_root_and_its_certificates_are_renewed(made: Circle) -> None:
     for person in (made.alice, made.bob):
         due = {status.role for status in person.client().status(GUN).due}
         assert roles.ROOT in due
+    with pytest.raises(KeyNotAuthorisedError) as caught:
+        made.alice.client().renew(GUN)
+    assert "--offline-part" in advice(caught.value)
     client = made.alice.client()
     draft = client.parts.make(lambda: client.renew(GUN, only=[roles.ROOT])).document
     assert made.publish(made.signed(made.carol, draft))
@@ -220,6 +225,21 @@ def test_a_root_and_its_certificates_are_renewed(made: Circle) -> None:
     made.alice.client().renew(GUN, only=[roles.TARGETS])
     made.world.clock.now += timedelta(days=51)
     made.world.person("new reader").client(first_use=False).refresh(GUN, root=made.pins)
+
+
+def test_certificates_of_others_are_not_renewed_here(circle: Circle) -> None:
+    alice = circle.alice.client()
+    theirs = [circle.files["bob"].read_bytes()]
+    alice.init(GUN, root_key="root", root_cert=theirs, root_threshold=1)
+    circle.world.clock.now += timedelta(days=3600)
+    with pytest.raises(KeyNotAuthorisedError) as caught:
+        circle.alice.client().renew(GUN)
+    assert "certificates of keys that are not here" in "".join(caught.value.why)
+    assert f"notarypy key certify {GUN}" in advice(caught.value)
+    circle.alice.client().keys.rotate(
+        GUN, roles.ROOT, key=[str(circle.certificate(person)) for person in (circle.alice, circle.bob)]
+    )
+    assert not circle.alice.client().status(GUN).due
 
 
 def test_targets_gets_two_keys(made: Circle) -> None:

@@ -9,6 +9,10 @@ TEXTS = {
     "add-signatures": (
         "with one of these keys: notarypy sign --offline-part {file}; then: notarypy sign --join {file}"
     ),
+    "certify-anew": (
+        "have each holder make a new one, notarypy key certify {gun} -o FILE, and name those and the ids of "
+        "keys that stay: notarypy key rotate {gun} root --key FILE --key KEY"
+    ),
     "join-part": "nothing is missing; publish it: notarypy sign --join {file}",
     "make-part-anew": "make it anew, by the command that made it; the signatures so far are lost",
     "other-part-file": "name another file; to add your signature to this one leave the REF out",

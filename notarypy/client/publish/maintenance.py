@@ -213,8 +213,13 @@ def _left_over(
 ) -> KeyNotAuthorisedError:
     done = [status.role for status in renewed]
     missing = [error for keyid, error in absent.items() if any(keyid in status.keys for status in left)]
-    advice = next((error.advice for error in missing if error.advice), Advice("import-these-keys"))
-    certificate = any(status.role == roles.ROOT and status.signable for status in left)
+    several = any(status.here and not status.signable for status in left)
+    usual = Advice("sign-in-parts") if several else Advice("import-these-keys")
+    advice = next((error.advice for error in missing if error.advice), usual)
+    if any(status.role == roles.ROOT and status.signable for status in left):
+        advice = Advice("rotate-root", gun=gun)
+    if any(map(_of_others, left)):
+        advice = Advice("certify-anew", gun=gun)
     return KeyNotAuthorisedError(
         f"{', '.join(status.role for status in left)} of {gun} could not be renewed here",
         why=(
@@ -222,16 +227,23 @@ def _left_over(
             *(error.message for error in missing),
             *([f"renewed: {', '.join(done)}"] if done else []),
         ),
-        advice=Advice("rotate-root", gun=gun) if certificate else advice,
+        advice=advice,
         renewed=done,
         left={status.role: list(status.keys) for status in left},
         gun=gun,
     )
 
 
+def _of_others(status: RoleStatus) -> bool:
+    """Tell whether what is left of a root that can be signed here are certificates of other people's keys."""
+    return status.role == roles.ROOT and status.signable and not set(status.keys) <= set(status.here)
+
+
 def _needs(status: RoleStatus) -> str:
     if status.problem:
         return f"{status.role}: {status.problem}"
+    if _of_others(status):
+        return f"root: certificates of keys that are not here end from {status.expires:%Y-%m-%d} on"
     if status.role == roles.ROOT and status.signable:
         return f"root: its certificate, which an authority made, ends on {status.expires:%Y-%m-%d}"
     if status.role in {roles.SNAPSHOT, roles.TIMESTAMP} and not status.signable:

@@ -224,10 +224,12 @@ def _require_rotatable(state: State, publisher: Publisher) -> None:
     keys, threshold = state.keys_for(roles.ROOT)
     ids = [key.canonical_id for key in keys]
     if not state.signable(roles.ROOT, publisher.keys.available):
+        some = set(ids).intersection(publisher.keys.available)
+        advice = Advice("sign-in-parts") if some else Advice("import-root-key")
         raise KeyNotAuthorisedError(
             f"rotating a key of {state.gun} takes its root key, which is not here",
             why=f"{threshold} of these must be here: {', '.join(keyid[:SHORT_KEYID] for keyid in ids)}",
-            advice=Advice("import-root-key"),
+            advice=advice,
             role=roles.ROOT,
             accepted=ids,
             threshold=threshold,
