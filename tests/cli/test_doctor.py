@@ -640,21 +640,27 @@ def _no_home() -> NoReturn:
 
 
 @pytest.mark.parametrize(
-    ("later", "level", "text"),
+    ("later", "level", "text", "fix"),
     [
-        (datetime(2029, 10, 1, tzinfo=UTC), "warning", f"targets of {REPO} ends on 2029-11-22, in"),
-        (datetime(2030, 10, 1, tzinfo=UTC), "bad", f"targets of {REPO} ended on 2029-11-22"),
-        (datetime(2036, 11, 1, tzinfo=UTC), "warning", f"root of {REPO} ends on 2036-11-20, in"),
+        (datetime(2029, 10, 1, tzinfo=UTC), "warning", f"targets of {REPO} ends on 2029-11-22, in", "renew"),
+        (datetime(2030, 10, 1, tzinfo=UTC), "bad", f"targets of {REPO} ended on 2029-11-22", "renew"),
+        (
+            datetime(2036, 1, 1, tzinfo=UTC),
+            "warning",
+            f"root of {REPO} ends on 2036-11-20, in",
+            "renew-root-early",
+        ),
+        (datetime(2037, 1, 1, tzinfo=UTC), "bad", f"root of {REPO} ended on 2036-11-20", "begin-anew"),
     ],
 )
 def test_roles_that_end_are_named_with_who_renews_them(
-    place: Place, later: datetime, level: str, text: str
+    place: Place, later: datetime, level: str, text: str, fix: str
 ) -> None:
     place.fake.notary.now = lambda: later
     client = Client(Client.from_environment().settings, transport=place.fake, clock=lambda: later)
     (about,) = [each for each in client.upkeep.doctor([REPO]) if each.subject == REPO]
     (found,) = [each for each in about.findings if text in each.text]
-    assert (found.level, found.fix and found.fix.name) == (level, "renew")
+    assert (found.level, found.fix and found.fix.name) == (level, fix)
 
 
 def test_a_key_elsewhere_is_asked_for_without_a_pin(

@@ -40,6 +40,9 @@ TEXTS: dict[str, str] = {
     "renew-server-certificate": "tell the operator of {host}: it has to be renewed",
     "use-helper": "name a credential helper in credsStore there, then log in again: notarypy login {host}",
     # -- roots and pins
+    "renew-root-early": (
+        "whoever has its key renews it now, while readers can follow: notarypy renew --role root {gun}"
+    ),
     "correct-pins": "ask the owner for the root pin, and leave that one alone in both",
     "pin-root": (
         'ask the owner for the root pin, and write it into the configuration: root = ["ROOT-PIN"] below '

@@ -48,7 +48,9 @@ if TYPE_CHECKING:
     from notarypy.remote.notary import NotaryClient
     from notarypy.tuf.trusted import TrustedMetadata
 
-WITHIN = timedelta(days=90)
+# docker and Go notary follow to another root only while the one that they know is in date, and a Notary
+# server takes one only then.
+WITHIN, _ROOT_WITHIN = timedelta(days=90), timedelta(days=365)
 _SHORT = 12
 
 
@@ -129,7 +131,11 @@ def _pins(found: Findings, session: Session, gun: str) -> None:
 def _role(found: Findings, gun: str, status: RoleStatus, trusted: TrustedMetadata) -> None:
     by_server = status.role == roles.TIMESTAMP or (status.role == roles.SNAPSHOT and not status.signable)
     renewal = Advice("renew" if status.signable else "sign-role-again", gun=gun)
-    advice = Advice("check-clock") if by_server else renewal
+    advice, due = Advice("check-clock") if by_server else renewal, status.due
+    if status.role == roles.ROOT:
+        over = ended(status.expires, trusted.now)
+        advice = Advice("begin-anew" if over else "renew-root-early", gun=gun)
+        due = ended(status.expires, trusted.now + _ROOT_WITHIN)
     if status.problem:
         if not status.usable:
             advice = Advice("replace-unusable", name=roles.signer_name(status.role), gun=gun)
@@ -138,7 +144,7 @@ def _role(found: Findings, gun: str, status: RoleStatus, trusted: TrustedMetadat
         found.ok("roles", f"{status.role} of {gun} has published nothing yet")
     elif ended(status.expires, trusted.now):
         found.bad("roles", f"{status.role} of {gun} ended on {status.expires:%Y-%m-%d}", advice)
-    elif status.due:
+    elif due:
         days = (status.expires - trusted.now).days
         found.warning(
             "roles", f"{status.role} of {gun} ends on {status.expires:%Y-%m-%d}, in {days} days", advice
