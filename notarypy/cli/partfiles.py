@@ -15,7 +15,7 @@ Rules:
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from notarypy import files
 from notarypy.cli import references, userfiles
@@ -94,7 +94,7 @@ def join(run: Run, paths: Sequence[str], root: Sequence[str] | None) -> None:
             run.confirm("Sign and publish it?", f"what stands above is signed by {render.short_ids(here)}")
             review = client.parts.sign(review)
         done = client.parts.publish(review)
-        data = {**partlines.as_json(review), "published": done.published}
+        data = partlines.as_json(review, None, published=done.published)
         line = f"published {', '.join(done.roles)} of {done.repository}"
         lines = [line if done.published else f"{done.repository} has it already"]
         if "root" in done.roles:
@@ -112,7 +112,7 @@ def _refuse(client: Client, review: PartReview, path: str) -> None:
 
 def _write(run: Run, file: Path, review: PartReview, *, shown: bool = False) -> None:
     files.write_atomic(file, review.document, _PUBLIC_MODE)
-    data: dict[str, Any] = {**partlines.as_json(review), "file": str(file), "published": False}
+    data = partlines.as_json(review, str(file), published=False)
     text = partlines.signatures(review) if shown else partlines.lines(review)
     run.report.done(
         review.repository, data, *text, f"wrote {file}; nothing was published", *_next(file, review)

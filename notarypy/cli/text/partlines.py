@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 _CHANGE, _REQUIRED = "role kind name before after", "role threshold signed could missing former"
 
 
-def as_json(review: PartReview) -> dict[str, Any]:
-    """Return a part as documents have it."""
+def as_json(review: PartReview, file: str | None, *, published: bool) -> dict[str, Any]:
+    """Return a part as documents have it, in a file or published."""
     return {
         "repository": review.repository,
+        "file": file,
+        "published": published,
         "compared_with_server": review.fresh,
         "changes": [render.fields(one, _CHANGE) for one in review.changes],
         "required": [render.fields(one, _REQUIRED) for one in review.required],

@@ -1,0 +1,149 @@
+"""Parts on the command line: two people, one after the other, each with a trust directory of their own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy.devserver.core import REGISTRY_HOST
+from support.people import manifest
+from support.schema import problems
+
+if TYPE_CHECKING:
+    from notarypy.devserver.core import Fake
+    from support.commands import Outcome, Run
+
+REPO = f"{REGISTRY_HOST}/admin/demo"
+MEDIA_TYPE = "application/vnd.oci.image.manifest.v1+json"
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schemas" / "notarypy.json").read_text())
+
+
+@pytest.fixture(autouse=True)
+def quick_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("notarypy.keys.formats.pkcs8.ROUNDS", 1000)
+
+
+class Desk:
+    """What people type, each in their own trust directory."""
+
+    def __init__(self, run: Run, fake: Fake, home: Path) -> None:
+        self.run, self.home, self.part = run, home, home / "app.part"
+        keys: list[str | Path] = []
+        for name in ("ann", "bob"):
+            self.by(name, "key", "generate", name, "--dir", home).expect(0)
+            keys += ["--key", home / f"{name}.pub"]
+        self.by("owner", "delegate", "add", "team", REPO, *keys, "--threshold", "2").expect(0)
+        self.digest = fake.registry.push("admin/demo", "1", manifest("1"), MEDIA_TYPE)
+
+    def by(self, name: str, *argv: str | Path) -> Outcome:
+        return self.run("-d", self.home / name, *argv)
+
+    def make(self) -> Outcome:
+        return self.by("ann", "sign", "--offline-part", self.part, f"{REPO}:1").expect(0)
+
+
+@pytest.fixture
+def desk(run: Run, fake: Fake, home: Path) -> Desk:
+    return Desk(run, fake, home)
+
+
+def test_each_command_says_what_comes_next(desk: Desk) -> None:
+    alone = desk.by("ann", "sign", f"{REPO}:1").expect(6)
+    assert "none of your keys may sign" in alone.err
+    assert "--offline-part" in alone.err
+    made = desk.make()
+    assert f"    + tag 1: {desk.digest}\n" in made.out
+    assert "  1 of 2 signatures of targets/team: " in made.out
+    assert made.out.endswith(
+        f"next, where one of the other keys is: notarypy sign --offline-part {desk.part}\n"
+    )
+    half = desk.by("ann", "sign", "--join", desk.part).expect(6)
+    assert f"notarypy sign --offline-part {desk.part}; then: notarypy sign --join {desk.part}" in half.err
+    signed = desk.by("bob", "--yes", "sign", "--offline-part", desk.part).expect(0)
+    assert f"    + tag 1: {desk.digest}\n" in signed.out
+    assert signed.out.endswith(f"next, to publish it: notarypy sign --join {desk.part}\n")
+    published = desk.by("owner", "sign", "--join", desk.part).expect(0)
+    assert published.out.endswith(f"published targets/releases, targets/team of {REPO}\n")
+    assert desk.by("owner", "sign", "--join", desk.part).expect(0).out.endswith(f"{REPO} has it already\n")
+    assert desk.by("owner", "verify", f"{REPO}:1").expect(0).out == f"{REPO}@{desk.digest}\n"
+
+
+def test_nobody_signs_without_a_yes(desk: Desk) -> None:
+    desk.make()
+    before = desk.part.read_bytes()
+    for argv in (["sign", "--offline-part", desk.part], ["sign", "--join", desk.part]):
+        asked = desk.by("bob", *argv).expect(2)
+        assert "add --yes" in asked.err
+    assert desk.part.read_bytes() == before
+    assert desk.by("bob", "--yes", "sign", "--join", desk.part).expect(0)
+
+
+def test_a_part_that_is_there_is_not_written_over(desk: Desk) -> None:
+    desk.make()
+    before = desk.part.read_bytes()
+    again = desk.by("ann", "sign", "--offline-part", desk.part, f"{REPO}:1").expect(1)
+    assert "exists" in again.err
+    assert desk.part.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["sign", "--join"],
+        ["sign", "--join", "missing.part"],
+        ["sign", "--offline-part", "missing.part"],
+        ["sign", "--join", "--offline-part", "x", "y"],
+        ["sign", "--root", "0" * 64, f"{REPO}:1"],
+        ["sign", "--offline-part", "x", "--dry-run", f"{REPO}:1"],
+        ["sign", "--offline-part", "x", "--init", f"{REPO}:1"],
+        ["sign", "--offline-part", "x", f"{REPO}:1", f"{REPO}2:1"],
+        ["revoke", "--offline-part", "x", f"{REPO}:1", f"{REPO}2:1"],
+        ["delegate", "remove", "--offline-part", "x", "--dry-run", "team", REPO],
+        ["delegate", "add", "team", REPO],
+        ["delegate", "add", "team", REPO, "--threshold", "0"],
+    ],
+)
+@pytest.mark.usefixtures("fake", "home")
+def test_what_makes_no_sense_is_a_usage_error(run: Run, argv: list[str]) -> None:
+    assert run(*argv).expect(2).out == ""
+    assert not Path("x").exists()
+
+
+def test_documents_fit_the_schema(desk: Desk) -> None:
+    steps: list[tuple[str | Path, ...]] = [
+        ("ann", "sign", "--offline-part", desk.part, f"{REPO}:1"),
+        ("bob", "sign", "--offline-part", desk.part),
+        ("owner", "sign", "--join", desk.part),
+        ("ann", "revoke", "--offline-part", desk.home / "gone.part", f"{REPO}:1"),
+        (
+            "owner",
+            "delegate",
+            "add",
+            "team",
+            REPO,
+            "--threshold",
+            "1",
+            "--offline-part",
+            desk.home / "x.part",
+        ),
+    ]
+    for name, *argv in steps:
+        document = desk.by(str(name), "--json", "--yes", *argv).expect(0).document
+        assert problems(document, SCHEMA) == []
+        assert document["results"][0]["repository"] == REPO
+
+
+def test_hostile_names_are_shown_as_text(desk: Desk, fake: Fake) -> None:
+    fake.registry.push("admin/demo", "1", manifest("1"), MEDIA_TYPE)
+    desk.make()
+    value = json.loads(desk.part.read_bytes())
+    targets = value["files"]["targets/team"]["signed"]["targets"]
+    targets["\u202e1\u2066"] = targets["1"]
+    value["files"]["targets/team"]["signed"]["targets"] = dict(sorted(targets.items()))
+    desk.part.write_text(json.dumps(value))
+    shown = desk.by("bob", "sign", "--offline-part", desk.part).expect(2)
+    assert "\u202e" not in shown.out
+    assert "\\u202e1\\u2066" in shown.out
