@@ -42,7 +42,10 @@ if TYPE_CHECKING:
     from notarypy.client.parameters import Required as Required
     from notarypy.client.parameters import SignOptions as SignOptions
     from notarypy.client.parameters import VerifyOptions as VerifyOptions
+    from notarypy.client.partsapi import Parts as Parts
     from notarypy.client.publish.deleting import DeletedRepository as DeletedRepository
+    from notarypy.client.publish.joining import PartPublished as PartPublished
+    from notarypy.client.publish.joining import PartReview as PartReview
     from notarypy.client.publish.republishing import Republished as Republished
     from notarypy.client.results import CheckedKey as CheckedKey
     from notarypy.client.results import CopiedImage as CopiedImage
@@ -114,7 +117,10 @@ if TYPE_CHECKING:
     from notarypy.storage.settings.policyfile import PolicyFile as PolicyFile
     from notarypy.storage.settings.settings import GlobalOptions as GlobalOptions
     from notarypy.storage.settings.settings import Settings as Settings
+    from notarypy.tuf.draftchanges import DraftChange as DraftChange
     from notarypy.tuf.keys import PublicKey as PublicKey
+    from notarypy.tuf.parts import NeededSignatures as NeededSignatures
+    from notarypy.tuf.parts import Part as Part
     from notarypy.tuf.trusted import TrustedMetadata as TrustedMetadata
     from notarypy.tuf.vouching import RestingTag as RestingTag
 
@@ -138,6 +144,8 @@ _NAMES = {
     "client.overview.overviews": "ListedTag Overview OverviewOptions",
     "client.parameters": "PinOptions Progress RemovalOptions Required SignOptions VerifyOptions",
     "client.publish.deleting": "DeletedRepository",
+    "client.partsapi": "Parts",
+    "client.publish.joining": "PartPublished PartReview",
     "client.publish.republishing": "Republished",
     "client.results": (
         "CheckedKey CopiedImage ImportedKey InitResult Inspection LoggedIn LoggedOut PolicyFiles "
@@ -170,6 +178,8 @@ _NAMES = {
     "storage.settings.policyfile": "PolicyFile",
     "storage.settings.settings": "GlobalOptions Settings",
     "tuf.keys": "PublicKey",
+    "tuf.draftchanges": "DraftChange",
+    "tuf.parts": "NeededSignatures Part",
     "tuf.trusted": "TrustedMetadata",
     "tuf.vouching": "RestingTag",
 }

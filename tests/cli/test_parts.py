@@ -74,8 +74,8 @@ def test_each_command_says_what_comes_next(desk: Desk) -> None:
 def test_nobody_signs_without_a_yes(desk: Desk) -> None:
     desk.make()
     before = desk.part.read_bytes()
-    for argv in (["sign", "--offline-part", desk.part], ["sign", "--join", desk.part]):
-        asked = desk.by("bob", *argv).expect(2)
+    for option in ("--offline-part", "--join"):
+        asked = desk.by("bob", "sign", option, desk.part).expect(2)
         assert "add --yes" in asked.err
     assert desk.part.read_bytes() == before
     assert desk.by("bob", "--yes", "sign", "--join", desk.part).expect(0)

@@ -90,7 +90,9 @@ from notarypy.tuf import (
     usual,
 )
 from notarypy.tuf.envelope import Envelope
+from notarypy.tuf.joinedparts import merged, require_verified
 from notarypy.tuf.metadata import Root, Snapshot, Targets, Timestamp
+from notarypy.tuf.parts import HalfSigned, Part
 from notarypy.tuf.trusted import TrustedMetadata
 from support import admissions, signingcertificates
 
@@ -280,6 +282,16 @@ def metadata(data: bytes) -> None:
             with suppress(MetadataError):
                 value = kind.from_signed(signed if isinstance(signed, dict) else {})
                 assert kind.from_signed(value.to_signed()) == value, role
+
+
+def part(data: bytes) -> None:
+    """A part: what is written again reads as the same part, and has no signature that nobody made."""
+    with suppress(TrustError, UsageError):
+        found = Part.parse(data)
+        assert Part.parse(found.document()) == found
+        with suppress(TrustError):
+            require_verified(found)
+            assert merged([found, found]) == found.counting()
 
 
 def repository(data: bytes) -> None:
@@ -610,6 +622,17 @@ def _repositories() -> list[bytes]:
     return found
 
 
+def _parts() -> list[bytes]:
+    """Return parts that renew targets, with the signatures of the version before, which are good no more."""
+    found = []
+    for files in (seed.split(b"\0") for seed in _repositories()):
+        file = Envelope.parse(files[-1], roles.TARGETS)
+        drafted = {**file.signed, "version": int(file.signed["version"]) + 1}
+        base = {roles.ROOT: files[0], roles.TARGETS: files[-1]}
+        found.append(Part(GUN, base, {roles.TARGETS: HalfSigned(drafted, file.signatures)}).document())
+    return found
+
+
 def _manifests() -> list[bytes]:
     part = {"mediaType": "application/octet-stream", "digest": f"sha256:{'0' * 64}", "size": 1}
     platform = {"os": "linux", "architecture": "amd64", "variant": "v8"}
@@ -714,6 +737,7 @@ TARGETS = {
     "json": Target(json_object, _METADATA),
     "envelope": Target(signed_file, _METADATA),
     "metadata": Target(metadata, _METADATA),
+    "part": Target(part, _parts),
     "repository": Target(repository, _repositories),
     "private-key": Target(private_key, _fixtures("keys/*", "keys/openssl/*", "keys/cosign/*")),
     "key-reference": Target(key_reference, _references),
