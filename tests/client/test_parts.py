@@ -363,6 +363,17 @@ def test_a_machine_that_knows_nothing_takes_a_pin(scene: Scene) -> None:
     assert not nobody.parts.sign(nobody.parts.read([half], root=pin)).missing
 
 
+def test_a_pin_counts_on_a_machine_that_knows_the_root(scene: Scene) -> None:
+    half = scene.part()
+    pin = scene.bob.client().refresh(GUN).root.pins[0]
+    client = scene.bob.client(offline=True)
+    with pytest.raises(RootNotPinnedError):
+        client.parts.read([half], root="0" * 64)
+    with pytest.raises(RootNotPinnedError):
+        scene.bob.client().parts.read([half], root="0" * 64)
+    assert client.parts.read([half], root=pin).missing
+
+
 def test_a_machine_that_knows_newer_files_signs_nothing_older(scene: Scene) -> None:
     half = scene.part()
     scene.publish(scene.signed(scene.bob, scene.part()))

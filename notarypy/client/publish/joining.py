@@ -26,7 +26,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.expired import refresh_to_renew
-from notarypy.client.metadata.roots import first_root
+from notarypy.client.metadata.roots import first_root, require_pinned
 from notarypy.client.publish.drafts import signatures_of
 from notarypy.client.publish.initialise import publish_first
 from notarypy.client.publish.pipeline import Edit, Published, Publisher, publisher_for
@@ -226,11 +226,15 @@ def _require_in_date(part: Part, repository: Repository) -> None:
 
 def _require_plausible(repository: Repository, part: Part) -> None:
     """Check what a part builds on without a server (rule 2)."""
-    known = TrustedMetadata(repository.gun, repository.now, limits=repository.limits)
-    cached, base = repository.cache.load_root(), part.base.get(roles.ROOT, b"")
+    blank = partial(TrustedMetadata, repository.gun, repository.now, limits=repository.limits)
+    known, cached, base = blank(), repository.cache.load_root(), part.base.get(roles.ROOT, b"")
     if cached is not None:
         known.first_root(cached)
         known.update_root(base)
+        try:
+            blank().first_root(cached, repository.roots)
+        except RootNotPinnedError:
+            require_pinned(repository, base, blank)
     else:
         root = known.first_root(base, repository.roots)
         if isinstance(repository.roots, FirstUse):
