@@ -246,7 +246,19 @@ def test_another_file_of_the_same_version_is_an_alarm(world: World, owner: Perso
     assert released_tags(world) == {"1", "2", "3", "4"}
 
 
+def test_rule_2_what_has_ended_is_signed_again_where_its_keys_are(
+    world: World, owner: Person, reader: Person
+) -> None:
+    wipe(world)
+    world.clock.advance(timedelta(days=4 * 365))
+    assert owner.client().upkeep.republish(GUN).roles == ALL
+    reader.client().verify(f"{GUN}:1")
+    assert reader.client().refresh(GUN).targets[roles.TARGETS].version == 3
+
+
 def test_what_has_ended_the_server_does_not_take(world: World, owner: Person) -> None:
+    [key] = [key for key in owner.client().keys.list() if key.role == roles.TARGETS]
+    owner.client().keys.remove(key.keyid, force=True)
     wipe(world)
     world.clock.advance(timedelta(days=4 * 365))
     with pytest.raises(RefusedUpdateError):

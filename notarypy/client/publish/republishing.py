@@ -9,7 +9,8 @@ Rules:
 1. The server is read as ever first. Where it has all that is known here, nothing is sent.
 2. Targets files and delegations are sent byte for byte, those that the server does not have by number; that
    it has another one of this number is an alarm. They are verified under the root that is trusted here.
-   Timestamp and snapshot are the server's to make, and are not sent; their own signatures do not matter.
+   What has ended is signed again by keys that are here. Timestamp and snapshot are the server's to make, and
+   are not sent; their own signatures do not matter.
 3. If the server still has its keys, the root stays as it is. If not, the next version of the root names its
    new ones; that takes the root key. A snapshot key that is here goes on signing.
 4. A server takes roots one number after the other, the first as 1 or 2, and keeps of its own past nothing.
@@ -41,7 +42,7 @@ from notarypy.errors import (
     VerificationError,
 )
 from notarypy.tuf import certificates, roles
-from notarypy.tuf.changes import State, apply_all
+from notarypy.tuf.changes import Resign, State, apply_all
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.floors import root_changed
 from notarypy.tuf.metadata import Snapshot
@@ -159,6 +160,7 @@ class _Sending:
         self.repository, self.keys = publisher.repository, publisher.keys
         self.held = refresh(replace(self.repository, server=None), None, _HeldRefresh)
         self.state = State.of(self.held)
+        self.renewed = self._renewed()
         self.root = self.state.root
         self.is_local = keeps_snapshot(self.root, self.keys.available)
         listed = self.held.snapshot.meta.items()
@@ -167,6 +169,15 @@ class _Sending:
         )
         self.sent: set[str] = set()
         self.behind = 0
+
+    def _renewed(self) -> dict[str, bytes]:
+        """Return targets files and delegations that have ended, signed again as far as keys are here."""
+        expired = self.held.expired if isinstance(self.held, OutdatedMetadata) else {}
+        able = [role for role in expired if role in self.state.targets]
+        able = [role for role in able if self.state.signable(role, self.keys.available)]
+        after = apply_all(self.state, [Resign(role) for role in able])
+        drafts = plan(after, self.repository.now, self.keys.available)
+        return {draft.role: sign_draft(draft, self.keys) for draft in drafts}
 
     def send(self, progress: Progress | None) -> None:
         """Send what the server lacks (rules 2 to 5)."""
@@ -197,7 +208,7 @@ class _Sending:
 
     def _missing(self, *, empty: bool) -> Iterator[tuple[str, bytes]]:
         """Yield the targets files and delegations that the server does not have (rule 2)."""
-        for role, data in self.held.files.items():
+        for role, data in {**self.held.files, **self.renewed}.items():
             if role in _OF_SERVER:
                 continue
             version = _version(data, role)
