@@ -219,6 +219,9 @@ def test_progress_counts_versions(past: Past) -> None:
     steps = Steps()
     past.read(progress=steps)
     assert steps.said == [(f"history of {GUN}", 3), *[("moved", 1)] * 3, ("end", 0)]
+    since = Steps()
+    past.read(progress=since, since=NOW + 2 * HOUR)
+    assert since.said == [(f"history of {GUN}", 2), *[("moved", 1)] * 2, ("end", 0)]
     some = Steps()
     events = past.reader.client().history(GUN, progress=some)
     next(events)
@@ -338,6 +341,21 @@ def test_a_feed_that_names_other_files_is_told(past: Past) -> None:
     assert {event.why for event in past.read() if event.kind == "unverified"} == {
         "it was published while this was read, or never: the newest one was 3"
     }
+
+
+def test_a_feed_that_begins_beyond_the_end_hides_nothing(past: Past) -> None:
+    past.feed(lambda records: [{**records[0], "Version": 1 << 30}, *records[1:]])
+    events = past.read(since=NOW - HOUR)
+    assert brief(event for event in events if event.verified)[-1] == signed(3)
+    assert brief(events)[0] == ("timestamp", 1 << 30, "unverified", "")
+
+
+def test_a_deletion_that_never_was_hides_nothing(past: Past) -> None:
+    lie = {"Version": 0, "SHA256": "", "Category": "deletion", "ID": "9"}
+    past.feed(lambda records: [*records, {**records[0], **lie}])
+    events = past.read()
+    assert kinds(events)[:4] == ["gone", "gone", "gone", "deleted"]
+    assert brief(event for event in events if event.verified) == [*FIRST, signed(2), signed(3)]
 
 
 def test_records_of_another_spelling_are_another_repository(past: Past) -> None:

@@ -5,8 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from interop.harness import pasts
+from notarypy import Client
+from notarypy.client.history import feed
+from notarypy.storage.settings.settings import load
 
 if TYPE_CHECKING:
+    import pytest
+
     from interop.harness.images import Repository
     from interop.harness.people import Person
 
@@ -23,6 +28,21 @@ def test_a_past_of_three_programs(alice: Person, bob: Person, repository: Reposi
         [],
         [event for event in events[-3:] if event["kind"] == "tag-removed"],
     )
+
+
+def test_a_feed_goes_on_page_by_page(
+    alice: Person, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice.own(repository.name)
+    for tag in "1234567":
+        repository.push(tag)
+        alice.notarypy("sign", repository.ref(tag)).expect(0)
+    monkeypatch.setattr(feed, "_PAGE", 3)
+    settings = load({}, alice.environment, alice.home)
+    with Client(settings) as client:
+        events = list(client.history(repository.name, role="jeff"))
+    assert [event.name for event in events if event.kind == "tag-added"] == list("1234567")
+    assert all(event.verified and event.time for event in events)
 
 
 def test_a_repository_that_was_deleted_and_made_anew(

@@ -87,6 +87,18 @@ def test_the_page_on_a_screen_and_on_paper(browser: Browser, page: Path, reposit
     assert browser.visitors == []
 
 
+def test_the_page_of_a_past(browser: Browser, alice: Person, page: Path, repository: Repository) -> None:
+    past = page.with_name("history.html")
+    alice.notarypy("history", repository.name, "--html", past).expect(0)
+    browser.open(past, width=390)
+    assert (browser.complaints, browser.requests, browser.visitors) == ([], [past.as_uri()], [])
+    shown = browser.value(ALL_SHOWN)
+    assert {f"tag {name} came" for name in (*HOSTILE, LONG, "\\u202egnp.\u05d0\u05d1")} <= {*shown}
+    assert browser.value("document.documentElement.scrollWidth") <= 390
+    printed = pypdf.PdfReader(io.BytesIO(browser.open(past).pdf()))
+    assert "Events, oldest first" in normalize("NFKC", printed.pages[0].extract_text())
+
+
 def test_what_a_page_forbids_is_not_done(browser: Browser, tmp_path: Path) -> None:
     # What nobody could get into a page, in it; then without its policy: so the checks above can fail.
     worse = tmp_path / "worse.html"

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
 _AT_A_TIME = 32
 _MISSES = 64
+_WITH_REPOSITORY = "it went with the repository when that was deleted"
 _FEED_ONLY = "only the server's feed says so"
 
 
@@ -155,8 +156,6 @@ class _Walk:
         if self._feed.problem:
             yield HistoryEvent(None, "", None, "feed", verified=False, why=self._feed.problem)
         yield from self._earlier()
-        if self._progress is not None:
-            self._progress.begin(f"history of {self._repository.gun}", trusted.timestamp.version)
         try:
             yield from self._present(trusted)
         finally:
@@ -169,17 +168,18 @@ class _Walk:
             if change.number > self._feed.deleted:
                 return
             if change.version:
-                why, step = (
-                    "it went with the repository when that was deleted",
-                    _Step(change.version, change.time),
-                )
-                yield _odd(step, "gone", why)
+                yield _odd(_Step(change.version, change.time), "gone", _WITH_REPOSITORY)
             else:
                 yield HistoryEvent(change.time, "", None, "deleted", verified=False, why=_FEED_ONLY)
 
     def _present(self, trusted: TrustedMetadata) -> Iterator[HistoryEvent]:
-        past, steps = Past(self._repository, trusted, self._role), self._steps(trusted.timestamp.version)
+        past, newest = Past(self._repository, trusted, self._role), trusted.timestamp.version
+        steps, begun = self._steps(newest), False
         while batch := list(islice(steps, _AT_A_TIME)):
+            if self._progress is not None and not begun:
+                total = newest + 1 - (batch[0].version or newest)
+                self._progress.begin(f"history of {self._repository.gun}", max(total, 1))
+                begun = True
             past.look_ahead([step.version for step in batch if isinstance(step, _Step)])
             for step in batch:
                 yield from self._looked_at(past, step) if isinstance(step, _Step) else [step]
@@ -190,8 +190,8 @@ class _Walk:
         """Yield each version of the timestamp once, in order, and what is odd about the feed (rule 2)."""
         expected = 1
         for change in self._wanted():
-            if expected == 1 and self._since is not None:  # nothing before it is of interest
-                expected = change.version
+            if expected == 1 and self._since is not None and change.version <= newest:
+                expected = change.version  # nothing before it is of interest
             odd = ""
             if change.version < expected:
                 odd = f"the feed has version {change.version} of the timestamp after version {expected - 1}"
