@@ -14,7 +14,6 @@ from notarypy.cli import userfiles
 from notarypy.cli.declared import Argument, Option
 from notarypy.errors import Advice, NotarypyError, NothingThereError, UsageError
 from notarypy.images import reference as references
-from notarypy.storage.settings import spans
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -143,6 +142,8 @@ def _lines(text: str, source: str, check: Callable[[str], object], advice: Advic
 
 def span(text: str) -> timedelta:
     """Return the span of time that a text means; raise UsageError if it is none."""
+    from notarypy.storage.settings import spans  # commands that verify do without
+
     if spans.too_long(text):
         raise UsageError(f"{text} is too long", advice=Advice("write-shorter-span", most=spans.MOST))
     if not (found := spans.parse(text)):

@@ -223,6 +223,20 @@ def test_each_role_hangs_from_the_one_above() -> None:
     assert ("35", "108", "35", "135") in lines(text)
 
 
+def test_a_role_stands_at_once_below_the_one_above_it() -> None:
+    names = ["targets/a-b", "targets/a10", "targets/a/x", "targets/a2", "targets/a"]
+    entries = tuple(replace(OVERVIEW.delegations[0], role=name) for name in names)
+    listed = tuple(replace(BOB_STATUS, role=name) for name in names)
+    status = replace(OVERVIEW.status, roles=(*OVERVIEW.status.roles[:4], *listed))
+    text = "".join(
+        overviewpage.page(
+            [overviewtext.Looked("r", replace(OVERVIEW, status=status, delegations=entries))], "90d"
+        )
+    )
+    drawn = re.findall(r'class="name">(targets/[^<]*)<', text)
+    assert drawn == ["targets/a", "targets/a/x", "targets/a-b", "targets/a2", "targets/a10"]
+
+
 def test_a_big_tree_comes_in_parts_and_has_an_end() -> None:
     parts = list(drawings.tree("t", "roles", branches(0, *[1] * 1000)))
     text = "".join(parts)

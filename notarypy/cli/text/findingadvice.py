@@ -16,8 +16,8 @@ TEXTS: dict[str, str] = {
         "notarypy key rotate {gun} root --key KEY --key CERT --key CERT --threshold 2"
     ),
     "raise-thresholds": (
-        "where one person is not to be enough in {gun}, give the role several keys and a threshold; one key "
-        "alone is usual where it is kept well"
+        "where one person is not to be enough, let two sign: notarypy delegate add NAME {gun} --key PUB "
+        "--threshold 2; one key alone is usual where it is kept well"
     ),
     "separate-keys": "give the other role a key of its own: notarypy key rotate {gun} ROLE",
     "server-snapshot": (

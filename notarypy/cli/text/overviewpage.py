@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.cli.text import drawings, eventtext, htmlpage, overviewtext, render
 from notarypy.client.findings import LEVELS
+from notarypy.client.verify.inspection import natural
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def _nodes(found: Overview) -> Iterator[drawings.Branch]:
     """Yield the roles, each below the one that says whose keys sign it."""
     paths = {entry.role: entry.paths for entry in found.delegations}
     by_role = {one.role: one for one in found.status.roles}
-    below = sorted(entry.role for entry in found.delegations)
+    below = sorted((entry.role for entry in found.delegations), key=_place)
     order = [roles.ROOT, roles.TARGETS, *below, roles.SNAPSHOT, roles.TIMESTAMP]
     for role in order:
         one = by_role[role]
@@ -183,6 +184,11 @@ def _nodes(found: Overview) -> Iterator[drawings.Branch]:
         yield drawings.Branch(
             depth, role, said, overviewtext.level_of(one, found.time), overviewtext.ends(one, found.time)
         )
+
+
+def _place(role: str) -> list[str]:
+    """Return a sort key that has every role at once below the one above it."""
+    return [natural(part) for part in role.split("/")]
 
 
 def _role_rows(found: Overview) -> Iterator[Sequence[str]]:
