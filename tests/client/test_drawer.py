@@ -71,6 +71,15 @@ def drawer(monkeypatch: pytest.MonkeyPatch) -> type[Drawer]:
     return Drawer
 
 
+def test_a_key_that_is_elsewhere_is_certified_where_it_is(world: World) -> None:
+    alice = world.person("alice")
+    keyid, certificate = alice.client().keys.certify(GUN, key=ROOT)
+    assert Drawer.signed == [ROOT]
+    assert [info.keyid for info in alice.client().keys.list()] == [keyid]
+    made = alice.client().init(GUN, root_cert=[certificate], root_threshold=1)
+    assert made.root_pins == (keyid,)
+
+
 @pytest.fixture
 def owner(world: World) -> Person:
     """Return the owner of a repository, whose root key went into a drawer after the first publish."""
