@@ -133,6 +133,10 @@ class CacheDamagedError(VerificationError, code="trust.cache_damaged"):
     """The cached root, the anchor of trust, cannot be read."""
 
 
+class BackupUnusableError(VerificationError, code="trust.backup"):
+    """A backup is not what was written once: damaged, cut off, of a newer form, or no backup at all."""
+
+
 class DigestMismatchError(VerificationError, code="trust.digest_mismatch"):
     """Content differs from the digest that was signed or asked for."""
 

@@ -133,6 +133,15 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
     _sync_directory(path.parent)
 
 
+def rename_directory(source: Path, target: Path) -> None:
+    """Give a directory the name of one that does not exist; it is on the disk before (rule 2)."""
+    try:
+        source.rename(target)
+    except OSError as error:
+        raise failure("make directory", target, error) from error
+    _sync_directory(target.parent)
+
+
 def require_writable(directory: Path) -> None:
     """Make a directory, and raise StorageError unless a file can be written there: one is, and goes again."""
     make_private_directory(directory)

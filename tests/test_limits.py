@@ -29,6 +29,7 @@ REF = f"{GUN}:1"
 SAYS_LIMIT = re.compile(r"(?:^|_)(?:LIMIT|MAX|MOST|LONGEST|DEEPEST)")
 # No limits on what is received: fixed by a format or by another program, or about what is sent or shown.
 OTHERS = {
+    "notarypy/cli/text/recoverysheet.py": {"LONGEST_CODE", "_MOST_PINS"},  # what is written
     "notarypy/cli/text/render.py": {"MAX_LINE"},  # what is shown
     "notarypy/client/publish/republishing.py": {"MOST_UPDATES"},  # what is sent
     "notarypy/client/migrate/policies/rules.py": {"_MOST_ALTERNATIVES"},  # what is written

@@ -22,6 +22,8 @@ COMMANDS = {
     "push": "transfer:push",
     "pull": "transfer:pull",
     "copy": "transfer:copy",
+    "backup": "backup:backup",
+    "restore": "backup:restore",
     "export": "archive:export",
     "import": "archive:import_archive",
     "inspect": "verify:inspect",

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from notarypy import files
-from notarypy.cli import userfiles
+from notarypy.cli import references, userfiles
 from notarypy.cli.declared import Argument, Option
 from notarypy.cli.namedkeys import KEY, begin_on, label
 from notarypy.cli.text import render, terminal
-from notarypy.errors import Advice, UsageError
+from notarypy.errors import Advice, NothingThereError, UsageError
 from notarypy.keys.passphrases import new_passphrase_chain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from notarypy.cli.run import Context
+    from notarypy.cli.run import Context, Run
     from notarypy.client.api import Client
     from notarypy.keys.questions import PassphraseRequest
 
@@ -26,8 +26,14 @@ _PRIVATE_MODE, _PUBLIC_MODE = 0o600, 0o644
 
 def export(
     context: Context,
-    keys: Annotated[list[str], Argument(metavar="KEY...", help="Names, 7 digits of ids; others: as above.")],
+    keys: Annotated[
+        list[str] | None, Argument(metavar="[KEY...]", help="Names, 7 digits of ids; others: as above.")
+    ] = None,
     *,
+    every: Annotated[bool, Option("--all", help="All keys that are here.")] = False,
+    repo: Annotated[
+        str | None, Option("--repo", metavar="REPO", help="All keys here that this repository has.")
+    ] = None,
     output: Annotated[
         str | None,
         Option("--output", "-o", metavar="FILE", help="Write to this file, mode 0600; public halves: 0644."),
@@ -51,33 +57,26 @@ def export(
 
     Example:
       notarypy key export jeff -o jeff.pem
+      notarypy key export --all -o keys.pem
+      notarypy key export --repo registry.example.com/app -o app.pem
       notarypy key export --public jeff -o jeff.pub
       notarypy key export --cosign jeff -o cosign.key
       notarypy key export --cosign --public jeff -o cosign.pub
     """
-    run = begin_on(context, *keys, hold=True)
-    if cosign and len(keys) > 1:
-        raise UsageError("a key file of cosign has one key", advice=Advice("keep-one"))
-    if new_passphrase_file is not None and (public or not cosign):
-        message = "--new-passphrase-file is for a key that is written for cosign"
-        raise UsageError(message, advice=Advice("leave-out", option="--new-passphrase-file"))
-    new = _new_passphrases(new_passphrase_file)
+    run = begin_on(context, *(keys or ()), hold=True)
+    _require_one_way(run, keys or [], repo, every=every)
+    _require_for_cosign(keys or [], new_passphrase_file, public=public, cosign=cosign)
     if output is not None:
         userfiles.require_directory(Path(output))
         if Path(output).exists():
             run.confirm("Overwrite it?", f"{output} exists")
-    exported = []
+    new, exported = _new_passphrases(new_passphrase_file), list[bytes]()
     with run.client() as client:
-        for key in keys:
+        for key in keys or _several(run, client, repo, public=public):
             with run.trying(key):
-                if cosign and public:
-                    known, one = dict[str, object](), client.keys.public_cosign(key)
-                else:
-                    info = client.keys.find(key)
-                    known = render.fields(info, KEY)
-                    one = _written(client, info.keyid, public=public, new=new if cosign else None)
+                known, one = _written(client, key, new, public=public, cosign=cosign)
                 exported.append(one)
-                data = {"pem": exported[-1].decode()} if output is None else {"file": output}
+                data = {"pem": one.decode()} if output is None else {"file": output}
                 run.report.done(key, {**known, **data})
     if run.report.exit_code == 0 and output is not None:
         files.write_atomic(Path(output), b"".join(exported), _PUBLIC_MODE if public else _PRIVATE_MODE)
@@ -107,13 +106,49 @@ def passwd(
         run.report.done(key, render.fields(info, KEY), f"changed the passphrase of {label(info)}")
 
 
+def _require_one_way(run: Run, keys: list[str], repo: str | None, *, every: bool) -> None:
+    """Raise UsageError unless keys are named in one way."""
+    if sum([bool(keys), every, repo is not None]) != 1:
+        message = "name keys, or say --all, or name a repository with --repo"
+        raise UsageError(message, advice=Advice("keep-one") if keys or every else Advice("list-keys"))
+    if repo is not None:
+        references.check_repositories(run, [repo])
+
+
+def _require_for_cosign(keys: list[str], passphrase_file: str | None, *, public: bool, cosign: bool) -> None:
+    """Raise UsageError for what is written for cosign, or is for that, and is not said so."""
+    if cosign and len(keys) != 1:
+        raise UsageError("a key file of cosign has one key", advice=Advice("keep-one"))
+    if passphrase_file is not None and (public or not cosign):
+        message = "--new-passphrase-file is for a key that is written for cosign"
+        raise UsageError(message, advice=Advice("leave-out", option="--new-passphrase-file"))
+
+
+def _several(run: Run, client: Client, repo: str | None, *, public: bool) -> list[str]:
+    """Return the ids of all keys here, or of those of a repository; those elsewhere have public halves."""
+    found = client.keys.list() if repo is None else client.keys.of_repository(repo)
+    if not found:
+        raise NothingThereError(
+            f"no keys are in {client.settings.trust_dir}", advice=Advice("name-trust-dir")
+        )
+    left = [] if public else [info for info in found if info.uri is not None]
+    for info in left:
+        run.report.warn(f"{label(info)} stays at {info.uri}, and is not in it")
+    run.asked_for = len(found)
+    return [info.keyid for info in found if info not in left]
+
+
 def _written(
-    client: Client, keyid: str, *, public: bool, new: Callable[[PassphraseRequest], str] | None
-) -> bytes:
-    """Return a key as its public half, for cosign with a new passphrase, or as it is stored."""
-    if new is not None:
-        return client.keys.export_cosign(keyid, new)
-    return client.keys.public(keyid) if public else client.keys.export([keyid])
+    client: Client, key: str, new: Callable[[PassphraseRequest], str], *, public: bool, cosign: bool
+) -> tuple[dict[str, object], bytes]:
+    """Return what is known of a key, and its public half, or it for cosign or as it is stored."""
+    if cosign and public:
+        return {}, client.keys.public_cosign(key)
+    info = client.keys.find(key)
+    known = render.fields(info, KEY)
+    if cosign:
+        return known, client.keys.export_cosign(info.keyid, new)
+    return known, client.keys.public(info.keyid) if public else client.keys.export([info.keyid])
 
 
 def _new_passphrases(file: str | None) -> Callable[[PassphraseRequest], str]:

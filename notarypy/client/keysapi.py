@@ -97,6 +97,13 @@ class Keys:
         require_lists(keys=keys)
         return self._session.keys().export(keys)
 
+    def of_repository(self, repository: str) -> KeyInfos:
+        """Return the keys here that a repository known here has, in any of its roles (KeyMissingError)."""
+        from notarypy.client.keys.keyfiles import keys_of
+
+        gun = self._session.gun(repository, whole=True)[0]
+        return keys_of(self._session.keys(), self._session.directory(), gun)
+
     def export_cosign(self, key: str, passphrase: str | Callable[[PassphraseRequest], str]) -> bytes:
         """Return a key as a key file of cosign, encrypted with another passphrase; it stays as it is here.
 

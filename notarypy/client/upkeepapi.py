@@ -5,13 +5,17 @@ What it is: a door for each use case, as in `client.api`. What it is not: logic.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy.client.parameters import require_lists
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from notarypy.client.backup.contents import BackupContents
+    from notarypy.client.backup.restoring import Restored
+    from notarypy.client.backup.trial import CheckedBackup
     from notarypy.client.findings import Examined
     from notarypy.client.publish.deleting import DeletedRepository
     from notarypy.client.publish.republishing import Republished
@@ -71,3 +75,68 @@ class Upkeep:
 
         require_lists(repositories=repositories)
         return examine(self._session, repositories, problems)
+
+    def backup(
+        self, path: Path | str, *, failed: Callable[[str, NotarypyError], object] | None = None
+    ) -> BackupContents:
+        """Write keys, references, roots, metadata and settings into a new file, and read it back.
+
+        Keys are in it as they are here, encrypted; no passphrase is asked for. What cannot be read is given
+        to `failed`, and left out; without that it is raised, and nothing is written.
+
+        AlreadyExistsError: there is a file of this name. NothingThereError: there is nothing to back up.
+        """
+        from notarypy.client.backup.gathering import back_up
+
+        def raised(_: str, error: NotarypyError) -> None:
+            raise error
+
+        return back_up(self._session, Path(path), failed or raised)
+
+    def read_backup(self, path: Path | str) -> BackupContents:
+        """Return what is in a backup, every byte of which is as it was written (BackupUnusableError)."""
+        from notarypy.client.backup.contents import Backup
+
+        with Backup(Path(path).absolute(), self._session.limits) as backup:
+            return backup.contents
+
+    def backed_up_key(self, path: Path | str, key: str) -> tuple[str, bytes]:
+        """Return the id of a key in a backup, and its encrypted PEM block, in the form of `Keys.export`.
+
+        `key` is a KEY. KeyMissingError: none in it is meant, or several; or it is elsewhere.
+        """
+        from notarypy.client.backup.contents import Backup
+
+        with Backup(Path(path).absolute(), self._session.limits) as backup:
+            return backup.exported(key)
+
+    def check_backup(self, path: Path | str) -> CheckedBackup:
+        """Put a backup back into a temporary directory, and unlock each key there; say what fails.
+
+        Keys that are elsewhere are not asked. BackupUnusableError: not one byte of it is used.
+        """
+        from notarypy.client.backup.trial import check
+
+        return check(self._session, Path(path))
+
+    def restore(
+        self,
+        path: Path | str,
+        *,
+        dry_run: bool = False,
+        keys_only: bool = False,
+        settings: bool = True,
+        sha256: str | None = None,
+    ) -> Restored:
+        """Put back what is in a backup and not here, all or nothing; nothing that is here is replaced.
+
+        With `keys_only` no roots and no settings, without `settings` no configuration and no trust policy.
+        `sha256` is what the file's SHA-256 must be.
+
+        BackupUnusableError: not one byte of it is used. AlreadyExistsError: another root or other settings
+        are here.
+        """
+        from notarypy.client.backup.restoring import RestoreOptions, restore
+
+        options = RestoreOptions(dry_run, keys_only, settings, sha256)
+        return restore(self._session, Path(path), options)

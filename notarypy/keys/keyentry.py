@@ -30,6 +30,13 @@ def stays(info: KeyInfo, advice: Advice | None = None) -> UnsupportedKeyError:
     )
 
 
+def unencrypted(info: KeyInfo, what: str) -> KeyAccessError:
+    """Return the refusal to let a key that is not encrypted out of the trust directory."""
+    message = f"the file of key {info.keyid[:7]} is not encrypted, so it is not {what}"
+    why, advice = f"the file is {info.path}", Advice("encrypt-elsewhere")
+    return KeyAccessError(message, why=why, advice=advice, keyid=info.keyid, file=str(info.path))
+
+
 def info_of(keyid: str, place: KeyPath) -> KeyInfo:
     """Return what is known of the key at a place; raise KeyAccessError."""
     if not place.refers:

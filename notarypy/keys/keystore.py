@@ -277,9 +277,7 @@ class KeyStore:
             raise keyentry.stays(keyentry.info_of(keyid, place), Advice("add-elsewhere"))
         info, block = keyentry.read(keyid, place)
         if not info.encrypted:
-            message = f"the file of key {keyid[:7]} is not encrypted, so it is not exported"
-            why, advice = f"the file is {info.path}", Advice("encrypt-elsewhere")
-            raise KeyAccessError(message, why=why, advice=advice, keyid=keyid, file=str(info.path))
+            raise keyentry.unencrypted(info, "exported")
         return pem.with_path(block, keyid)
 
     def rename(self, keyid: str, role: str) -> KeyInfo:

@@ -69,7 +69,7 @@ def lacking(run: Run, known: dict[tuple[str, ...], str], words: str) -> list[str
         if command not in known:
             known[command] = run(*command, "--help").expect(0).out
     text = known[tuple(named(words))] + known[()]
-    return [option for option in re.findall(r"--[a-z][a-z-]*", words) if f"{option} " not in text]
+    return [option for option in re.findall(r"--[a-z][a-z0-9-]*", words) if f"{option} " not in text]
 
 
 @pytest.mark.parametrize(("module", "words"), advice())

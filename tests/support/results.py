@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from notarypy.client.archive.trustdata import Exported, ExportedRepository, ImportedRepository
+from notarypy.client.backup.contents import BackedUpKey, BackedUpRepository, BackupContents
+from notarypy.client.backup.restoring import Restored
 from notarypy.client.findings import Examined, Finding
 from notarypy.client.history.events import HistoryEvent
 from notarypy.client.migrate.inventory import (
@@ -271,6 +273,33 @@ def revoked(tag: str = "1", **changes: object) -> RevokedTag:
 
 EXPORTED = Exported(
     "/trust.tar", WHEN, (ExportedRepository(REPO, "https://n.test", WHEN, (PIN,), (f"{REPO}:1@{D1}",)),)
+)
+BACKED_UP = BackupContents(
+    path="/backup.tar",
+    sha256="0" * 64,
+    size=4096,
+    made=WHEN,
+    program="notarypy 0.1.0",
+    trust_dir="/trust",
+    keys=(
+        BackedUpKey("b" * 64, "jeff", None, None),
+        BackedUpKey("c" * 64, "targets", REPO, None),
+        BackedUpKey("d" * 64, "root", None, "token:root"),
+    ),
+    repositories=(BackedUpRepository(REPO, "https://n.test", "--server", (PIN,), 1, ("root", "targets")),),
+    config="other.toml",
+    policy=None,
+    settings=("other.toml",),
+    elsewhere=("/etc/ca.pem",),
+    left_out=("/client.key: it is a private key for TLS",),
+)
+RESTORED = Restored(
+    contents=BACKED_UP,
+    trust_dir="/trust",
+    settings_dir="/settings",
+    written=("b" * 64, "d" * 64, REPO),
+    kept={"c" * 64: "here already", "/settings/other.toml": "here already"},
+    dry_run=False,
 )
 IMPORTED = ImportedRepository(REPO, WHEN, "https://n.test", WHEN, (PIN,), changed=True)
 

@@ -64,6 +64,21 @@ TEXTS: dict[str, str] = {
     "export-key-first": (
         "export it first: notarypy key export KEY -o FILE; then: notarypy key remove --force KEY"
     ),
+    # -- backups
+    "leave-key-out": "leave it out: it is in the backup all the same",
+    "name-backup": "name a file that does not exist yet; or one that backup has written",
+    "name-trust-dir": "name the trust directory that has some with --trust-dir",
+    "newer-for-backup": "a newer notarypy made it: install that, and restore it with it",
+    "restore-into": (
+        "put it there: notarypy restore --trust-dir {folder} FILE; or leave the settings out: --no-settings"
+    ),
+    "restore-keys-only": (
+        "keep what is here, and take the keys alone: notarypy restore --keys-only FILE; "
+        "or put all of it into another directory: --trust-dir DIR"
+    ),
+    "restore-without-settings": "keep the settings that are here: notarypy restore --no-settings FILE",
+    "take-other-backup": "take another copy of it, or an earlier backup: not one byte of this one is used",
+    # -- key files
     "give-certificate": "give a PEM certificate; of DER: openssl x509 -inform DER -in FILE -out NAME.crt",
     "give-certificate-alone": "give a file with the certificate alone",
     "give-certified-key": "give the private key that belongs to the certificate",

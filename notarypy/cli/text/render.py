@@ -225,9 +225,10 @@ def initialised_lines(result: InitResult) -> list[str]:
     options = " ".join(f"--root {pin}" for pin in result.root_pins)
     if result.root_uris:
         lines.append(f"nothing replaces the root key, which stays at {', '.join(result.root_uris)}")
-    elif "root" in result.keys_here:
-        what = f"notarypy key export {result.root_pins[0][:SHORT_ID]} -o root.pem"
-        lines.append(f"nothing replaces the root key; keep a copy elsewhere: {what}")
+        lines.append("keep what is here elsewhere too: notarypy backup FILE")
+    elif result.keys_here:
+        what = "the root key" if "root" in result.keys_here else "its keys"
+        lines.append(f"nothing replaces {what}; keep a copy elsewhere: notarypy backup FILE")
     return [
         *lines,
         "a CI runner verifies with:",  # what makes another machine trust this root and no other

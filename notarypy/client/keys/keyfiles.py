@@ -35,6 +35,7 @@ from notarypy.errors import (
     InvalidNameError,
     KeyAccessError,
     KeyChangedError,
+    KeyMissingError,
     NotarypyError,
     UnsupportedKeyError,
 )
@@ -48,7 +49,7 @@ from notarypy.limits import DEFAULT
 from notarypy.tuf import envelope, roles
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.keys import SHORT_KEYID, meets, public_key_of
-from notarypy.tuf.metadata import Root
+from notarypy.tuf.metadata import Root, Targets
 from notarypy.values import replace
 
 if TYPE_CHECKING:
@@ -157,6 +158,23 @@ def public_file(manager: KeyManager, selector: str) -> bytes:
         key = signaturekeys.load(manager.public(selector, _COSIGN))
     require_id(key.public.keyid, manager.store, selector)
     return key.pem
+
+
+def keys_of(manager: KeyManager, directory: TrustDirectory, gun: str) -> list[KeyInfo]:
+    """Return the keys here that a repository has in any of its roles, or that are for it alone."""
+    cache, ids = directory.repository(gun), set[str]()
+    for role in cache.cached():
+        data = None if role in {roles.SNAPSHOT, roles.TIMESTAMP} else cache.load(role)
+        if data is not None:
+            signed, limits = Envelope.parse(data, role, directory.limits).signed, directory.limits
+            read = Root.from_signed(signed, limits) if role == roles.ROOT else None
+            names = (read or Targets.from_signed(signed, role, limits)).keys
+            ids |= {key.canonical_id for key in names.values()}
+    found = [info for info in manager.store.list() if info.keyid in ids or info.gun == gun]
+    if not found:
+        message, advice = f"no key of {gun} is here", Advice("list-keys")
+        raise KeyMissingError(message, why="" if ids else "nothing of it is cached here", advice=advice)
+    return found
 
 
 def test_key(manager: KeyManager, selector: str) -> CheckedKey:

@@ -38,14 +38,14 @@ def of_policy(path: Path, there: PurePosixPath) -> dict[str, bytes]:
     """
     data = _read(path)
     policyfile.parse(data, path, _NO_HOME)  # what is wrong is said of the file that is here
-    return _bundle(data, path, there, _of_policy(policyfile.parse(data, Path(there), _NO_HOME)))
+    return _bundle(data, path, there, files_of_policy(policyfile.parse(data, Path(there), _NO_HOME)))
 
 
 def of_config(path: Path, there: PurePosixPath) -> dict[str, bytes]:
     """Return a configuration file and what it names, as `of_policy` does."""
     data = _read(path)
     configfile.parse(data, path, _NO_HOME)
-    return _bundle(data, path, there, _of_config(configfile.parse(data, Path(there), _NO_HOME)))
+    return _bundle(data, path, there, files_of_config(configfile.parse(data, Path(there), _NO_HOME)))
 
 
 def _bundle(data: bytes, path: Path, there: PurePosixPath, named: Iterable[Path]) -> dict[str, bytes]:
@@ -85,13 +85,15 @@ def _unreadable(path: Path, *why: str) -> ConfigurationError:
     return ConfigurationError(f"{path} cannot be read", why=why, advice=Advice("check-file"), path=str(path))
 
 
-def _of_policy(policy: TrustPolicy) -> Iterator[Path]:
+def files_of_policy(policy: TrustPolicy) -> Iterator[Path]:
+    """Yield the files that a policy names."""
     for scope in policy.scopes.values():
         yield from scope.roots.paths
         yield from scope.require.cosign.paths if scope.require.cosign else ()
 
 
-def _of_config(settings: FileSettings) -> Iterator[Path]:
+def files_of_config(settings: FileSettings) -> Iterator[Path]:
+    """Yield the files that a configuration names; the key of a client certificate is one of them."""
     tables = (table.ca for table in settings.registries.values())
     pair = (settings.tls_cert, settings.tls_key)
     yield from filter(None, (*tables, *settings.gun_authorities.values(), *pair))

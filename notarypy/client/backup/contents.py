@@ -1,0 +1,251 @@
+"""What is in a backup, as values: keys, repositories and settings, each with the file that has it.
+
+What it is: the manifest, written and read strictly. What it is not: what belongs into a backup (`gathering`),
+or what is done with it (`restoring`).
+
+Rules:
+
+1. A backup is understood as a whole: a file in it that its manifest does not know, or the other way round, is
+   a reason to refuse it.
+2. A key is what its file says, and not what the manifest says: `private/ID.key` is encrypted, and the public
+   half in `private/ID.ref` has that id. Which key an encrypted file holds shows when it is opened.
+3. Settings lie in one folder, or below: their paths are relative to it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Self
+
+from notarypy import __version__, jsontext
+from notarypy.client.keys.selectors import begins
+from notarypy.errors import Advice, BackupUnusableError, KeyMissingError, NotarypyError
+from notarypy.keys.formats import keyuri, pem
+from notarypy.keys.keypaths import KEY, KEYID, REFERENCE
+from notarypy.limits import DEFAULT, Limits
+from notarypy.storage.backupfile import BackupFile, unusable
+from notarypy.tuf import roles
+from notarypy.tuf.envelope import Envelope
+from notarypy.tuf.metadata import Root
+from notarypy.values import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+PRIVATE, SETTINGS, ELSEWHERE = "private", "settings", "elsewhere"
+
+
+@dataclass(frozen=True)
+class BackedUpKey:
+    """A key in a backup: encrypted as it was, or only where it is, its `uri`."""
+
+    keyid: str
+    role: str
+    gun: str | None
+    uri: str | None
+
+    @property
+    def file(self) -> str:
+        """The name of its file in a trust directory."""
+        return f"{self.keyid}{KEY if self.uri is None else REFERENCE}"
+
+
+@dataclass(frozen=True)
+class BackedUpRepository:
+    """A repository in a backup: the root that it trusts, and what is cached of it.
+
+    Its Notary server is `named_by` a setting, an option or a variable; it may be derived, or unknown.
+    """
+
+    repository: str
+    server: str | None
+    named_by: str
+    root_pins: tuple[str, ...]
+    root_version: int
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BackupContents:
+    """A backup that was read and checked, byte by byte.
+
+    Attributes:
+        path: The file.
+        sha256: Its SHA-256: whoever noted it knows that nobody wrote another file.
+        size: Its bytes.
+        made: When it was made, as it says.
+        program: What made it.
+        trust_dir: The trust directory that it is of.
+        keys: The keys, and references to those that are elsewhere.
+        repositories: Their roots, and all that was cached of them.
+        config: The path of the configuration among the settings, None if there was none.
+        policy: That of the trust policy, likewise.
+        settings: All files of settings, by their paths in one folder.
+        elsewhere: Files that settings name outside of that folder, which are not put back.
+        left_out: What was left out on purpose, in words.
+    """
+
+    path: str
+    sha256: str
+    size: int
+    made: datetime
+    program: str
+    trust_dir: str
+    keys: tuple[BackedUpKey, ...]
+    repositories: tuple[BackedUpRepository, ...]
+    config: str | None
+    policy: str | None
+    settings: tuple[str, ...]
+    elsewhere: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def servers_to_name(self) -> tuple[str, ...]:
+        """Notary servers that an option or a variable named, which are not part of any settings."""
+        named = (each for each in self.repositories if each.named_by.startswith(("-", "DOCKER_")))
+        return tuple(sorted({each.server for each in named if each.server is not None}))
+
+
+def manifest(made: datetime, trust_dir: Path, repositories: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what a manifest says of a backup; the rest is for settings to say."""
+    return {
+        "made": jsontext.moment(made),
+        "program": f"notarypy {__version__}",
+        "trust_dir": str(trust_dir),
+        "repositories": list(repositories),
+    }
+
+
+class Backup:
+    """A backup that is open; to be closed.
+
+    Attributes:
+        contents: What is in it.
+    """
+
+    def __init__(self, path: Path, limits: Limits = DEFAULT) -> None:
+        """Read and understand it; raise BackupUnusableError or StorageError."""
+        self._file, self._limits = BackupFile(path, limits), limits
+        try:
+            self._metadata: dict[str, dict[str, str]] = {}
+            self.contents = self._contents()
+        except BackupUnusableError:
+            self.close()
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError, NotarypyError) as error:
+            self.close()
+            why = getattr(error, "message", "") or "its manifest is not one that is understood"
+            raise unusable(path, why) from error
+
+    def __enter__(self) -> Self:
+        """Return the backup itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def key(self, key: BackedUpKey) -> bytes:
+        """Return the file of a key."""
+        return self._file.read(f"{PRIVATE}/{key.file}")
+
+    def exported(self, selector: str) -> tuple[str, bytes]:
+        """Return the id of the one key that KEY means, and its PEM block with that id."""
+        inside = [key for key in self.contents.keys if key.uri is None]
+        found = [
+            key for key in inside if selector == roles.signer_name(key.role) or begins(key.keyid, selector)
+        ]
+        if len(found) != 1:
+            listed = ", ".join(f"{key.keyid[:12]} ({key.role})" for key in inside) or "none"
+            message = f'"{selector}" means {"several keys" if found else "no key"} in this backup'
+            raise KeyMissingError(message, why=f"keys in it: {listed}", advice=Advice("write-more-digits"))
+        return found[0].keyid, pem.with_path(pem.split(self.key(found[0]))[0], found[0].keyid)
+
+    def metadata(self, repository: str) -> dict[str, bytes]:
+        """Return the files of a repository, by role."""
+        return {role: self._file.read(name) for role, name in self._metadata[repository].items()}
+
+    def root(self, repository: str) -> bytes:
+        """Return the root of a repository."""
+        return self._file.read(self._metadata[repository][roles.ROOT])
+
+    def setting(self, place: str) -> bytes:
+        """Return a file of settings."""
+        return self._file.read(f"{SETTINGS}/{place}")
+
+    def elsewhere(self, path: str) -> bytes:
+        """Return a file that settings name by a path outside of their folder."""
+        return self._file.read(member(path))
+
+    def _contents(self) -> BackupContents:
+        said, names = self._file.manifest, self._file.names
+        repositories = tuple(self._repository(each) for each in said["repositories"])
+        keys = tuple(self._key(name) for name in sorted(names) if name.startswith(f"{PRIVATE}/"))
+        settings, elsewhere = said["settings"], said["elsewhere"]
+        known = {name for files in self._metadata.values() for name in files.values()}
+        known |= {f"{PRIVATE}/{key.file}" for key in keys} | {f"{SETTINGS}/{place}" for place in settings}
+        known |= {member(path) for path in elsewhere}
+        if strange := sorted(known ^ names):
+            raise unusable(self._file.path, f"{strange[0]}: its manifest and its files do not fit")
+        texts = [said["program"], said["trust_dir"], *settings, *elsewhere, *said["left_out"]]
+        named = [place for place in (said["config"], said["policy"]) if place is not None]
+        if not all(isinstance(text, str) for text in texts) or not set(named) <= set(settings):
+            raise ValueError
+        made = datetime.fromisoformat(said["made"])
+        if made.tzinfo is None:
+            raise ValueError
+        return BackupContents(
+            path=str(self._file.path),
+            sha256=self._file.sha256,
+            size=self._file.size,
+            made=made,
+            program=said["program"],
+            trust_dir=said["trust_dir"],
+            keys=keys,
+            repositories=repositories,
+            config=said["config"],
+            policy=said["policy"],
+            settings=tuple(settings),
+            elsewhere=tuple(elsewhere),
+            left_out=tuple(said["left_out"]),
+        )
+
+    def _repository(self, said: Mapping[str, Any]) -> BackedUpRepository:
+        gun, server, files = roles.check_gun(said["repository"]), said["server"], said["metadata"]
+        if gun in self._metadata or not isinstance(server, str | None):
+            raise ValueError
+        self._metadata[gun] = {roles.check_role(role): str(name) for role, name in files.items()}
+        root = root_of(self.root(gun), self._limits)
+        return BackedUpRepository(gun, server, str(said["named_by"]), root.pins, root.version, tuple(files))
+
+    def _key(self, name: str) -> BackedUpKey:
+        """Return what the file of a key says (rule 2)."""
+        path, data = PurePosixPath(name), self._file.read(name)
+        known = path.suffix in {KEY, REFERENCE} and KEYID.fullmatch(path.stem) is not None
+        if not known or path.parent.name != PRIVATE:
+            raise unusable(self._file.path, f"{name}: it is no key")
+        if path.suffix == REFERENCE:
+            found = keyuri.read(data)
+            if found.public.keyid != path.stem:
+                raise unusable(self._file.path, f"{name}: it is of another key")
+            return BackedUpKey(path.stem, found.role, None, found.uri)
+        blocks = pem.split(data)
+        if len(data) > DEFAULT.key_file_bytes or not all(block.encrypted for block in blocks):
+            raise unusable(self._file.path, f"{name}: it is not encrypted, or too long")
+        return BackedUpKey(path.stem, blocks[0].role or "", blocks[0].gun, None)
+
+
+def root_of(data: bytes, limits: Limits) -> Root:
+    """Return a root as it is written, whoever signed it; raise MetadataError."""
+    return Root.from_signed(Envelope.parse(data, roles.ROOT, limits).signed, limits)
+
+
+def member(path: str) -> str:
+    """Return what a backup calls a file that settings name by an absolute path."""
+    return f"{ELSEWHERE}/{path.lstrip('/')}"

@@ -1,0 +1,216 @@
+"""What belongs into a backup is read where it is, and written into one file.
+
+What it is: the use case behind `backup`. What it is not: the form of the file (`storage.backupfile`), or
+unlocking anything: no passphrase is asked for.
+
+Rules:
+
+1. Keys are taken as they are on the disk, encrypted. Of a key that is elsewhere there is the reference. A key
+   file of an old layout gets the present name, and says what its place said. No secret in plain is taken: not
+   a key file that is not encrypted, not a private key among the settings.
+2. Of each repository that is trusted here there is the root, and all else that is cached, as one publisher or
+   reader left it: nobody writes there meanwhile. Keys come last, and nobody makes any meanwhile: no root is
+   taken without a key that was made for it.
+3. Settings are the configuration and the trust policy, and what they name. What does not lie beside them, or
+   below, is taken too, but is not put back: it is named by a path that may mean something else elsewhere.
+4. What cannot be read is left out and said; it is a failure. The rest is taken all the same: a backup that
+   does not exist because of one damaged file helps nobody.
+5. What was written is read back as a whole before it counts as a backup, and is noted.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from notarypy import files
+from notarypy.client.backup import lastbackup
+from notarypy.client.backup.contents import PRIVATE, SETTINGS, Backup, BackupContents, manifest, member
+from notarypy.client.metadata.repository import LOCK_SECONDS
+from notarypy.errors import Advice, ConfigurationError, NotarypyError, NothingThereError, StorageError
+from notarypy.keys import keyentry
+from notarypy.keys.formats import pem
+from notarypy.keys.keypaths import KEY, KeyPath, key_paths
+from notarypy.limits import DEFAULT
+from notarypy.storage.backupfile import BackupWriter, new_backup
+from notarypy.storage.settings import configfile, policybundle, policyfile
+from notarypy.tuf import roles
+
+if TYPE_CHECKING:
+    from notarypy.client.session import Session
+
+    Failed = Callable[[str, NotarypyError], object]
+
+_LOG = logging.getLogger(__name__)
+_PLAIN_KEY = b"PRIVATE KEY-----"
+# Where settings are while it is looked at what they name: so what is relative shows.
+_THERE, _HOME = Path("/nonexistent/there"), Path("/nonexistent/home")
+
+
+def back_up(session: Session, path: Path, failed: Failed) -> BackupContents:
+    """Write a backup, and read it back; see `Client.upkeep`."""
+    directory, path = session.directory(), path.absolute()
+    with new_backup(path) as writer:
+        repositories = list(_repositories(session, writer, failed))
+        keys = _keys(session, writer, failed)
+        if not repositories and not keys:
+            message, why = "there is nothing to back up", f"no key and no repository is in {directory.path}"
+            raise NothingThereError(message, why=why, advice=Advice("name-trust-dir"))
+        settings = _Settings(writer, failed)
+        settings.take(session)
+        writer.finish({**manifest(session.now(), directory.path, repositories), **settings.said})
+    with Backup(path, session.limits) as backup:
+        contents = backup.contents
+    try:
+        lastbackup.write(directory.path, noted(contents))
+    except StorageError as error:
+        session.warn("; ".join((f"the backup is not noted: {error.message}", *error.why)))
+    return contents
+
+
+def noted(contents: BackupContents) -> lastbackup.LastBackup:
+    """Return the note of a backup (rule 5)."""
+    keys = tuple(key.keyid for key in contents.keys)
+    guns = tuple(each.repository for each in contents.repositories)
+    return lastbackup.LastBackup(contents.made, contents.path, contents.sha256, keys, guns)
+
+
+def _repositories(session: Session, writer: BackupWriter, failed: Failed) -> Iterator[dict[str, Any]]:
+    """Write what is cached of each repository, and yield what the manifest says of it (rule 2)."""
+    for gun in session.directory().guns():
+        cache = session.directory().repository(gun)
+        with cache.lock(LOCK_SECONDS):
+            try:
+                found = {role: data for role in cache.cached() if (data := cache.load(role)) is not None}
+            except NotarypyError as error:
+                failed(gun, error)
+                continue
+        for warning in cache.warnings:
+            failed(gun, StorageError(f"a file of {gun} is left out", why=warning))
+        if roles.ROOT not in found:
+            continue  # it was forgotten meanwhile
+        named = {role: writer.add(f"tuf/{gun}/metadata/{role}.json", found[role]) for role in sorted(found)}
+        yield {"repository": gun, "metadata": named, **_server(session, gun)}
+
+
+def _server(session: Session, gun: str) -> dict[str, str | None]:
+    source = session.settings.server_source_for(gun.partition("/")[0])
+    try:
+        return {"server": session.server_url(gun), "named_by": source}
+    except ConfigurationError:
+        return {"server": None, "named_by": source}
+
+
+def _keys(session: Session, writer: BackupWriter, failed: Failed) -> list[str]:
+    """Write all keys that can be read, and return their names (rules 1 and 2)."""
+    private, written = session.trust_dir.private, list[str]()
+    held = session.keys().new_keys(session.settings.timeout) if private.is_dir() else nullcontext()
+    with held:
+        for keyid, place in sorted(key_paths(private)[0].items()):
+            try:
+                written.append(writer.add(f"{PRIVATE}/{keyid}{place.path.suffix}", _key(keyid, place)))
+            except NotarypyError as error:
+                failed(keyid, error)
+    return written
+
+
+def _key(keyid: str, place: KeyPath) -> bytes:
+    info = keyentry.info_of(keyid, place)
+    data = files.read_regular(place.path, DEFAULT.key_file_bytes)
+    if place.refers:
+        return data
+    blocks = pem.split(data)
+    if not all(block.encrypted for block in blocks):
+        raise keyentry.unencrypted(info, "backed up")
+    block = blocks[0]
+    if (block.role or "") == info.role and place.path.name == f"{keyid}{KEY}":
+        return data
+    headers = {name: value for name, value in block.headers.items() if value and name not in {"role", "gun"}}
+    said = {"role": info.role, "gun": info.gun or ""}
+    return pem.text(block.label, {**headers, **{k: v for k, v in said.items() if v}}, block.der)
+
+
+class _Settings:
+    """The configuration and the trust policy, with what they name (rule 3).
+
+    Attributes:
+        said: What the manifest says of them.
+    """
+
+    def __init__(self, writer: BackupWriter, failed: Failed) -> None:
+        self._writer, self._failed = writer, failed
+        self._taken: dict[str, bytes] = {}
+        self.said: dict[str, Any] = {"config": None, "policy": None}
+        self.said |= {"settings": [], "elsewhere": [], "left_out": []}
+
+    def take(self, session: Session) -> None:
+        """Take what is there of both."""
+        policy = session.settings.policy
+        home = Path() if policy is None else policy.home
+        paths = ("config", session.settings.config), ("policy", None if policy is None else policy.path)
+        for kind, path in paths:
+            if path is None or not os.path.lexists(path):
+                continue
+            try:
+                self._take(kind, path, home)
+            except NotarypyError as error:
+                self._failed(str(path), error)
+
+    def _take(self, kind: str, path: Path, home: Path) -> None:
+        data, there = _read(path), _THERE / path.name
+        if kind == "config":
+            found = configfile.parse(data, there, _HOME)
+            named, secret = list(policybundle.files_of_config(found)), found.tls_key
+        else:
+            named, secret = list(policybundle.files_of_policy(policyfile.parse(data, there, _HOME))), None
+        self.said[kind] = self._beside(path.name, data)
+        for each in dict.fromkeys(named):
+            here, place = _here(each, path.parent, home)
+            if each == secret:
+                self.said["left_out"].append(f"{here}: it is a private key for TLS")
+                continue
+            try:
+                content = _read(here)
+            except NotarypyError as error:
+                self._failed(str(here), error)
+                continue
+            if _PLAIN_KEY in content:
+                self.said["left_out"].append(f"{here}: there is a private key in it")
+            elif place is None or self._taken.get(place, content) != content:
+                self._elsewhere(str(here), content)
+            else:
+                self._beside(place, content)
+
+    def _beside(self, place: str, data: bytes) -> str:
+        if place not in self._taken:
+            self._writer.add(f"{SETTINGS}/{place}", data)
+            self.said["settings"].append(place)
+            self._taken[place] = data
+        return place
+
+    def _elsewhere(self, path: str, data: bytes) -> None:
+        if path not in self.said["elsewhere"]:
+            self._writer.add(member(path), data)
+            self.said["elsewhere"].append(path)
+
+
+def _here(named: Path, folder: Path, home: Path) -> tuple[Path, str | None]:
+    """Return where a file is that settings name, and its path beside them, None if it lies elsewhere."""
+    if named.is_relative_to(_THERE):
+        relative = named.relative_to(_THERE)
+        inside = bool(relative.parts) and ".." not in relative.parts
+        return Path(os.path.normpath(folder / relative)), relative.as_posix() if inside else None
+    if named.is_relative_to(_HOME):
+        return home / named.relative_to(_HOME), None
+    return named, None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return files.read_regular(path, DEFAULT.named_file_bytes, follow=True)
+    except FileNotFoundError:
+        raise ConfigurationError(f"there is no file {path}", advice=Advice("check-file")) from None

@@ -1,0 +1,330 @@
+"""A backup is put back.
+
+What it is: the use case behind `restore`. What it is not: a way to replace anything.
+
+Rules:
+
+1. All is decided before anything is written. Nothing here is written over, but what nobody can read: a key
+   that is here stays as it is, maybe with another passphrase; so does a repository whose root here is that of
+   the backup, or linked to it by its keys. Another root, and other settings, are a refusal of the whole.
+2. What fails on the way takes back what was written. A trust directory that did not exist appears as a whole,
+   after the settings. One that did gets file by file, each whole: after a crash the next `restore` goes on.
+3. What settings name elsewhere is not put back, and what is written lies below the trust directory and the
+   folder of the settings.
+4. A configuration that names another trust directory than the one that keys are put into would hide them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from notarypy import files
+from notarypy.client.backup import lastbackup
+from notarypy.client.backup.contents import Backup, BackupContents, root_of
+from notarypy.client.backup.gathering import noted
+from notarypy.client.metadata.repository import LOCK_SECONDS
+from notarypy.errors import (
+    Advice,
+    AlreadyExistsError,
+    BackupUnusableError,
+    CacheDamagedError,
+    KeyAccessError,
+    NotarypyError,
+    StorageError,
+    TrustError,
+    UsageError,
+)
+from notarypy.keys.keypaths import key_paths
+from notarypy.keys.keystore import KeyStore
+from notarypy.limits import DEFAULT
+from notarypy.storage.settings import configfile
+from notarypy.storage.trustdir import TrustDirectory
+from notarypy.tuf import roles
+from notarypy.tuf.trusted import TrustedMetadata
+from notarypy.values import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from notarypy.client.backup.contents import BackedUpKey
+    from notarypy.client.session import Session
+    from notarypy.storage.trustdir import RepositoryCache
+
+    Undo = list[Callable[[], object]]
+
+_LOG = logging.getLogger(__name__)
+_LOCK = ".notarypy-restore.lock"
+_STAGE = ".notarypy-restore"
+
+
+@dataclass(frozen=True)
+class RestoreOptions:
+    """What of a backup is put back, and whether at all.
+
+    Attributes:
+        dry_run: Only to decide, and to write nothing.
+        keys_only: Only keys and references; no roots and no settings.
+        settings: Whether the configuration and the trust policy too.
+        sha256: What the SHA-256 of the file must be, None if nobody knows.
+    """
+
+    dry_run: bool = False
+    keys_only: bool = False
+    settings: bool = True
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A backup that was put back, or would be.
+
+    Attributes:
+        contents: What is in it.
+        trust_dir: Where keys and repositories are put.
+        settings_dir: The folder of the settings.
+        written: Ids of keys, repositories, and paths of settings that are put back.
+        kept: Those that are here already, and what of them is here.
+        dry_run: Whether nothing was written.
+    """
+
+    contents: BackupContents
+    trust_dir: str
+    settings_dir: str
+    written: tuple[str, ...]
+    kept: Mapping[str, str]
+    dry_run: bool
+
+
+def restore(session: Session, path: Path, options: RestoreOptions) -> Restored:
+    """Put a backup back (rules 1 to 4); see `Client.upkeep`."""
+    directory = session.directory()
+    with Backup(path.absolute(), session.limits) as backup, ExitStack() as locks:
+        if options.sha256 not in {None, backup.contents.sha256}:
+            why = (f"its SHA-256 is {backup.contents.sha256}", f"it should be {options.sha256}")
+            message, advice = (
+                f"{path} is another file than the one that is meant",
+                Advice("take-other-backup"),
+            )
+            raise BackupUnusableError(message, why=why, advice=advice)
+        present = os.path.lexists(directory.path)
+        if present and not options.dry_run:
+            locks.enter_context(files.locked(directory.path / _LOCK, 0))
+            locks.enter_context(session.keys().new_keys(session.settings.timeout))
+        plan = _Plan(session, backup, options)
+        if plan.refused:
+            message = "this backup is not put back beside what is here, and nothing was changed"
+            raise AlreadyExistsError(message, why=tuple(plan.refused), advice=plan.advice, file=str(path))
+        if not options.dry_run:
+            plan.carry_out(present=present)
+        return Restored(
+            contents=backup.contents,
+            trust_dir=str(directory.path),
+            settings_dir="" if plan.folder is None else str(plan.folder),
+            written=(*(key.keyid for key in plan.keys), *plan.repositories, *map(str, plan.settings)),
+            kept=plan.kept,
+            dry_run=options.dry_run,
+        )
+
+
+class _Plan:
+    """What is to be written (rule 1).
+
+    Attributes:
+        keys: Keys that are not here.
+        repositories: Repositories whose root is not here.
+        settings: Files of settings that are not here, by path.
+        kept: What is here already, and what is said of it.
+        refused: Why nothing of it can be put back, and `advice` on that.
+        folder: That of the settings; None where a program has none.
+    """
+
+    def __init__(self, session: Session, backup: Backup, options: RestoreOptions) -> None:
+        self._session, self._backup, self._directory = session, backup, session.trust_dir
+        self.kept: dict[str, str] = {}
+        self.refused: list[str] = []
+        self.advice: Advice | None = None
+        policy = session.settings.policy
+        self.folder = None if policy is None else policy.path.parent
+        self.keys = [key for key in backup.contents.keys if self._wants_key(key)]
+        self.repositories: list[str] = []
+        self.settings: dict[Path, bytes] = {}
+        if options.keys_only:
+            return
+        guns = [each.repository for each in backup.contents.repositories]
+        self.repositories = [gun for gun in guns if self._wants_repository(gun)]
+        if options.settings and self.folder is not None:
+            self._require_same_trust_dir(self.folder)
+            self.settings = dict(self._wanted_settings(self.folder))
+
+    def carry_out(self, *, present: bool) -> None:
+        """Write it all, or nothing (rule 2); the locks of a trust directory that is `present` are held."""
+        undo: Undo = []
+        try:
+            for path, data in self.settings.items():
+                files.make_private_directory(path.parent, below=self.folder)
+                undo.append(path.unlink)
+                files.write_atomic(path, data)
+            if present:
+                self._write(self._directory, undo)
+            else:
+                self._write_as_a_whole()
+        except BaseException:
+            for step in reversed(undo):
+                with suppress(OSError, NotarypyError):  # what went wrong before is what matters
+                    step()
+            raise
+        _LOG.debug("put %s back into %s", self._backup.contents.path, self._directory.path)
+
+    def _write(self, directory: TrustDirectory, undo: Undo) -> None:
+        write(directory, self._backup, self.keys, self.repositories, undo)
+        if lastbackup.read(directory.path) is None:
+            lastbackup.write(directory.path, noted(self._backup.contents))
+
+    def _write_as_a_whole(self) -> None:
+        """Make the trust directory beside its place, and move it there."""
+        path = self._directory.path
+        stage = path.parent / f"{_STAGE}-{path.name}"
+        with files.locked(stage / _LOCK, 0):
+            _clear(stage)  # a process that was killed left it
+            try:
+                self._write(TrustDirectory(stage, self._session.limits), [])
+                files.rename_directory(stage, path)
+            except BaseException:
+                shutil.rmtree(stage, ignore_errors=True)
+                raise
+
+    def _wants_key(self, key: BackedUpKey) -> bool:
+        store = KeyStore(self._directory.private)
+        place = key_paths(store.directory)[0].get(key.keyid)
+        if place is None or (place.refers and key.uri is None):
+            return True
+        try:
+            info = store.find(key.keyid)
+            same = files.read_regular(place.path, DEFAULT.key_file_bytes) == self._backup.key(key)
+        except KeyAccessError:
+            self.kept[key.keyid] = "here, and nobody can read it"
+            if place.path.name == key.file:
+                del self.kept[key.keyid]
+            return place.path.name == key.file
+        if info is not None and (info.role, info.uri) != (key.role, key.uri):
+            self.kept[key.keyid] = f"here as {info.role or 'a key without a name'}, and stays so"
+        else:
+            self.kept[key.keyid] = "here already" if same else "here already, maybe with another passphrase"
+        return False
+
+    def _wants_repository(self, gun: str) -> bool:
+        cache, said = self._directory.repository(gun), self._backup.root(gun)
+        here = _root_here(cache)
+        if here is None or (here == said and not _is_complete(cache)):
+            return True
+        if here == said:
+            self.kept[gun] = "here already"
+        elif _linked(self._session, gun, said, here):
+            self.kept[gun] = f"here with version {root_of(here, self._session.limits).version} of its root"
+        else:
+            pins = " ".join(root_of(here, self._session.limits).pins)
+            self._refuse(f"another root of {gun} is trusted here: {pins}", Advice("restore-keys-only"))
+        return False
+
+    def _require_same_trust_dir(self, folder: Path) -> None:
+        """Refuse to hide what is put back (rule 4)."""
+        contents, settings = self._backup.contents, self._session.settings
+        if contents.config is None or settings.environ.get("DOCKER_CONFIG"):
+            return
+        path, home = folder / contents.config, settings.policy.home if settings.policy else folder
+        try:
+            named = configfile.parse(self._backup.setting(contents.config), path, home).trust_dir
+        except UsageError as error:
+            self._refuse("; ".join((error.message, *error.why)), Advice("restore-without-settings"))
+            return
+        if named is not None and named.absolute() != settings.trust_dir:
+            what = f"the configuration in it names the trust directory {named}, and not {settings.trust_dir}"
+            self._refuse(what, Advice("restore-into", folder=str(named)))
+
+    def _wanted_settings(self, folder: Path) -> Iterator[tuple[Path, bytes]]:
+        for place in self._backup.contents.settings:
+            path, data = folder / place, self._backup.setting(place)
+            if not os.path.lexists(path):
+                yield path, data
+            elif _content(path) == data:
+                self.kept[str(path)] = "here already"
+            else:
+                self._refuse(f"another {path} is here", Advice("restore-without-settings"))
+
+    def _refuse(self, why: str, advice: Advice) -> None:
+        self.refused.append(why)
+        self.advice = self.advice or advice
+
+
+def write(
+    directory: TrustDirectory, backup: Backup, keys: Sequence[BackedUpKey], guns: Sequence[str], undo: Undo
+) -> None:
+    """Write repositories, then keys, none over another, and note how to take each back."""
+    for gun in guns:
+        cache = directory.repository(gun)
+        with cache.lock(LOCK_SECONDS):
+            here = _root_here(cache)
+            if here is not None and (here != backup.root(gun) or _is_complete(cache)):
+                message = f"{gun} has become known here meanwhile, and nothing was changed"
+                raise AlreadyExistsError(message, advice=Advice("run-again-later"))
+            if roles.ROOT not in cache.cached():
+                undo.append(cache.forget)
+            cache.store(backup.metadata(gun))
+            cache.confirm(None)  # no server has said that it is current
+    for key in keys:
+        path = directory.private / key.file
+        if not os.path.lexists(path):
+            undo.append(partial(path.unlink, missing_ok=True))
+        files.write_atomic(path, backup.key(key))
+
+
+def _is_complete(cache: RepositoryCache) -> bool:
+    """Tell whether a repository has the file that is written last; if not, somebody died on the way."""
+    return roles.TIMESTAMP in cache.cached()
+
+
+def _root_here(cache: RepositoryCache) -> bytes | None:
+    """Return the root that is trusted here; None if there is none, or one that nobody can read."""
+    try:
+        return cache.load_root()
+    except CacheDamagedError:
+        return None
+
+
+def _linked(session: Session, gun: str, one: bytes, other: bytes) -> bool:
+    """Tell whether one of two roots is a newer one that the keys of the other signed."""
+    older, newer = sorted((one, other), key=lambda data: root_of(data, session.limits).version)
+    try:
+        trusting(session, gun, older).update_root(newer)
+    except TrustError:
+        return False
+    return True
+
+
+def trusting(session: Session, gun: str, root: bytes) -> TrustedMetadata:
+    """Return what trusts a root that its own keys signed; raise TrustError for another."""
+    trusted = TrustedMetadata(gun, session.now(), limits=session.limits)
+    trusted.first_root(root)
+    return trusted
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return files.read_regular(path, DEFAULT.named_file_bytes, follow=True)
+    except (FileNotFoundError, StorageError):
+        return None
+
+
+def _clear(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != _LOCK:
+            path.unlink()
