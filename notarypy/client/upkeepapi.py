@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from notarypy.client.backup.contents import Backup
 from notarypy.client.parameters import require_lists
 
 if TYPE_CHECKING:
@@ -95,8 +96,6 @@ class Upkeep:
 
     def read_backup(self, path: Path | str) -> BackupContents:
         """Return what is in a backup, every byte of which is as it was written (BackupUnusableError)."""
-        from notarypy.client.backup.contents import Backup
-
         with Backup(Path(path).absolute(), self._session.limits) as backup:
             return backup.contents
 
@@ -105,8 +104,6 @@ class Upkeep:
 
         `key` is a KEY. KeyMissingError: none in it is meant, or several; or it is elsewhere.
         """
-        from notarypy.client.backup.contents import Backup
-
         with Backup(Path(path).absolute(), self._session.limits) as backup:
             return backup.exported(key)
 
