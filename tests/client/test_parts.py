@@ -152,6 +152,20 @@ def test_a_part_of_keys_that_are_gone_is_refused(scene: Scene) -> None:
         scene.publish(whole)
 
 
+def test_a_signer_who_comes_back_goes_on_above_the_versions_before(scene: Scene) -> None:
+    scene.publish(scene.signed(scene.bob, scene.part()))
+    keys = [person.client().keys.public(person.trust_dir.name) for person in (scene.ann, scene.bob)]
+    scene.owner.client().remove_signer("team", GUN, force=True, tags="revoke")
+    client = scene.owner.client()  # whose key keeps the empty list of releases meanwhile
+    back = client.parts.make(lambda: client.add_signer("team", GUN, keys, threshold=2)).document
+    assert scene.publish(scene.signed(scene.ann, back))
+    scene.world.push("2")
+    part = scene.part(tag="2")
+    assert json.loads(part)["files"][TEAM]["signed"]["version"] == 2
+    assert scene.publish(scene.signed(scene.bob, part))
+    assert released_tags(scene.world) == {"2"}
+
+
 # -- thresholds
 
 

@@ -100,7 +100,8 @@ def _of_releases(state: State, signer: AddDelegation) -> list[AddDelegation]:
     threshold = signer.threshold or 1
     own = {key.canonical_id for key in apply_all(state, [signer]).keys_for(signer.role)[0]}
     keys, takes = state.keys_for(roles.RELEASES)
-    listed = {key.canonical_id for key in keys}
+    owners = {key.canonical_id for key in state.keys_for(roles.TARGETS)[0]}  # who may change all of it
+    listed = {key.canonical_id for key in keys} - owners
     if not signer.keys and not own & listed:
         return []
     if listed <= own:

@@ -136,6 +136,8 @@ def _handed_over(
         trusted = TrustedMetadata(repository.gun, repository.now, limits=repository.limits)
         before = replace(start, partial=True)
     after = apply_all(before, edit(before))
+    if start is None:
+        after = _above_taken(publisher, trusted, after)
     if after.dirty - {roles.SNAPSHOT}:
         part = _drafted(publisher, trusted, before, after)
         part.require_sound()
@@ -143,6 +145,17 @@ def _handed_over(
         require_readable(repository, tried, trusted.files)
         made.append((part, after))
     return Published(before, after, uploaded=False, trusted=trusted)
+
+
+def _above_taken(publisher: Publisher, trusted: TrustedMetadata, state: State) -> State:
+    """Return the state with versions above those that delegations of the same names had (`pipeline`: 6)."""
+    targets = dict(state.targets)
+    for role in filter(roles.is_delegation, state.dirty - trusted.snapshot.meta.keys()):
+        for low in (1, 2):  # what Go notary published first may be version 2
+            if (newest := publisher.repository.newest(role, low)) is not None:
+                targets[role] = replace(targets[role], version=max(newest[0], targets[role].version))
+                break
+    return replace(state, targets=targets)
 
 
 def _drafted(publisher: Publisher, trusted: TrustedMetadata, before: State, after: State) -> Part:
