@@ -119,6 +119,16 @@ def test_a_real_repository_is_reported(run: Run, fake: Fake, home: Path) -> None
     assert "the repository was made" in found.text
 
 
+def test_an_archive_is_reported_without_a_history(run: Run, fake: Fake, home: Path) -> None:
+    fake.registry.push("app", "1", manifest("1"), "application/vnd.oci.image.manifest.v1+json")
+    run("sign", "--init", f"{REPO}:1").expect(0)
+    run("export", REPO, "-o", "trust.tar").expect(0)
+    run("report", "--from", "trust.tar", "--all", "-o", "r.html").expect(0)
+    found = Page((home / "r.html").read_text())
+    assert "What happened before was not looked at." in found.text
+    assert "released" in found.text
+
+
 # -- the page
 
 
