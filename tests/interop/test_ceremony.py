@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from docs import pages
 from interop.harness import programs
+from interop.harness.people import REPOSITORY_PASSPHRASE, ROOT_PASSPHRASE
+from notarypy.client.api import Client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from interop.harness.images import Repository
     from interop.harness.people import Person
     from interop.harness.programs import Run
+    from notarypy.keys.questions import PassphraseRequest
 
 VARIABLES, *BLOCKS = pages.blocks(pages.read("docs/ceremony.md"), "sh")
 NAMES = ("alice", "bob", "carol", "dave")
@@ -108,3 +113,37 @@ def _go_changes_no_root(alice: Person, repository: Repository) -> None:
     [lost] = files.keys() - alice.files().keys()
     assert b"role: targets" in files[lost]
     alice.notarypy("verify", repository.ref("2")).expect(0)
+
+
+def _client(person: Person, back: timedelta) -> Client:
+    """Return somebody's client with a clock that is behind; servers and their certificates are of today."""
+
+    def passphrase(request: PassphraseRequest) -> str:
+        return ROOT_PASSPHRASE if request.role == "root" else REPOSITORY_PASSPHRASE
+
+    def clock() -> datetime:
+        return datetime.now(UTC) - back
+
+    return Client.from_environment(person.environment, clock=clock, passphrases=passphrase)
+
+
+def test_go_notary_publishes_nothing_while_a_root_of_several_people_is_due(
+    alice: Person, bob: Person, repository: Repository
+) -> None:
+    back, gun = timedelta(days=3650 - 150), repository.name
+    with ExitStack() as clients:
+        then, bob_then, now, theirs = (
+            clients.enter_context(_client(person, by))
+            for person, by in ((alice, back), (bob, back), (alice, timedelta()), (bob, timedelta()))
+        )
+        certificates = [client.keys.certify(gun)[1] for client in (then, bob_then)]
+        for client, publish in (
+            (now, lambda: now.init(gun, root_cert=certificates, root_threshold=2)),
+            (then, lambda: then.renew(gun, only=["root"])),
+        ):
+            part = theirs.parts.read([client.parts.make(publish).document])
+            assert theirs.parts.publish(theirs.parts.sign(part)).published
+    refused = alice.notary_add(gun, "1", repository.push("1")).expect(1)
+    assert "root is nearing expiry" in refused.stderr
+    assert "not enough signing keys: found 1 of 2 needed keys" in refused.stdout
+    alice.notarypy("sign", repository.ref("1")).expect(0)
