@@ -523,10 +523,10 @@ SITUATIONS: dict[str, tuple[Callable[[Place], object], str, str, str]] = {
         _also(_backup(NOW), lambda place: place.run("key", "generate", "late").expect(0)),
         "warning",
         "has not all keys that are here",
-        "keep a copy",
+        "notarypy backup FILE",
     ),
-    "no backup": (lambda _: None, "warning", "no backup of the keys", "keep a copy"),
-    "an old backup": (_backup(NOW - timedelta(days=400)), "warning", "400 days ago", "keep a copy"),
+    "no backup": (lambda _: None, "warning", "no backup of the keys", "notarypy backup FILE"),
+    "an old backup": (_backup(NOW - timedelta(days=400)), "warning", "400 days ago", "notarypy backup FILE"),
 }
 
 
@@ -584,12 +584,10 @@ def test_who_is_well_is_told_so_and_nothing_is_changed(place: Place) -> None:
 def test_the_lines_of_text(place: Place) -> None:
     out = place.run("doctor").expect(0).out
     assert out.startswith("machine\n  ok       configuration trust directory: ")
-    assert (
-        "  warning  backup        no backup of the keys here is known of\n           fix: keep a copy" in out
-    )
+    assert "  warning  backup        no backup of the keys here is known of\n           fix: make one" in out
     assert place.run("doctor", "-q").expect(0).out.splitlines()[1:] == [
         "  warning  backup        no backup of the keys here is known of",
-        "           fix: keep a copy of the keys elsewhere",
+        "           fix: make one, and keep it elsewhere: notarypy backup FILE",
     ]
     (place.metadata / "root.json").write_text("{")
     outcome = place.run("doctor", "-q").expect(1)

@@ -22,7 +22,7 @@ TEXTS: dict[str, str] = {
     "publish-staged": "publish them with: notary publish {gun}; or drop them: notary reset {gun} --all",
     "remove-files": "nothing uses them: rm {files}",
     "touch-files": "look at this machine's clock, then: touch {files}",
-    "make-backup": "keep a copy of the keys elsewhere",
+    "make-backup": "make one, and keep it elsewhere: notarypy backup FILE",
     # -- keys
     "encrypt-key": "notarypy key passwd {key}",
     "load-instead": "if it is a key, take it in: notarypy key load FILE; else move it away",
