@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -250,6 +251,22 @@ def test_a_note_that_cannot_be_written_is_a_warning(
     monkeypatch.setattr("notarypy.client.backup.lastbackup.write", full)
     assert owner.client().upkeep.backup(tmp_path / "b.tar").keys
     assert owner.warnings == ["the backup is not noted: no room"]
+
+
+def test_who_publishes_meanwhile_does_no_harm(owner: Machine, world: World, tmp_path: Path) -> None:
+    publisher, made = owner.client(), list[Path]()
+    busy = Thread(target=lambda: [publisher.keys.rotate(GUN, "targets") for _ in range(4)])
+    busy.start()
+    while busy.is_alive() or not made:
+        made.append(tmp_path / f"{len(made)}.tar")
+        owner.client().upkeep.backup(made[-1])
+    busy.join()
+    for number, path in enumerate(made):
+        there = Machine(world, f"there {number}")
+        contents = there.client().upkeep.restore(path).contents
+        trusted = there.client(offline=True).refresh(GUN)
+        ids = {key.canonical_id for key in trusted.root.signers("targets")}
+        assert ids <= {key.keyid for key in contents.keys}
 
 
 # -- an empty machine
