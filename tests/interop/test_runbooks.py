@@ -294,7 +294,7 @@ def test_a_new_laptop(
     repository.push("2")
 
     def carry() -> None:
-        for name in ("trust.tar", "keys.pem"):
+        for name in ("laptop.tar", "keys.pem"):
             if (alice.home / name).exists():
                 shutil.copy(alice.home / name, laptop.home)
 
