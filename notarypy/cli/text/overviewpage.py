@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.cli.text import drawings, eventtext, htmlpage, overviewtext, render
 from notarypy.client.findings import LEVELS
-from notarypy.client.verify.inspection import natural
+from notarypy.images.naturalorder import natural
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:

@@ -23,12 +23,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from notarypy.client.verify.image import by_notary
-from notarypy.client.verify.inspection import natural, signed_tags
+from notarypy.client.verify.inspection import signed_tags
 from notarypy.client.verify.sharing import MetadataCache, asks_notary, read_ahead, scope_of
 from notarypy.client.workers import outcomes
 from notarypy.errors import Advice, NotarypyError, NothingThereError, NotVerifiedError
 from notarypy.images import manifests, tree
 from notarypy.images.layout import Descriptor
+from notarypy.images.naturalorder import natural
 from notarypy.tuf import policy
 from notarypy.values import dataclass
 

@@ -38,7 +38,6 @@ from notarypy.client.migrate.releases import below, not_verified
 from notarypy.client.parameters import VerifyOptions
 from notarypy.client.transfer.progress import StepCounter
 from notarypy.client.verify.image import decide, require_served
-from notarypy.client.verify.inspection import natural
 from notarypy.client.verify.sharing import scope_of
 from notarypy.client.workers import gathered, outcomes
 from notarypy.cosign.signaturekeys import keys_in
@@ -63,6 +62,7 @@ from notarypy.errors import (
     beginning,
 )
 from notarypy.images import layout
+from notarypy.images.naturalorder import natural
 from notarypy.images.reference import Reference
 from notarypy.tuf import policy, roles
 from notarypy.values import dataclass, replace

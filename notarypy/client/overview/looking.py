@@ -30,7 +30,6 @@ from notarypy.client.metadata.expired import refresh_outdated
 from notarypy.client.overview.judging import findings, judged_history
 from notarypy.client.overview.overviews import ListedTag, Overview
 from notarypy.client.results import RepositoryStatus
-from notarypy.client.verify.inspection import natural
 from notarypy.client.workers import gathered
 from notarypy.errors import (
     AuthenticationError,
@@ -42,6 +41,7 @@ from notarypy.errors import (
     TrustError,
     UnreachableError,
 )
+from notarypy.images.naturalorder import natural
 from notarypy.tuf import policy, roles
 from notarypy.values import replace
 

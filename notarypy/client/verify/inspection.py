@@ -13,8 +13,6 @@ Rules:
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.dates import role_entries, statuses
@@ -24,6 +22,7 @@ from notarypy.client.parameters import VerifyOptions
 from notarypy.client.results import Inspection, RepositoryStatus, TagEntry
 from notarypy.client.verify.sharing import MetadataCache, scope_of
 from notarypy.errors import Advice, UsageError
+from notarypy.images.naturalorder import natural
 from notarypy.tuf import policy, roles
 
 if TYPE_CHECKING:
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
 
 REPO_ADMIN = "Repo Admin"
 _RELEASING = (roles.RELEASES, roles.TARGETS)
-_DIGITS = re.compile("[0-9]+")
-_SHORT = 4
 
 
 def inspect_reference(session: Session, reference: str, root: str | None = None) -> Inspection:
@@ -130,30 +127,3 @@ def _contents(trusted: TrustedMetadata, name: str) -> list[TargetFile]:
         if content is not None and "sha256" in content.hashes:
             found.setdefault(content.hashes["sha256"], content)
     return list(found.values())
-
-
-def natural(name: str) -> str:
-    """Return a sort key that puts 9 before 10, and all else in the order of characters.
-
-    It is a text, for a hostile name may have more digits than an int takes, and more
-    characters than there is memory for as many objects.
-    """
-    return _DIGITS.sub(_number, name)
-
-
-def _number(match: re.Match[str]) -> str:
-    written = match[0]
-    return _sortable_number(written) if len(written) > _SHORT else _short_number(written)
-
-
-def _sortable_number(written: str) -> str:
-    """Put the length before the digits, and that of the zeros after them."""
-    digits = written.lstrip("0")
-    return f"0{_sortable(len(digits))}{digits}{_sortable(len(written))}"
-
-
-_short_number = lru_cache(maxsize=4096)(_sortable_number)  # tags are made of the same few thousand
-
-
-def _sortable(length: int) -> str:
-    return chr(length >> 16) + chr(length & 0xFFFF)
