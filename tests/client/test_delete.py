@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from notarypy.errors import (
@@ -101,14 +103,42 @@ def test_rule_2_a_server_with_a_database_takes_one(world: World, owner: Person) 
     assert world.fake.notary.store.roles(OTHER)
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 400])
-def test_rule_2_who_does_not_say_may_take_anything(world: World, owner: Person, status: int) -> None:
-    world.attacker.answer(Response(status), path=FEED)
+def feed(*records: dict[str, object]) -> bytes:
+    return json.dumps({"count": len(records), "records": records}).encode()
+
+
+ALIVE = {
+    "ID": "1",
+    "CreatedAt": "2026-01-01T00:00:00Z",
+    "GUN": GUN,
+    "Version": 1,
+    "SHA256": "",
+    "Category": "update",
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        *[(FEED, Response(status)) for status in (401, 403, 404, 400, 500)],
+        *[(r".*no-such-delegation.*", Response(status)) for status in (400, 429, 501, 502, 503, 504)],
+        *[(FEED, Response(200, body=body)) for body in (b"<html>", b"", b"{}", b'{"records": null}')],
+        (FEED, Response(200, body=feed())),
+        (FEED, Response(200, body=feed({**ALIVE, "GUN": OTHER}))),
+        (FEED, Response(200, body=feed(ALIVE, ALIVE))),
+        (FEED, Response(200, body=feed({**ALIVE, "Version": "1"}))),
+    ],
+)
+def test_rule_2_who_does_not_say_may_take_anything(
+    world: World, owner: Person, path: str, answer: Response
+) -> None:
+    owner.client(gun=True).init(OTHER)
+    world.attacker.answer(answer, path=path)
     with pytest.raises(ConfirmationNeededError) as caught:
-        owner.client().upkeep.delete(GUN, confirm=GUN)
+        owner.client(retry_for=0).upkeep.delete(GUN, confirm=GUN)
     assert caught.value.facts["others"] is None
     assert deletions(world) == 0
-    assert owner.client().upkeep.delete(GUN, confirm=f"{GUN}*").deleted
+    assert owner.client(retry_for=0).upkeep.delete(GUN, confirm=f"{GUN}*").deleted
 
 
 def test_rule_3_where_there_is_nothing_nothing_is_sent(world: World, owner: Person) -> None:

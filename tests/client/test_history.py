@@ -422,7 +422,7 @@ def test_a_feed_without_end_is_left(past: Past) -> None:
 
 
 def test_a_feed_is_read_page_by_page(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notarypy.client.history.feed._PAGE", 2)
+    monkeypatch.setattr("notarypy.client.metadata.feed._PAGE", 2)
     past.sign("4", "5", "6")
     assert brief(past.read()) == [*FIRST, *map(signed, range(2, 7))]
 

@@ -36,7 +36,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_der_publ
 from notarypy.cli.text.render import error_text, safe
 from notarypy.client.build import inputs
 from notarypy.client.build.inputs import FileVariables
-from notarypy.client.history import feed
+from notarypy.client.metadata import feed
 from notarypy.client.parameters import VerifyOptions
 from notarypy.client.verdicts import AppliedPolicy, VerifiedImage
 from notarypy.cosign import notationenvelope, signaturekeys, sigstorebundle, simplesigning

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from interop.harness import pasts
 from notarypy import Client
-from notarypy.client.history import feed
+from notarypy.client.metadata import feed
 from notarypy.storage.settings.settings import load
 
 if TYPE_CHECKING:

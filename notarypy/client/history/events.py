@@ -24,9 +24,9 @@ from hashlib import sha256
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from notarypy.client.history.feed import Feed
 from notarypy.client.history.past import MissingFileError, Past
 from notarypy.client.metadata.expired import refresh_outdated
+from notarypy.client.metadata.feed import Feed
 from notarypy.errors import (
     OperationError,
     RepositoryMissingError,
@@ -43,7 +43,7 @@ from notarypy.values import dataclass, replace
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
-    from notarypy.client.history.feed import FeedRecord
+    from notarypy.client.metadata.feed import FeedRecord
     from notarypy.client.metadata.repository import Repository
     from notarypy.client.parameters import Progress
     from notarypy.client.session import Session

@@ -8,9 +8,9 @@ Rules:
 1. Whoever deletes names the repository twice: what is to be deleted, and that it is meant. Without that
    nothing is sent, and what there is is told.
 2. A server that keeps trust data in memory deletes every repository whose name begins with this one. It is
-   known by its answer to a question for a delegation that does not exist; others answer with an error. Which
-   repositories these are says its changefeed, if it may be asked. Where there are any, or nobody can say, it
-   takes another word: the name with a star behind it.
+   known by its answer to a question for a delegation that does not exist; one with a database answers 500.
+   Which repositories these are says its changefeed, if it may be asked, and names this one. Where there are
+   any, or nobody can say, it takes another word: the name with a star behind it.
 3. Where the server has nothing, nothing is sent: a deletion would still take others.
 4. Gone is what the server no longer has when it is read again. A file that is asked for by its hash may be
    served a while longer, which no reader does without a timestamp.
@@ -19,8 +19,10 @@ Rules:
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING
 
+from notarypy.client.metadata.feed import OddFeedError, read_feed
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.metadata.trustchange import forget
 from notarypy.errors import (
@@ -35,7 +37,6 @@ from notarypy.errors import (
     UnknownOutcomeError,
     beginning,
 )
-from notarypy.remote.http.messages import json_object
 from notarypy.tuf import roles
 from notarypy.tuf.policy import released_names
 from notarypy.values import dataclass, replace
@@ -43,10 +44,8 @@ from notarypy.values import dataclass, replace
 if TYPE_CHECKING:
     from notarypy.client.metadata.repository import Repository
     from notarypy.client.session import Session
-    from notarypy.remote.notary import NotaryClient
 
 _LOG = logging.getLogger(__name__)
-_PAGE, _PAGES = 1000, 100  # of a changefeed
 _NOBODYS = "targets/no-such-delegation"
 _SHOWN = 10
 
@@ -109,7 +108,8 @@ def _require_confirmed(repository: Repository, confirm: str | None) -> tuple[str
     if others == ():
         return ()
     if confirm != f"{gun}*":
-        server = f"{repository.server_url} deletes every repository whose name begins with this one"
+        deletes = "may delete" if others is None else "deletes"
+        server = f"{repository.server_url} {deletes} every repository whose name begins with this one"
         these = ("which these are it does not say",) if others is None else beginning(others, _SHOWN)
         raise ConfirmationNeededError(
             f"more than {gun} would be deleted",
@@ -143,40 +143,25 @@ def _what_is_there(repository: Repository) -> tuple[str, ...]:
 
 def _others(repository: Repository) -> tuple[str, ...] | None:
     """Return what goes with it: nothing, these repositories, or None for what nobody says (rule 2)."""
-    server, gun = repository.notary(), repository.gun
+    server, gun, most = repository.notary(), repository.gun, repository.limits.changes
     try:
         server.get(gun, _NOBODYS, fresh=True)
     except NotFoundError:
         _LOG.debug("%s: %s keeps its trust data in memory", gun, server.url)
-    except ServerError:
-        return ()
-    try:
-        alive = _living(server, gun)
-    except (AuthenticationError, NetworkError, NotFoundError) as error:
-        _LOG.debug("%s: the feed of all changes cannot be read: %s", gun, error.message)
+    except ServerError as error:
+        if error.facts.get("status") == HTTPStatus.INTERNAL_SERVER_ERROR:
+            return ()
+        _LOG.debug("%s: where it is kept is not said: %s", gun, error.message)
         return None
-    return tuple(sorted(alive - {gun}))
-
-
-def _living(server: NotaryClient, prefix: str) -> set[str]:
-    """Return the repositories whose names begin so, and that were not deleted since, by the feed."""
     alive: set[str] = set()
-    after = 0
-    for _ in range(_PAGES):
-        page = _records(server.all_changes(after, _PAGE))
-        if not page:
-            return alive
-        for record in page:
-            gun, number = record.get("GUN"), str(record.get("ID"))
-            if isinstance(gun, str) and gun.startswith(prefix):
-                (alive.discard if record.get("Category") == "deletion" else alive.add)(gun)
-            after = max(after, int(number) if number.isdecimal() else 0)
-    raise ServerError("its feed of changes is too long")
-
-
-def _records(data: bytes) -> list[dict[str, Any]]:
-    found = (json_object(data) or {}).get("records") or []
-    return [record for record in found if isinstance(record, dict)] if isinstance(found, list) else []
+    try:
+        for record in read_feed(server.all_changes, most):
+            if record.gun.startswith(gun):
+                (alive.add if record.version else alive.discard)(record.gun)
+    except (AuthenticationError, NetworkError, NotFoundError, OddFeedError) as error:
+        _LOG.debug("%s: the feed of all changes cannot be read: %s", gun, error)
+        return None
+    return tuple(sorted(alive - {gun})) if gun in alive else None
 
 
 def _require_gone(repository: Repository) -> None:

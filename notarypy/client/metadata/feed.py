@@ -26,7 +26,7 @@ from notarypy.tuf.fields import MAX_VERSION, is_integer, parse_time
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from notarypy.client.metadata.repository import Repository
@@ -45,6 +45,7 @@ class OddFeedError(Exception):
 class FeedRecord:
     """One record: a timestamp that was published, or with version 0 the deletion of the repository."""
 
+    gun: str
     number: int
     time: datetime
     version: int
@@ -83,24 +84,15 @@ class Feed:
             _LOG.debug("%s: the feed of changes is not read on: %s", self._repository.gun, error)
 
     def _read(self) -> Iterator[FeedRecord]:
-        after = total = 0
-        while records := self._page(after):
-            for record in records:
-                change = read_record(record)
-                if change.number <= after:
-                    raise OddFeedError(f"its record {change.number} comes after record {after}")
-                after = change.number
-                if record.get("GUN") == self._repository.gun:
-                    yield change
-            total += len(records)
-            if total > self._repository.limits.changes:
-                raise OddFeedError(f"it has more than {self._repository.limits.changes} records")
+        for change in read_feed(self._page, self._repository.limits.changes):
+            if change.gun == self._repository.gun:
+                yield change
 
-    def _page(self, after: int) -> list[Any]:
+    def _page(self, after: int, most: int) -> bytes:
         repository = self._repository
         repository.online()
         try:
-            data = repository.notary().changes(repository.gun, after, _PAGE)
+            return repository.notary().changes(repository.gun, after, most)
         except NotFoundError:
             raise OddFeedError("this server has none") from None
         except ResponseLimitError as error:
@@ -109,7 +101,21 @@ class Feed:
             if error.facts.get("status") in _NONE:
                 raise OddFeedError("this server has none") from None
             raise
-        return records_of(data)
+
+
+def read_feed(page: Callable[[int, int], bytes], most: int) -> Iterator[FeedRecord]:
+    """Yield the records that are on pages, each with so many behind a number (rule 1)."""
+    after = total = 0
+    while records := records_of(page(after, _PAGE)):
+        for record in records:
+            change = read_record(record)
+            if change.number <= after:
+                raise OddFeedError(f"its record {change.number} comes after record {after}")
+            after = change.number
+            yield change
+        total += len(records)
+        if total > most:
+            raise OddFeedError(f"it has more than {most} records")
 
 
 def records_of(data: bytes) -> list[Any]:
@@ -125,11 +131,17 @@ def records_of(data: bytes) -> list[Any]:
 def read_record(record: object) -> FeedRecord:
     """Read a record strictly (rule 1)."""
     match record:
-        case {"ID": str(number), "CreatedAt": str(time), "Version": version, "SHA256": str(sha256)}:
+        case {
+            "GUN": str(gun),
+            "ID": str(number),
+            "CreatedAt": str(time),
+            "Version": version,
+            "SHA256": str(sha256),
+        }:
             usable = number.isascii() and number.isdigit() and len(number) <= _DIGITS
             if usable and is_integer(version) and 0 <= version <= MAX_VERSION:
                 try:
-                    return FeedRecord(int(number), parse_time(time, "a record"), version, sha256)
+                    return FeedRecord(gun, int(number), parse_time(time, "a record"), version, sha256)
                 except MetadataError:
                     pass
     raise OddFeedError("one of its records is none that a Notary server writes")
