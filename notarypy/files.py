@@ -113,17 +113,21 @@ UNFINISHED = ".notarypy-*.tmp"
 """What a file is called that `write_atomic` has begun; it stays if the process is killed."""
 
 
-def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
+def write_atomic(path: Path, data: bytes, mode: int = 0o600, *, new: bool = False) -> None:
     """Replace the content of a file as a whole, and return when it is on the disk (rules 2 and 3).
 
-    A symbolic link in place of the file is replaced, not followed. StorageError leaves the old content.
+    A symbolic link in place of the file is replaced, not followed. StorageError leaves the old content; a
+    `new` file replaces nothing, and what is there is one.
     """
     make_private_directory(path.parent)
     # Not made from the file's name: that may already be as long as a name can be.
     temporary = path.parent / f".notarypy-{os.urandom(8).hex()}.tmp"
     try:
         _write_new(temporary, data, mode)
-        os.replace(temporary, path)  # noqa: PTH105 - one style for all system calls of this module
+        if new:
+            take_name(temporary, path)
+        else:
+            os.replace(temporary, path)  # noqa: PTH105 - one style for all system calls of this module
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)  # noqa: PTH108 - as above
@@ -131,6 +135,20 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
             raise failure("write", path, error) from error
         raise
     _sync_directory(path.parent)
+
+
+def take_name(temporary: Path, path: Path) -> None:
+    """Give a finished file its name; FileExistsError if it is taken, be it in this moment."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # some file systems have no second names for a file: the name is taken first
+        with _opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW):
+            pass
+        os.replace(temporary, path)  # noqa: PTH105 - as above
+    else:
+        os.unlink(temporary)  # noqa: PTH108 - one style for all system calls of this module
 
 
 def rename_directory(source: Path, target: Path) -> None:

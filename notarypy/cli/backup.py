@@ -234,13 +234,10 @@ def _restored(done: Restored) -> list[str]:
     lines += [f"  {would}: {labels.get(each, each)}" for each in done.written]
     lines += [f"  {labels.get(each, each)}: {said}" for each, said in done.kept.items()]
     for path in contents.elsewhere:
-        lines.append(f"  not put back, and named by the settings: {path}; {_unpack(contents, path)}")
+        unpack = f"tar -xf {quote(contents.path)} {quote(on_disk(f'elsewhere{path}'))}"
+        lines.append(f"  not put back, and named by the settings: {path}; to have it here: {unpack}")
     servers = contents.servers_to_name
-    lines += [f"  name its server: export DOCKER_CONTENT_TRUST_SERVER={url}" for url in servers]
+    lines += [f"  name its server: export DOCKER_CONTENT_TRUST_SERVER={quote(url)}" for url in servers]
     if contents.config not in {None, "config.toml"}:
         lines.append(f"  name the configuration: --config {quote(f'{done.settings_dir}/{contents.config}')}")
     return lines if done.written else [*lines, "  all of it is here already"]
-
-
-def _unpack(contents: BackupContents, path: str) -> str:
-    return f"tar -xOf {quote(contents.path)} {quote(on_disk(f'elsewhere{path}'))} > {quote(path)}"

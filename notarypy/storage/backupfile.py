@@ -92,13 +92,10 @@ def new_backup(path: Path) -> Iterator[BackupWriter]:
             stream.flush()
             os.fsync(stream.fileno())
         try:
-            os.link(temporary, path)
+            files.take_name(temporary, path)
         except FileExistsError:
             _refuse_existing(path)
             raise
-        except OSError:  # some file systems have no second names for a file
-            _refuse_existing(path)
-            temporary.replace(path)
         _LOG.debug("the backup %s is complete", path)
     except OSError as error:
         raise files.failure("write", path, error) from error

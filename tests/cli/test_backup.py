@@ -88,7 +88,7 @@ def test_restoring_says_what_came_back_and_what_is_to_be_done(run: Run, stub: St
         f"  key {'c' * 64} (targets of {REPO}): here already\n"
         "  /settings/other.toml: here already\n"
         "  not put back, and named by the settings: /etc/ca.pem; "
-        "tar -xOf /backup.tar notarypy-backup-1/elsewhere/etc/ca.pem > /etc/ca.pem\n"
+        "to have it here: tar -xf /backup.tar notarypy-backup-1/elsewhere/etc/ca.pem\n"
         "  name its server: export DOCKER_CONTENT_TRUST_SERVER=https://n.test\n"
         "  name the configuration: --config /settings/other.toml\n"
     )

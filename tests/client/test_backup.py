@@ -153,15 +153,13 @@ def test_settings_take_along_what_they_name(owner: Machine, world: World, tmp_pa
     (tmp_path / "ca.pem").write_text("of this machine")
     (owner.home / "mine.pem").write_text("of this home")
     owner.set_up("root.pem", "a certificate")
-    named = f'ca = "{tmp_path / "ca.pem"}"\ncertificates = ["~/mine.pem", "../x.pem"]\n'
+    named = f'ca = "{tmp_path / "ca.pem"}"\ncertificates = ["~/x/../mine.pem", "../x.pem"]\n'
     owner.set_up("policy.toml", f'{POLICY}[scope."b.test".roots]\n{named}')
     (owner.settings.parent / "x.pem").write_text("beside the folder")
     contents = owner.client().upkeep.backup(tmp_path / "b.tar")
     assert contents.settings == ("config.toml", "tls/ca.pem", "policy.toml", "root.pem")
-    outside = (owner.home / "mine.pem", owner.settings / "../x.pem", tmp_path / "ca.pem")
-    assert {os.path.normpath(path) for path in contents.elsewhere} == {
-        os.path.normpath(each) for each in outside
-    }
+    outside = (owner.home / "mine.pem", owner.settings.parent / "x.pem", tmp_path / "ca.pem")
+    assert set(contents.elsewhere) == set(map(str, outside))
     there = new(world)
     there.client().upkeep.restore(tmp_path / "b.tar")
     found = {str(path.relative_to(there.settings)) for path in there.settings.rglob("*") if path.is_file()}
@@ -388,6 +386,11 @@ def _key(members: Mapping[str, bytes]) -> str:
     return next(name for name in members if name.startswith("private/"))
 
 
+def elsewhere(members: dict[str, bytes], said: dict[str, Any], path: str) -> None:
+    members[f"elsewhere/{path.lstrip('/')}".replace("//", "/")] = b""
+    said["elsewhere"] = [path]
+
+
 REFERENCE = keyuri.write(keyuri.KeyReference("fakekms:x", "jeff", public_key_of(keyfile.generate())))
 CHANGES: dict[str, Callable[[dict[str, bytes], dict[str, Any]], object]] = {
     "a file that nobody knows": lambda members, _: members.update({"more": b""}),
@@ -413,6 +416,8 @@ CHANGES: dict[str, Callable[[dict[str, bytes], dict[str, Any]], object]] = {
     "a moment nowhere": lambda _, said: said.update(made="2026-11-29T00:00:00"),
     "settings that are none": lambda _, said: said.update(settings=[1]),
     "a configuration that is not there": lambda _, said: said.update(config="other.toml"),
+    "a file elsewhere that is nowhere": lambda members, said: elsewhere(members, said, "~/.bashrc"),
+    "a file elsewhere by another name": lambda members, said: elsewhere(members, said, "/etc//passwd"),
     "a server that is none": lambda _, said: said["repositories"][0].update(server=1),
 }
 
@@ -457,15 +462,61 @@ def test_a_key_that_is_here_stays_as_it_is(backup: Path, world: World) -> None:
     assert there.everything() == changed
 
 
-def test_what_nobody_can_read_is_put_back(backup: Path, world: World) -> None:
+def test_a_key_that_nobody_can_read_is_put_back_and_what_was_there_is_kept(
+    backup: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     there = new(world)
     there.client().upkeep.restore(backup)
-    good = there.everything()
-    keyid = there.client().keys.find("jeff").keyid
-    (there.trust / "private" / f"{keyid}.key").write_text("damaged")
-    (there.trust / "tuf" / GUN / "metadata/root.json").write_text("damaged")
-    assert set(there.client().upkeep.restore(backup).written) == {keyid, GUN}
+    good, path = there.everything(), there.client().keys.find("jeff").path
+    path.write_text("damaged")
+    damaged = there.everything()
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "write_atomic", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            there.client().upkeep.restore(backup)
+    assert there.everything() == damaged
+    done = there.client().upkeep.restore(backup)
+    assert done.written == (path.stem,)
+    said, _, name = done.kept[path.stem].rpartition(" ")
+    assert said == "here, and nobody can read it: kept as"
+    assert there.everything() == {**good, f".docker/trust/private/{name}": b"damaged"}
+    assert len(there.client().keys.list()) == 3
+
+
+@pytest.mark.parametrize("text", ["damaged", '{"signed": {}, "signatures": []}'])
+def test_a_root_that_nobody_can_read_gives_way_to_none(backup: Path, world: World, text: str) -> None:
+    there = new(world)
+    there.client().upkeep.restore(backup)
+    good, root = there.everything(), there.trust / "tuf" / GUN / "metadata/root.json"
+    root.write_text(text)
+    damaged = there.everything()
+    with pytest.raises(AlreadyExistsError, match="nothing was changed") as error:
+        there.client().upkeep.restore(backup)
+    assert error.value.why == (f"the root of {GUN} that is trusted here cannot be read",)
+    assert there.everything() == damaged
+    root.unlink()
+    assert there.client().upkeep.restore(backup).written == (GUN,)
     assert there.everything() == good
+
+
+@pytest.mark.parametrize("gone", ["root", "timestamp"])
+def test_what_is_newer_here_is_a_floor_and_stays(
+    owner: Machine, backup: Path, world: World, gone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.push("1")
+    owner.client().sign([REF])
+    (owner.trust / "tuf" / GUN / f"metadata/{gone}.json").unlink()
+    before = owner.everything()
+    with monkeypatch.context() as patch:
+        patch.setattr(lastbackup, "read", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            owner.client().upkeep.restore(backup)
+    assert owner.everything() == before
+    assert owner.client().upkeep.restore(backup).written == (GUN,)
+    now = owner.everything()
+    assert {**now, **before} == now
+    assert len(now) == len(before) + 1
+    assert owner.client().verify(REF).tag == "1"
 
 
 def test_a_repository_that_went_on_stays_where_it_is(owner: Machine, backup: Path, world: World) -> None:
@@ -543,16 +594,20 @@ def test_a_configuration_that_would_hide_what_is_restored_is_refused(
 # -- what goes wrong on the way
 
 
+def interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_who_fails_on_the_way_takes_all_of_it_back(
     owner: Machine, backup: Path, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, left = files.write_atomic, [0]
 
-    def failing(path: Path, data: bytes, mode: int = 0o600) -> None:
+    def failing(path: Path, data: bytes, **options: bool) -> None:
         if left[0] == 0:
             raise KeyboardInterrupt
         left[0] -= 1
-        real(path, data, mode)
+        real(path, data, **options)
 
     monkeypatch.setattr(files, "write_atomic", failing)
     there = new(world)
@@ -569,6 +624,35 @@ def test_who_fails_on_the_way_takes_all_of_it_back(
     left[0] = -1
     there.client().upkeep.restore(backup)
     assert there.everything() == owner.everything()
+
+
+def test_what_lies_ready_beside_the_place_is_left_alone(backup: Path, world: World, tmp_path: Path) -> None:
+    there, victim = new(world), tmp_path / "victim"
+    (victim / "folder").mkdir(parents=True)
+    there.trust.parent.mkdir()
+    for name in ("-trust", "-0123456789abcdef", ""):
+        (there.trust.parent / f".notarypy-restore{name}").symlink_to(victim)
+    there.client().upkeep.restore(backup)
+    assert [path.name for path in victim.iterdir()] == ["folder"]
+    assert not there.trust.is_symlink()
+    assert len(there.warnings) == 2
+    assert "remove it" in there.warnings[0]
+
+
+def test_settings_that_appear_meanwhile_are_neither_replaced_nor_taken_back(
+    backup: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, real = new(world), files.make_private_directory
+
+    def faster(path: Path, **options: Path) -> None:
+        real(path, **options)
+        if path == there.settings / "tls":
+            there.set_up("tls/ca.pem", "of somebody else")
+
+    monkeypatch.setattr(files, "make_private_directory", faster)
+    with pytest.raises(StorageError, match=r"tls/ca\.pem"):
+        there.client().upkeep.restore(backup)
+    assert there.everything() == {".config/notarypy/tls/ca.pem": b"of somebody else"}
 
 
 def test_two_restores_at_a_time_do_no_harm(backup: Path, world: World) -> None:
@@ -597,7 +681,9 @@ def test_a_key_that_does_not_open_is_named(backup: Path, world: World) -> None:
     done = new(world).client(passphrase="another").upkeep.check_backup(backup)
     assert {type(error) for error in done.failures.values()} == {PassphraseWrongError}
     assert set(done.failures) == {key.keyid for key in done.contents.keys}
-    assert not any("/tmp" in why for error in done.failures.values() for why in error.why)
+    for keyid, error in done.failures.items():
+        assert not any("/tmp" in text for text in (*error.why, *map(str, error.facts.values())))
+        assert error.facts["keyid"] == keyid
 
 
 def test_a_key_that_is_another_is_found_out(backup: Path, world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -101,6 +102,24 @@ def test_it_replaces_nothing_and_leaves_nothing_half(path: Path, tmp_path: Path)
     with pytest.raises(AlreadyExistsError):
         written(other, {})
     assert path.read_bytes() == before
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["backup.tar", "other.tar"]
+
+
+def test_where_files_have_one_name_it_replaces_nothing_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.tar"
+
+    def linkless(_: Path, target: Path) -> None:
+        if target == other:
+            other.write_text("it came meanwhile")
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", linkless)
+    assert content(written(tmp_path / "backup.tar", FILES))
+    with pytest.raises(AlreadyExistsError):
+        written(other, FILES)
+    assert other.read_text() == "it came meanwhile"
     assert sorted(each.name for each in tmp_path.iterdir()) == ["backup.tar", "other.tar"]
 
 

@@ -69,6 +69,9 @@ TEXTS: dict[str, str] = {
     "name-backup": "name a file that does not exist yet; or one that backup has written",
     "name-trust-dir": "name the trust directory that has some with --trust-dir",
     "newer-for-backup": "a newer notarypy made it: install that, and restore it with it",
+    "move-root-away": (
+        "to trust that of the backup: mv {path} {path}.damaged; or take the keys alone: --keys-only"
+    ),
     "restore-into": (
         "put it there: notarypy restore --trust-dir {folder} FILE; or leave the settings out: --no-settings"
     ),

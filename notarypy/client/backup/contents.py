@@ -9,11 +9,13 @@ Rules:
    a reason to refuse it.
 2. A key is what its file says, and not what the manifest says: `private/ID.key` is encrypted, and the public
    half in `private/ID.ref` has that id. Which key an encrypted file holds shows when it is opened.
-3. Settings lie in one folder, or below: their paths are relative to it.
+3. Settings lie in one folder, or below: their paths are relative to it. Of files elsewhere they are
+   absolute.
 """
 
 from __future__ import annotations
 
+import posixpath
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
@@ -194,8 +196,9 @@ class Backup:
         if strange := sorted(known ^ names):
             raise unusable(self._file.path, f"{strange[0]}: its manifest and its files do not fit")
         texts = [said["program"], said["trust_dir"], *settings, *elsewhere, *said["left_out"]]
+        absolute = all(path.startswith("/") and posixpath.normpath(path) == path for path in elsewhere)
         named = [place for place in (said["config"], said["policy"]) if place is not None]
-        if not all(isinstance(text, str) for text in texts) or not set(named) <= set(settings):
+        if not (absolute and all(isinstance(text, str) for text in texts) and set(named) <= set(settings)):
             raise ValueError
         made = datetime.fromisoformat(said["made"])
         if made.tzinfo is None:

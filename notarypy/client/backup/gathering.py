@@ -205,8 +205,8 @@ def _here(named: Path, folder: Path, home: Path) -> tuple[Path, str | None]:
         inside = bool(relative.parts) and ".." not in relative.parts
         return Path(os.path.normpath(folder / relative)), relative.as_posix() if inside else None
     if named.is_relative_to(_HOME):
-        return home / named.relative_to(_HOME), None
-    return named, None
+        named = home / named.relative_to(_HOME)
+    return Path(os.path.normpath(named)), None
 
 
 def _read(path: Path) -> bytes:

@@ -4,14 +4,17 @@ What it is: the use case behind `restore`. What it is not: a way to replace anyt
 
 Rules:
 
-1. All is decided before anything is written. Nothing here is written over, but what nobody can read: a key
-   that is here stays as it is, maybe with another passphrase; so does a repository whose root here is that of
-   the backup, or linked to it by its keys. Another root, and other settings, are a refusal of the whole.
-2. What fails on the way takes back what was written. A trust directory that did not exist appears as a whole,
-   after the settings. One that did gets file by file, each whole: after a crash the next `restore` goes on.
-3. What settings name elsewhere is not put back, and what is written lies below the trust directory and the
+1. All is decided before anything is written. A key that is here stays as it is, maybe with another
+   passphrase; so does a repository whose root here is that of the backup, or linked to it by its keys.
+   Another root, one that nobody can read, and other settings, are a refusal of the whole.
+2. Nothing here is written over. A key file that nobody can read is moved aside. Where a killed `restore` left
+   a repository unfinished, no file gives way to one of a lower version, which was a floor.
+3. What fails on the way takes back what was written. A trust directory that did not exist appears as a whole,
+   after the settings; it is made beside its place under a name that nobody can have prepared. One that did
+   exist gets file by file, each whole: after a crash the next `restore` goes on.
+4. What settings name elsewhere is not put back, and what is written lies below the trust directory and the
    folder of the settings.
-4. A configuration that names another trust directory than the one that keys are put into would hide them.
+5. A configuration that names another trust directory than the one that keys are put into would hide them.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from notarypy import files
@@ -36,6 +40,7 @@ from notarypy.errors import (
     BackupUnusableError,
     CacheDamagedError,
     KeyAccessError,
+    MetadataError,
     NotarypyError,
     StorageError,
     TrustError,
@@ -47,6 +52,7 @@ from notarypy.limits import DEFAULT
 from notarypy.storage.settings import configfile
 from notarypy.storage.trustdir import TrustDirectory
 from notarypy.tuf import roles
+from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.trusted import TrustedMetadata
 from notarypy.values import dataclass
 
@@ -61,7 +67,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _LOCK = ".notarypy-restore.lock"
-_STAGE = ".notarypy-restore"
+_STAGE = ".notarypy-restore-"
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,7 @@ class Restored:
 
 
 def restore(session: Session, path: Path, options: RestoreOptions) -> Restored:
-    """Put a backup back (rules 1 to 4); see `Client.upkeep`."""
+    """Put a backup back (rules 1 to 5); see `Client.upkeep`."""
     directory = session.directory()
     with Backup(path.absolute(), session.limits) as backup, ExitStack() as locks:
         if options.sha256 not in {None, backup.contents.sha256}:
@@ -148,6 +154,7 @@ class _Plan:
     def __init__(self, session: Session, backup: Backup, options: RestoreOptions) -> None:
         self._session, self._backup, self._directory = session, backup, session.trust_dir
         self.kept: dict[str, str] = {}
+        self._aside: dict[Path, Path] = {}
         self.refused: list[str] = []
         self.advice: Advice | None = None
         policy = session.settings.policy
@@ -164,41 +171,48 @@ class _Plan:
             self.settings = dict(self._wanted_settings(self.folder))
 
     def carry_out(self, *, present: bool) -> None:
-        """Write it all, or nothing (rule 2); the locks of a trust directory that is `present` are held."""
+        """Write it all, or nothing (rule 3); the locks of a trust directory that is `present` are held."""
         undo: Undo = []
         try:
             for path, data in self.settings.items():
                 files.make_private_directory(path.parent, below=self.folder)
+                files.write_atomic(path, data, new=True)
                 undo.append(path.unlink)
-                files.write_atomic(path, data)
             if present:
                 self._write(self._directory, undo)
             else:
                 self._write_as_a_whole()
-        except BaseException:
+        except BaseException as error:
             for step in reversed(undo):
                 with suppress(OSError, NotarypyError):  # what went wrong before is what matters
                     step()
+            if isinstance(error, OSError):
+                raise files.failure("restore into", self._directory.path, error) from error
             raise
         _LOG.debug("put %s back into %s", self._backup.contents.path, self._directory.path)
 
     def _write(self, directory: TrustDirectory, undo: Undo) -> None:
+        for place, aside in self._aside.items():
+            undo.append(partial(aside.replace, place))
+            place.rename(aside)
         write(directory, self._backup, self.keys, self.repositories, undo)
         if lastbackup.read(directory.path) is None:
             lastbackup.write(directory.path, noted(self._backup.contents))
 
     def _write_as_a_whole(self) -> None:
-        """Make the trust directory beside its place, and move it there."""
+        """Make the trust directory beside its place, and move it there (rule 3)."""
         path = self._directory.path
-        stage = path.parent / f"{_STAGE}-{path.name}"
-        with files.locked(stage / _LOCK, 0):
-            _clear(stage)  # a process that was killed left it
-            try:
-                self._write(TrustDirectory(stage, self._session.limits), [])
-                files.rename_directory(stage, path)
-            except BaseException:
-                shutil.rmtree(stage, ignore_errors=True)
-                raise
+        files.make_private_directory(path.parent)
+        for left in path.parent.glob(f"{_STAGE}*"):
+            self._session.warn(f"{left} is of a restore that is at work, or was killed: then remove it")
+        stage = path.parent / f"{_STAGE}{os.urandom(8).hex()}"
+        try:
+            stage.mkdir(mode=0o700)
+            self._write(TrustDirectory(stage, self._session.limits), [])
+            files.rename_directory(stage, path)
+        except BaseException:
+            shutil.rmtree(stage, ignore_errors=True)
+            raise
 
     def _wants_key(self, key: BackedUpKey) -> bool:
         store = KeyStore(self._directory.private)
@@ -210,8 +224,10 @@ class _Plan:
             same = files.read_regular(place.path, DEFAULT.key_file_bytes) == self._backup.key(key)
         except KeyAccessError:
             self.kept[key.keyid] = "here, and nobody can read it"
-            if place.path.name == key.file:
-                del self.kept[key.keyid]
+            if place.path == (path := store.directory / key.file):
+                aside = path.with_name(f"{path.name}.damaged-{self._session.now():%Y%m%dT%H%M%SZ}")
+                self._aside[path] = aside
+                self.kept[key.keyid] += f": kept as {aside.name}"
             return place.path.name == key.file
         if info is not None and (info.role, info.uri) != (key.role, key.uri):
             self.kept[key.keyid] = f"here as {info.role or 'a key without a name'}, and stays so"
@@ -221,20 +237,26 @@ class _Plan:
 
     def _wants_repository(self, gun: str) -> bool:
         cache, said = self._directory.repository(gun), self._backup.root(gun)
-        here = _root_here(cache)
-        if here is None or (here == said and not _is_complete(cache)):
+        try:
+            here = cache.load_root()
+            root = None if here is None else root_of(here, self._session.limits)
+        except (CacheDamagedError, MetadataError):
+            advice = Advice("move-root-away", path=quote(str(cache.directory / "root.json")))
+            self._refuse(f"the root of {gun} that is trusted here cannot be read", advice)
+            return False
+        if here is None or root is None or (here == said and not _is_complete(cache)):
             return True
         if here == said:
             self.kept[gun] = "here already"
         elif _linked(self._session, gun, said, here):
-            self.kept[gun] = f"here with version {root_of(here, self._session.limits).version} of its root"
+            self.kept[gun] = f"here with version {root.version} of its root"
         else:
-            pins = " ".join(root_of(here, self._session.limits).pins)
+            pins = " ".join(root.pins)
             self._refuse(f"another root of {gun} is trusted here: {pins}", Advice("restore-keys-only"))
         return False
 
     def _require_same_trust_dir(self, folder: Path) -> None:
-        """Refuse to hide what is put back (rule 4)."""
+        """Refuse to hide what is put back (rule 5)."""
         contents, settings = self._backup.contents, self._session.settings
         if contents.config is None or settings.environ.get("DOCKER_CONFIG"):
             return
@@ -270,19 +292,19 @@ def write(
     for gun in guns:
         cache = directory.repository(gun)
         with cache.lock(LOCK_SECONDS):
-            here = _root_here(cache)
-            if here is not None and (here != backup.root(gun) or _is_complete(cache)):
+            root = cache.load_root()
+            if root is not None and (root != backup.root(gun) or _is_complete(cache)):
                 message = f"{gun} has become known here meanwhile, and nothing was changed"
                 raise AlreadyExistsError(message, advice=Advice("run-again-later"))
-            if roles.ROOT not in cache.cached():
-                undo.append(cache.forget)
-            cache.store(backup.metadata(gun))
+            here = {role: data for role in cache.cached() if (data := cache.load(role)) is not None}
+            new = {role: data for role, data in backup.metadata(gun).items() if _rises(here.get(role), data)}
+            undo += [partial(cache.store, here), partial(cache.drop, new)] if here else [cache.forget]
+            cache.store(new)
             cache.confirm(None)  # no server has said that it is current
     for key in keys:
         path = directory.private / key.file
-        if not os.path.lexists(path):
-            undo.append(partial(path.unlink, missing_ok=True))
-        files.write_atomic(path, backup.key(key))
+        files.write_atomic(path, backup.key(key), new=True)
+        undo.append(path.unlink)
 
 
 def _is_complete(cache: RepositoryCache) -> bool:
@@ -290,12 +312,17 @@ def _is_complete(cache: RepositoryCache) -> bool:
     return roles.TIMESTAMP in cache.cached()
 
 
-def _root_here(cache: RepositoryCache) -> bytes | None:
-    """Return the root that is trusted here; None if there is none, or one that nobody can read."""
-    try:
-        return cache.load_root()
-    except CacheDamagedError:
-        return None
+def _rises(here: bytes | None, said: bytes) -> bool:
+    """Tell whether a file of a backup may be written over one that is here (rule 2)."""
+    return here is None or _version(here) < _version(said)
+
+
+def _version(data: bytes) -> int:
+    """Return the version that a file says it has; 0 of what nobody can read."""
+    with suppress(MetadataError):
+        version = Envelope.parse(data, roles.ROOT).signed.get("version")
+        return version if isinstance(version, int) else 0
+    return 0
 
 
 def _linked(session: Session, gun: str, one: bytes, other: bytes) -> bool:
@@ -320,11 +347,3 @@ def _content(path: Path) -> bytes | None:
         return files.read_regular(path, DEFAULT.named_file_bytes, follow=True)
     except (FileNotFoundError, StorageError):
         return None
-
-
-def _clear(folder: Path) -> None:
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        elif path.name != _LOCK:
-            path.unlink()

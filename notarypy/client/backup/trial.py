@@ -53,6 +53,7 @@ def check(session: Session, path: Path) -> CheckedBackup:
                 try:
                     store.unlock(key.keyid, session.keys().passphrases)
                 except NotarypyError as error:
-                    why = tuple(each for each in error.why if folder not in each)  # it is gone by then
-                    failures[key.keyid] = type(error)(error.message, why=why, advice=error.advice)
+                    failures[key.keyid] = said = error.saying()
+                    said.why = tuple(each for each in error.why if folder not in each)  # it is gone by then
+                    said.facts = {name: each for name, each in error.facts.items() if folder not in str(each)}
     return CheckedBackup(contents, failures)
