@@ -13,6 +13,8 @@ Rules:
 4. A role whose current file could not be trusted is not written over: the change raises the reason. Only
    `Discard` starts it over, on purpose.
 5. Target names lie inside the paths of the role that lists them.
+6. A delegation that takes several signatures lists a key under one id, the first one: docker and Go notary
+   count ids, and whoever has a bare key and a certificate of it would be two for them.
 """
 
 from __future__ import annotations
@@ -177,19 +179,22 @@ class AddDelegation:
     threshold: int | None = None
 
     def apply(self, state: State) -> State:
-        """Create the delegation, or add what it lacks (rules 2 and 3); no threshold leaves it, or is 1."""
+        """Create the delegation, or add what it lacks (rules 2, 3, 6); no threshold leaves it, or is 1."""
         above = _above(state, self.role)
         old = above.delegation(self.role) or Delegation(self.role, (), 1, ())
         added = {key.keyid: key for key in self.keys}
-        keyids, paths = (
-            tuple(dict.fromkeys(both)) for both in ((*old.keyids, *added), (*old.paths, *self.paths))
-        )
-        table = {**above.keys, **added}
+        paths = tuple(dict.fromkeys((*old.paths, *self.paths)))
         takes = old.threshold if self.threshold is None else self.threshold
+        listed, table = (*old.keyids, *added), {**above.keys, **added}
+        once: dict[str, str] = {}
+        for keyid in listed:
+            once.setdefault(table[keyid].canonical_id if takes > 1 else keyid, keyid)
+        keyids = tuple(once.values())
         if self.threshold is not None:
             require_reachable(self.role, (table[keyid] for keyid in keyids), takes)
         new = _listing(above, replace(old, keyids=keyids, paths=paths, threshold=takes))
-        return state.with_file(roles.parent(self.role), replace(new, keys=table))
+        new = replace(new, keys=table)
+        return state.with_file(roles.parent(self.role), _pruned(new) if {*listed} - {*keyids} else new)
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from notarypy.errors import (
     FirstUseError,
@@ -20,7 +23,9 @@ from notarypy.errors import (
     UsageError,
 )
 from notarypy.tuf import roles
-from support.author import GUN
+from support.author import GUN, NOW
+from support.fakes import read_repository
+from support.otherkeys import certificate, chain
 from support.people import owned, released_tags
 
 if TYPE_CHECKING:
@@ -30,6 +35,8 @@ if TYPE_CHECKING:
 
 TEAM = "targets/team"
 BOTH = [roles.RELEASES, TEAM]
+YEAR = timedelta(days=365)
+ISSUER = ec.derive_private_key(7, ec.SECP256R1())
 
 
 class Scene:
@@ -38,7 +45,8 @@ class Scene:
     def __init__(self, world: World) -> None:
         self.world, self.owner = world, owned(world)
         self.ann, self.bob = world.person("ann"), world.person("bob")
-        keys = [self.ann.key("ann"), self.bob.key("bob")]
+        self.ann_key = self.ann.key("ann")
+        keys = [self.ann_key, self.bob.key("bob")]
         self.owner.client().add_signer("team", GUN, keys, threshold=2)
         world.push("1")
 
@@ -209,6 +217,46 @@ def test_a_threshold_that_rises_takes_the_signatures_at_once(scene: Scene) -> No
     assert scene.publish(scene.signed(scene.bob, scene.signed(scene.ann, part)))
     assert {entry.threshold for entry in scene.owner.client().delegations(GUN)} == {2}
     assert released_tags(scene.world) == {"1"}
+
+
+def certified(public: bytes) -> bytes:
+    """Return a certificate of a public key."""
+    return chain(certificate(load_pem_public_key(public), ISSUER, ("ann",), NOW - YEAR, NOW + YEAR))  # type: ignore[arg-type]
+
+
+def listed_ids(scene: Scene) -> dict[str, tuple[str, ...]]:
+    """Return the ids under which roles list keys, as docker and Go notary count them."""
+    listed = read_repository(scene.world.fake).targets[roles.TARGETS].roles
+    return {entry.name: entry.keyids for entry in listed}
+
+
+@pytest.mark.parametrize("name", ["team", "ann", roles.RELEASES])
+def test_nobody_is_two_people_with_a_certificate_of_their_key(scene: Scene, name: str) -> None:
+    before = listed_ids(scene)
+    done = scene.owner.client().add_signer(name, GUN, [certified(scene.ann_key)])
+    after = listed_ids(scene)
+    assert {role: after[role] for role in before} == before
+    assert done.published == (name == "ann")
+    assert "it is not listed twice" in scene.owner.warnings[-1]
+    scene.part(scene.ann)
+
+
+def test_a_key_that_is_given_twice_counts_once(scene: Scene) -> None:
+    keys = [scene.bob.key("new"), scene.ann_key, certified(scene.ann_key)]
+    done = scene.owner.client().add_signer("three", GUN, keys, threshold=2, releases=False)
+    assert len(listed_ids(scene)["targets/three"]) == len(done.keys) == 2
+    with pytest.raises(UsageError):
+        scene.owner.client().add_signer("three", GUN, [], threshold=3)
+
+
+def test_a_threshold_that_rises_leaves_one_id_of_each_key(scene: Scene) -> None:
+    scene.owner.client().add_signer("team", GUN, [], threshold=1)
+    before = listed_ids(scene)
+    scene.owner.client().add_signer("team", GUN, [certified(scene.ann_key)])
+    assert [len(ids) for ids in listed_ids(scene).values()] == [3, 3]
+    for role in before:
+        scene.owner.client().add_signer(role, GUN, [], threshold=2)
+    assert listed_ids(scene) == before
 
 
 def test_no_key_goes_that_the_threshold_takes(scene: Scene) -> None:

@@ -12,6 +12,8 @@ Rules:
    tags alone. One in which others release, too, is not changed unasked: whoever adds such a signer says
    first what it takes.
 4. A file that has fewer signatures than its role takes from now on is signed again in the same publish.
+5. A key that a role which takes several signatures lists already is not listed under another id
+   (`tuf.changes`: 6), and that is said.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from notarypy.client.results import SignerAdded
 from notarypy.errors import Advice, AlreadyExistsError, InvalidNameError, UsageError
 from notarypy.tuf import roles
 from notarypy.tuf.changes import AddDelegation, Change, Resign, State, apply_all
-from notarypy.tuf.keys import meets
+from notarypy.tuf.keys import SHORT_KEYID, meets
 from notarypy.tuf.vouching import signatures
 from notarypy.values import replace
 
@@ -65,7 +67,7 @@ def add(
     if public and releases and "" not in paths:
         _warn_of_releases(session, name, "--no-releases keeps it out")
     publisher = publisher_for(session, repository)
-    ids, gun = tuple(key.canonical_id for key in public), publisher.repository.gun
+    ids, gun = tuple(dict.fromkeys(key.canonical_id for key in public)), publisher.repository.gun
     _LOG.debug("%s: %s gets the keys %s", gun, role, ids)
     if public and publisher.handing_over is None and publisher.repository.cache.load_root() is None:
         with suppress(AlreadyExistsError):
@@ -74,25 +76,39 @@ def add(
                 return SignerAdded(gun, role, ids, created, published=True)
     done = publisher.publish(lambda state: _fitting(state, changes))
     takes = done.after.keys_for(role)[1]
+    _say_what_is_listed(session, done.after, changes)
     return SignerAdded(gun, role, ids, None, published=done.uploaded, threshold=takes)
 
 
 def _fitting(state: State, changes: Sequence[AddDelegation]) -> Sequence[Change]:
     """Return the changes as they fit what is there (rules 3 and 4); the first one is the signer's."""
     signer, *releasing = changes
-    if signer.threshold is None:
-        return changes
-    if not signer.keys and state.delegation(signer.role) is None:
-        raise no_signer(state, roles.signer_name(signer.role))
-    if releasing and state.delegation(roles.RELEASES) is not None:
-        releasing = _of_releases(state, signer)
-    elif not signer.keys:
-        releasing = []
+    if signer.threshold is not None:
+        if not signer.keys and state.delegation(signer.role) is None:
+            raise no_signer(state, roles.signer_name(signer.role))
+        if releasing and state.delegation(roles.RELEASES) is not None:
+            releasing = _of_releases(state, signer)
+        elif not signer.keys:
+            releasing = []
     fitting = [signer, *releasing]
     after = apply_all(state, fitting)
+    if all(after.keys_for(change.role)[1] == 1 for change in fitting):
+        return fitting
     signed = signatures(after)
     few = [role for role in (signer.role, roles.RELEASES) if role in signed]
     return [*fitting, *(Resign(role) for role in few if not meets(signed[role], after.keys_for(role)[1]))]
+
+
+def _say_what_is_listed(session: Session, after: State, changes: Sequence[AddDelegation]) -> None:
+    """Say which of the keys that were given are listed under another id (rule 5)."""
+    for change in changes:
+        if after.delegation(change.role) is not None:
+            listed = {key.keyid for key in after.keys_for(change.role)[0]}
+            if again := [key.canonical_id[:SHORT_KEYID] for key in change.keys if key.keyid not in listed]:
+                session.warn(
+                    f"{change.role} of {after.gun} has {', '.join(again)} already, bare or in a certificate: "
+                    "it is not listed twice, for docker would take one signature for two"
+                )
 
 
 def _of_releases(state: State, signer: AddDelegation) -> list[AddDelegation]:
