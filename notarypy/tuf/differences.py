@@ -113,10 +113,14 @@ def _gone(before: Known, after: TrustedMetadata) -> Iterator[Difference]:
 
 
 def of_lists(before: TrustedMetadata, after: TrustedMetadata) -> Iterator[Difference]:
-    """Yield which of snapshot and timestamp was signed again while nothing that they list changed."""
-    if before.snapshot.meta != after.snapshot.meta:
+    """Yield which of snapshot and timestamp was signed again while nothing that they list changed.
+
+    Of what is known without its snapshot nothing is said.
+    """
+    if before.snapshot.meta != after.snapshot.meta or roles.SNAPSHOT not in after.files:
         return
-    role = roles.TIMESTAMP if before.files[roles.SNAPSHOT] == after.files[roles.SNAPSHOT] else roles.SNAPSHOT
+    same = before.files.get(roles.SNAPSHOT) == after.files[roles.SNAPSHOT]
+    role = roles.TIMESTAMP if same else roles.SNAPSHOT
     version = after.timestamp.version if role == roles.TIMESTAMP else after.snapshot.version
     file = Envelope.parse(after.files[role], role, after.limits)
     keys = _signed_by(file, after.root.keys, after.root.roles[role].keyids)

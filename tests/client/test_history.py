@@ -25,6 +25,8 @@ from support.pasts import HOUR, JEFF, Brief, Past, brief, kinds
 from support.people import owned
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from notarypy import HistoryEvent
     from support.people import Person, World
 
@@ -269,7 +271,8 @@ GAP: list[Brief] = [("snapshot", 3, "gap", ""), (JEFF, 3, "gap", ""), (JEFF, 3, 
 
 
 def test_a_version_that_is_gone_is_told_and_so_is_the_gap(past: Past) -> None:
-    del past.store._files[GUN][roles.TIMESTAMP][2]  # noqa: SLF001
+    for role in (roles.TIMESTAMP, JEFF):
+        del past.store._files[GUN][role][2]  # noqa: SLF001
     events = past.read()
     assert brief(events) == [*FIRST, ("timestamp", 2, "gone", ""), *GAP]
     assert [event.verified for event in events] == [True] * 3 + [False] * 3 + [True] * 2
@@ -279,8 +282,9 @@ def test_a_version_that_is_gone_is_told_and_so_is_the_gap(past: Past) -> None:
 
 @pytest.mark.parametrize("role", [roles.SNAPSHOT, roles.TIMESTAMP])
 def test_forged_content_is_never_told_as_true(past: Past, role: str) -> None:
-    data = true(past, role, 2)
-    tamper(past, role, 2, data.replace(b'"sig":"', b'"sig":"AAAA'))
+    for each in (role, JEFF):
+        data = true(past, each, 2)
+        tamper(past, each, 2, data.replace(b'"sig":"', b'"sig":"AAAA'))
     events = past.read()
     assert brief(events)[3] == ("timestamp", 2, "unverified", "")
     assert brief([event for event in events if event.verified]) == [*FIRST, *GAP[2:]]
@@ -291,6 +295,43 @@ def test_a_delegation_that_does_not_hold_is_told_and_compared_with_the_last_that
     events = past.read()
     assert (JEFF, None, "unverified", "") in brief(events)
     assert brief([event for event in events if event.verified]) == [*FIRST, *GAP[2:]]
+
+
+def by_number(past: Past, role: str, data: bytes) -> None:
+    """Let the server give this for each number of a role's file, and the true ones by hash."""
+    store, kind = past.store, type(past.store)
+
+    def numbered(gun: str, asked_for: str, version: int) -> StoredFile | None:
+        found = kind.numbered(store, gun, asked_for, version)
+        return StoredFile(version, data) if found is not None and asked_for == role else found
+
+    def by_hash(gun: str, asked_for: str, sha256: str) -> StoredFile | None:
+        version = store._hashes.get((gun, asked_for, sha256))  # noqa: SLF001
+        return None if version is None else kind.numbered(store, gun, asked_for, version)
+
+    store.numbered, store.by_hash = numbered, by_hash  # type: ignore[assignment,method-assign]
+
+
+def of_a_liar(role: str) -> bytes:
+    liar = Author("registry.test/liar", NOW)
+    liar.delegate(JEFF)
+    liar.add("7", b"lie", JEFF)
+    return liar.repository()[role]
+
+
+@pytest.mark.parametrize("role", [JEFF, roles.SNAPSHOT])
+@pytest.mark.parametrize(
+    "lie", [lambda _: b"{}", lambda _: b"x" * (1 << 20), of_a_liar], ids=["none", "long", "forged"]
+)
+def test_what_another_file_has_by_number_is_looked_at_by_hash(
+    past: Past, role: str, lie: Callable[[str], bytes]
+) -> None:
+    past.sign(*map(str, range(4, 9)))
+    past.rotate("another")
+    past.sign("9")
+    true_events = past.read()
+    by_number(past, role, lie(role))
+    assert past.read() == true_events
 
 
 def test_what_the_feed_leaves_out_is_told_without_a_time(past: Past) -> None:
@@ -451,15 +492,9 @@ def test_an_older_file_that_is_shown_again_is_told(past: Past) -> None:
 # -- roots
 
 
-def rotated(past: Past, name: str) -> None:
-    past.author.next_root()
-    past.author.assign(roles.ROOT, [past.author.root_key(name)])
-    past.publish(roles.ROOT)
-
-
 def test_each_version_is_judged_by_the_root_of_its_time(past: Past) -> None:
-    rotated(past, "second")
-    rotated(past, "third")
+    past.rotate("second")
+    past.rotate("third")
     past.sign("4")
     assert brief(past.read()) == [
         *[*FIRST, signed(2), signed(3)],
@@ -469,7 +504,7 @@ def test_each_version_is_judged_by_the_root_of_its_time(past: Past) -> None:
 
 
 def test_a_root_that_no_later_one_vouches_for_vouches_for_nothing(past: Past) -> None:
-    rotated(past, "second")
+    past.rotate("second")
     genuine = past.author.root
     liar = Author(GUN, NOW)
     liar.root = replace(

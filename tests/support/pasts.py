@@ -45,15 +45,20 @@ class Past:
         self._published = 0
 
     def publish(self, *changed: str, bumped: bool = True) -> dict[str, bytes]:
-        """Publish these roles' files in their next version; the first time everything."""
+        """Publish these roles' files in their next version; the first time everything.
+
+        Of the timestamp alone only that is renewed.
+        """
         if self._published and bumped:
             for role in changed:
-                if role != roles.ROOT:
+                if role in self.author.targets:
                     self.author.bump(role)
         self._published += 1
-        self.author.snapshot_version = self.author.timestamp_version = self._published
+        self.author.timestamp_version = self._published
+        self.author.snapshot_version += self._published > 1 and changed != (roles.TIMESTAMP,)
         files = self.author.repository()
-        new = {*changed, roles.SNAPSHOT, roles.TIMESTAMP} if self._published > 1 else set(files)
+        above = {roles.TIMESTAMP} if changed == (roles.TIMESTAMP,) else {roles.SNAPSHOT, roles.TIMESTAMP}
+        new = {*changed, *above} if self._published > 1 else set(files)
         named = {role: data for role, data in files.items() if role in new}
         for role, data in named.items():
             self.store.replace(GUN, role, StoredFile(version_of(data), data))
@@ -67,6 +72,12 @@ class Past:
         for tag in tags:
             self.author.add(tag, tag.encode(), JEFF)
             self.publish(JEFF)
+
+    def rotate(self, name: str) -> None:
+        """Publish the next root, with a root key of this name."""
+        self.author.next_root()
+        self.author.assign(roles.ROOT, [self.author.root_key(name)])
+        self.publish(roles.ROOT)
 
     def read(self, **asked: Any) -> list[HistoryEvent]:  # noqa: ANN401 - as `Client.history` takes them
         """Return all events."""

@@ -24,7 +24,8 @@ from hashlib import sha256
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from notarypy.client.history.past import MissingFileError, Past
+from notarypy.client.history.oldfiles import MissingFileError
+from notarypy.client.history.past import Past, new_failures
 from notarypy.client.metadata.expired import refresh_outdated
 from notarypy.client.metadata.feed import Feed
 from notarypy.errors import (
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
     from notarypy.tuf.metadata import Targets
     from notarypy.tuf.trusted import TrustedMetadata
 
-_AT_A_TIME = 32
 _MISSES = 64
 _WITH_REPOSITORY = "it went with the repository when that was deleted"
 _FEED_ONLY = "only the server's feed says so"
@@ -175,12 +175,12 @@ class _Walk:
     def _present(self, trusted: TrustedMetadata) -> Iterator[HistoryEvent]:
         past, newest = Past(self._repository, trusted, self._role), trusted.timestamp.version
         steps, begun = self._steps(newest), False
-        while batch := list(islice(steps, _AT_A_TIME)):
+        while batch := list(islice(steps, past.reach)):
             if self._progress is not None and not begun:
                 total = newest + 1 - (batch[0].version or newest)
                 self._progress.begin(f"history of {self._repository.gun}", max(total, 1))
                 begun = True
-            past.look_ahead([step.version for step in batch if isinstance(step, _Step)])
+            past.look_ahead({step.version: step.sha256 for step in batch if isinstance(step, _Step)})
             for step in batch:
                 yield from self._looked_at(past, step) if isinstance(step, _Step) else [step]
                 if self._progress is not None:
@@ -248,7 +248,8 @@ class _Walk:
             yield _odd(step, "unverified", "; ".join((error.message, *error.why)))
             return
         self._missed, before = 0, self._before
-        if step.sha256 and sha256(after.files[roles.TIMESTAMP]).hexdigest() != step.sha256.lower():
+        stamp = after.files.get(roles.TIMESTAMP)  # None: nothing of it is of interest
+        if step.sha256 and stamp is not None and sha256(stamp).hexdigest() != step.sha256.lower():
             yield _odd(step, "unverified", "the feed names another timestamp of this version")
         names = differences.names_of(after) | ({} if before is None else differences.names_of(before))
         for found in self._differences(past, after, first=step.version == 1):
@@ -272,10 +273,8 @@ class _Walk:
 
     def _failures(self, step: _Step, after: TrustedMetadata) -> Iterator[HistoryEvent]:
         """Yield what of delegations cannot be read, once for each reason."""
-        known = {} if self._before is None else self._before.failures
-        for role, error in after.failures.items():
-            same = role in known and known[role].message == error.message and known[role].why == error.why
-            if not same and self._role in {None, role}:
+        for role, error in new_failures(self._before, after).items():
+            if self._role in {None, role}:
                 why, version = "; ".join((error.message, *error.why)), error.facts.get("version")
                 number = version if isinstance(version, int) else None
                 yield HistoryEvent(step.time, role, number, "unverified", verified=False, why=why)
