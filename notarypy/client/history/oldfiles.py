@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from notarypy.tuf.trusted import TrustedMetadata
 
 AHEAD = 16 << 20
-_SHA256 = 64
 _FAILED = 500  # what databases of Notary servers make of a file that is not there
 _Key = tuple[str, str]  # a role, and the number or the hash of a file
+_Numbered = tuple[str, int]
 
 
 class MissingFileError(Exception):
@@ -65,14 +65,9 @@ class OldFiles:
         """Let go of what was fetched ahead."""
         self._ahead, self._numbers = {}, {}
 
-    def drop_numbered(self) -> None:
-        """Let go of what was fetched ahead by number."""
-        self._ahead = {key: each for key, each in self._ahead.items() if len(key[1]) == _SHA256}
-
     def numbered(self, role: str, number: int) -> bytes:
         """Return a version of a role's file; MissingFileError: the server does not have it."""
-        call = partial(given, partial(self._repository.fetch_version, role, number))
-        return self._got((role, str(number)), call)
+        return self._got((role, str(number)), self._numbered(role, number))
 
     def named(self, role: str, meta: MetaFile) -> bytes:
         """Return a role's file by its hash, which nobody has compared; MissingFileError as above."""
@@ -84,19 +79,12 @@ class OldFiles:
             self.last[role] = data
         return data
 
-    def fetch_numbered(
-        self, wanted: Iterable[tuple[str, int]], limits: Mapping[str, int] | None = None
-    ) -> bool:
+    def fetch_numbered(self, wanted: Iterable[_Numbered], limits: Mapping[str, int] | None = None) -> bool:
         """Fetch files by number, none longer than its role's limit; tell whether all of them are there."""
         most = limits or {}
-        keys = {
-            (role, str(number)): partial(
-                given, partial(self._repository.fetch_version, role, number, most.get(role))
-            )
-            for role, number in wanted
-        }
-        self._fetch(keys)
-        return all(self._ahead[key].error is None for key in keys if key not in self._present)
+        calls = {(role, str(number)): self._numbered(role, number, most.get(role)) for role, number in wanted}
+        self._fetch(calls)
+        return all(self._ahead[key].error is None for key in calls if key not in self._present)
 
     def fetch_named(self, wanted: Iterable[tuple[str, MetaFile]]) -> None:
         """Fetch files by hash as long as they fit (rule 1)."""
@@ -121,10 +109,9 @@ class OldFiles:
             return 0 if meta is None else None
         key = role, meta.sha256
         ahead = self._ahead.get(key)
-        held = [self._present.get(key), self.last.get(role)]
-        held += [ahead.get()] if ahead is not None and ahead.error is None else []
-        data = next((each for each in held if each is not None and meta.matches(each)), None)
-        if key not in self._numbers and data is not None:
+        last = ahead.get() if ahead is not None and ahead.error is None else self.last.get(role)
+        data = self._present.get(key, last)
+        if key not in self._numbers and data is not None and meta.matches(data):
             with suppress(TrustError):
                 version = Envelope.parse(data, role, self._repository.limits).signed.get("version")
                 if isinstance(version, int):
@@ -145,6 +132,11 @@ class OldFiles:
             if isinstance(outcome.error, OperationError):
                 outcome.get()
             self._ahead[key] = outcome
+
+    def _numbered(self, role: str, number: int, most: int | None = None) -> Callable[[], bytes]:
+        repository, limit = self._repository, self._repository.ceiling(role)
+        limit = limit if most is None else min(most, limit)
+        return partial(given, lambda: repository.online().get_version(repository.gun, role, number, limit))
 
     def _hashed(self, role: str, meta: MetaFile) -> Callable[[], bytes]:
         return partial(given, partial(self._repository.fetch_by_hash, role, meta.sha256, meta.length))

@@ -23,14 +23,15 @@ Rules:
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from notarypy.client.history.oldfiles import AHEAD, MissingFileError, OldFiles
-from notarypy.client.history.pastroots import PastRoots
+from notarypy.client.history.oldfiles import AHEAD, MissingFileError, OldFiles, given
 from notarypy.client.workers import Outcome
 from notarypy.errors import TrustError, VerificationError
 from notarypy.tuf import roles
+from notarypy.tuf.earlier import earlier_root
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.fields import MetaFile
 from notarypy.tuf.metadata import Snapshot, Timestamp
@@ -59,6 +60,51 @@ class PastMetadata(TrustedMetadata):
     def conclude(self, timestamp: Timestamp, snapshot: Snapshot | None = None) -> None:
         """Take it that this was there, which nobody has read (rules 3 and 4)."""
         self._timestamp, self._snapshot = timestamp, snapshot
+
+
+class PastRoots:
+    """The roots of a repository, from the trusted one backwards as far as they are wanted."""
+
+    def __init__(self, repository: Repository, trusted: TrustedMetadata) -> None:
+        """Begin with the trusted one."""
+        self._repository = repository
+        data = trusted.files[roles.ROOT]
+        self._known = {trusted.root.version: data}
+        self._next = trusted.root.version - 1
+        self._left = repository.limits.root_versions
+        self.problem: TrustError | None = None
+
+    def find(self, named: MetaFile) -> bytes:
+        """Return the root that a snapshot names; VerificationError: none that can be relied on is that."""
+        found = next((data for data in self._known.values() if named.matches(data)), None)
+        while found is None and self.problem is None and self._next > 0:
+            data = self._step()
+            found = data if data is not None and named.matches(data) else None
+        if found is None:
+            why = (self.problem.message, *self.problem.why) if self.problem else ()
+            raise VerificationError("no root that can be relied on is the one it names", why=why)
+        return found
+
+    def between(self, low: int, high: int) -> list[bytes]:
+        """Return the roots above one version and up to another, oldest first."""
+        return [self._known[number] for number in sorted(self._known) if low < number <= high]
+
+    def _step(self) -> bytes | None:
+        """Take one more root, if the oldest so far vouches for it."""
+        number, repository = self._next, self._repository
+        self._next, self._left = number - 1, self._left - 1
+        try:
+            if self._left < 0:
+                raise VerificationError("too many roots came after it")
+            data = given(partial(repository.fetch_version, roles.ROOT, number))
+            earlier_root(repository.gun, self._known[min(self._known)], data, repository.limits)
+        except MissingFileError:
+            return None
+        except TrustError as error:
+            self.problem = error
+            return None
+        self._known[number] = data
+        return data
 
 
 @dataclass(frozen=True)
@@ -90,6 +136,11 @@ class Past:
         self.repository, self._only, self.reach = repository, only, _BEGIN
         self.roots = PastRoots(repository, trusted)
         self._files = OldFiles(repository, trusted)
+        length = trusted.timestamp.snapshot.length
+        self._most, self._limits = (
+            max(_FEW, min(_MANY, AHEAD // length // 4)),
+            {roles.SNAPSHOT: 2 * length + _SLACK},
+        )
         self._known: PastMetadata | None = None
         self._ends: dict[int, Outcome[PastMetadata]] = {}
         self._runs: dict[int, _Run] = {}
@@ -106,7 +157,7 @@ class Past:
             self._ends[line[0]] = Outcome(self._known)
             self._files.last[roles.SNAPSHOT] = self._known.files.get(roles.SNAPSHOT, b"")
         self._read({version: 0 for version in (*line[:1], *line[-1:]) if version not in self._ends})
-        spans, self.reach = [line], min(2 * self.reach, _MANY, max(_FEW, AHEAD // self._longest() // 4))
+        spans, self.reach = [line], min(2 * self.reach, self._most)
         while spans := [span for span in spans if span[1:-1]]:
             middles, halves = dict[int, int](), list[list[int]]()
             for span in spans:
@@ -128,9 +179,7 @@ class Past:
         past = self._concluded(version)
         if past is None:
             if version not in self._ends:
-                left = (each for each in self._feed if each > version and each not in self._runs)
-                wanted = [version, *(each for each in left if each not in self._ends)]
-                self._read(dict.fromkeys(wanted[:_FEW], 0))
+                self._read({version: 0})
             past = self._ends.pop(version).get()
             self._finish(past)
         self._known = past
@@ -159,9 +208,10 @@ class Past:
         wanted = [named for each in run.versions for named in run.numbers_at(each).items()]
         if self._files.fetch_numbered(wanted, run.limits):
             return run
-        self._files.drop_numbered()
+        self._files.drop()
         for each in run.versions:
             del self._runs[each]
+        self._read(dict.fromkeys(run.versions, 0))
         return None
 
     def _placed(self, version: int, run: _Run) -> PastMetadata:
@@ -208,8 +258,7 @@ class Past:
     def _read(self, wanted: Mapping[int, int]) -> None:
         """Read what versions of the timestamp name; where one has a number of a snapshot by that (rule 4)."""
         concluded = {version: number for version, number in wanted.items() if number}
-        most = {roles.SNAPSHOT: 2 * self._longest() + _SLACK}
-        self._files.fetch_numbered([(roles.SNAPSHOT, number) for number in concluded.values()], most)
+        self._files.fetch_numbered([(roles.SNAPSHOT, each) for each in concluded.values()], self._limits)
         for version, number in concluded.items():
             with suppress(TrustError, MissingFileError):
                 self._ends[version] = Outcome(self._unnamed(version, number))
@@ -228,11 +277,6 @@ class Past:
         ends = [end.get() for version in wanted if (end := self._ends[version]).error is None]
         listed = [each for end in ends for each in end.snapshot.meta.items() if self._is_wanted(each[0])]
         self._files.fetch_named(listed)
-
-    def _longest(self) -> int:
-        """Return the length of the longest snapshot of a window so far."""
-        states = [end.get() for end in self._ends.values() if end.error is None]
-        return max([1, *(len(each.files.get(roles.SNAPSHOT, b"")) for each in states)])
 
     def _named(self, version: int) -> PastMetadata:
         """Return what a version of the timestamp names."""
@@ -291,7 +335,7 @@ class Past:
 
     def _is_wanted(self, role: str) -> bool:
         """Tell whether a file says anything of the role of interest: it is its own, or that of one above."""
-        if role == roles.ROOT:  # they come one by one (`pastroots`)
+        if role == roles.ROOT:  # they come one by one (`PastRoots`)
             return False
         return self._only is None or role == self._only or self._only.startswith(f"{role}/")
 

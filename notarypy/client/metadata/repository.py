@@ -151,11 +151,10 @@ class Repository:
             message = f"the server sends another {role} than it announces"
             raise VerificationError(message, why=f"longer than {meta.length} bytes", role=role) from error
 
-    def fetch_version(self, role: str, version: int, most: int | None = None) -> bytes | None:
+    def fetch_version(self, role: str, version: int) -> bytes | None:
         """Return one version of a role's file from the server, or None if it has no such version."""
-        limit = self.ceiling(role) if most is None else min(most, self.ceiling(role))
         try:
-            return self.online().get_version(self.gun, role, version, limit, fresh=self.fresh)
+            return self.online().get_version(self.gun, role, version, self.ceiling(role), fresh=self.fresh)
         except NotFoundError:
             return None
 
