@@ -50,7 +50,8 @@ def history(
     """Show who signed what and when: tags, signers, keys, renewals, oldest first.
 
     It is read from the server's feed of changes and from all old versions of the files, each verified with
-    the keys of its time. What is gone or cannot be verified is shown as that. Times are the server's word.
+    the keys of its time. What is gone or cannot be verified is shown as that. Times are the server's word,
+    and so is what --since leaves out.
 
     Example:
       notarypy history registry.example.com/app
@@ -127,6 +128,8 @@ def _destination(run: Run, html: str | None) -> Path | None:
     """Return where the page goes; raise before anything is read if it cannot."""
     if html is None:
         return None
+    if html == "-":
+        raise UsageError("the page is written into a file", why="standard output has the table")
     path = Path(html)
     userfiles.require_directory(path)
     if path.exists():

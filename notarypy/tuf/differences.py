@@ -9,7 +9,8 @@ Rules:
    again (`renewed`), or, where there was none, that it is there (`published`).
 2. Keys go by canonical id. A root key that stays and has another certificate is a `certificate-renewed`.
 3. What goes with a delegation goes too: its tags.
-4. Signers have names where a delegation says whose key one is; `targets/releases` says nothing of that.
+4. Signers have names where the targets file says whose key one is; `targets/releases` says nothing of that.
+   What delegations say below does not count: any signer could give any key a name there.
 5. Several ids or paths in one value are joined by commas, in order.
 """
 
@@ -167,7 +168,7 @@ def _delegations(old: Targets | None, new: Targets) -> Iterator[tuple[str, str, 
         was, keys = known.get(name), _ids(_keys(new, name))
         if was is None:
             yield "delegation-added", name, None, _joined(keys)
-            if entry.paths != ("",):
+            if entry.paths not in ((), ("",)):
                 yield "paths-changed", name, None, _paths(entry.paths)
             if entry.threshold != 1:
                 yield "threshold-changed", name, None, str(entry.threshold)
@@ -187,7 +188,7 @@ def names_of(trusted: TrustedMetadata) -> dict[str, str]:
     """Return whose key a key is, by canonical id (rule 4)."""
     return {
         key.canonical_id: roles.signer_name(entry.name)
-        for targets in reversed(trusted.targets.values())
+        for targets in [each for role, each in trusted.targets.items() if role == roles.TARGETS]
         for entry in targets.roles
         if entry.name != roles.RELEASES
         for key in _keys(targets, entry.name)

@@ -399,6 +399,15 @@ def test_a_deletion_that_never_was_hides_nothing(past: Past) -> None:
     assert brief(event for event in events if event.verified) == [*FIRST, signed(2), signed(3)]
 
 
+def test_a_version_that_is_dated_back_is_not_left_out(past: Past) -> None:
+    past.feed(lambda records: [*records[:2], {**records[2], "CreatedAt": "2020-01-01T00:00:00Z"}])
+    for asked_for in ({}, {"since": NOW + HOUR}):
+        events = past.read(**asked_for)
+        assert brief(events)[-2:] == [("timestamp", 3, "unverified", ""), signed(3)]
+        assert events[-2].why == "the feed dates it before older ones"
+        assert {event.time for event in events[-2:]} == {None}
+
+
 def test_records_of_another_spelling_are_another_repository(past: Past) -> None:
     past.feed(lambda records: [*records, {**records[0], "ID": "9", "GUN": GUN.upper(), "Version": 0}])
     assert brief(past.read()) == [*FIRST, signed(2), signed(3)]
@@ -460,6 +469,29 @@ def test_a_feed_without_end_is_left(past: Past) -> None:
     events = list(client.history(GUN))
     assert events[0].why == "it has more than 2000 records"
     assert brief(events[1:]) == [*FIRST, signed(2), signed(3)]
+
+
+def test_a_feed_of_short_pages_without_end_is_left(past: Past) -> None:
+    numbers = count(1)
+
+    def changes(*_: object) -> list[dict[str, Any]]:
+        one = {"CreatedAt": "2026-11-23T12:00:00Z", "GUN": "other", "Version": 1, "SHA256": ""}
+        return [{"ID": str(next(numbers)), **one}]
+
+    past.store.changes = changes  # type: ignore[assignment,method-assign]
+    events = list(past.reader.client(limits=Limits(changes=2000)).history(GUN))
+    assert events[0].why == "its pages are short, and have no end"
+    assert next(numbers) < 300
+
+
+def test_a_feed_that_fails_is_told(past: Past) -> None:
+    def changes(*_: object) -> list[dict[str, Any]]:
+        raise Refused(500, "UNKNOWN", "An unknown error occurred.")
+
+    past.store.changes = changes  # type: ignore[assignment,method-assign]
+    events = past.read()
+    assert brief(events) == [("", None, "feed", ""), *FIRST, signed(2), signed(3)]
+    assert events[0].why == "the server failed to give it"
 
 
 def test_a_feed_is_read_page_by_page(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,8 @@ Rules:
    then still not there is a gap, and named. So is a number of another file that was passed over.
 3. Of what was there before a deletion only the feed speaks: nothing of it can be verified.
 4. With a role, events of that file and of what others say of that role are given, and what nobody can tell
-   any more. With a time those since then; where times are not known all are given.
+   any more. With a time those since then; where times are not known all are given. A version that the feed
+   dates before older ones has no time that is known, and that is told.
 5. A repository that is gone, or has another root than the trusted one, has what the feed says; the error
    comes after it.
 """
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
 
 _MISSES = 64
 _WITH_REPOSITORY = "it went with the repository when that was deleted"
+_SKEW = timedelta(hours=1)  # of several servers with one database
+_DATED_BACK = ("unverified", "the feed dates it before older ones")
 _FEED_ONLY = "only the server's feed says so"
 
 
@@ -82,11 +85,12 @@ class HistoryEvent:
 
 @dataclass(frozen=True)
 class _Step:
-    """A version of the timestamp to look at, as the feed names it, or without its time and hash."""
+    """A version of the timestamp to look at, as the feed names it, or without its time and hash, and why."""
 
     version: int
     time: datetime | None = None
     sha256: str = ""
+    why: tuple[str, str] = ("unlisted", "the server's feed does not list it")
 
 
 @dataclass(frozen=True)
@@ -189,7 +193,7 @@ class _Walk:
     def _steps(self, newest: int) -> Iterator[_Step | HistoryEvent]:
         """Yield each version of the timestamp once, in order, and what is odd about the feed (rule 2)."""
         expected = 1
-        for change in self._wanted():
+        for change, dated_back in self._wanted():
             if expected == 1 and self._since is not None and change.version <= newest:
                 expected = change.version  # nothing before it is of interest
             odd = ""
@@ -201,7 +205,7 @@ class _Walk:
                 yield _odd(_Step(change.version, change.time), "unverified", odd)
                 continue
             yield from self._unlisted(expected, change.version)
-            yield _Step(change.version, change.time, change.sha256)
+            yield _Step(change.version, None if dated_back else change.time, change.sha256, _DATED_BACK)
             expected = change.version + 1
         if expected <= newest:  # which is there
             yield from self._unlisted(expected, newest)
@@ -211,19 +215,22 @@ class _Walk:
         """Yield the records since the last deletion."""
         return (change for change in self._feed.changes() if change.number > self._feed.deleted)
 
-    def _wanted(self) -> Iterator[FeedRecord]:
-        """Yield the records of interest: since the time, and the one before that (rule 4)."""
+    def _wanted(self) -> Iterator[tuple[FeedRecord, bool]]:
+        """Yield the records of interest, with the last before the time, and which are dated back (rule 4)."""
         before: FeedRecord | None = None
+        latest: datetime | None = None
         for change in self._since_then():
-            if self._since is not None and change.time < self._since:
+            latest = change.time if latest is None else max(latest, change.time)
+            dated_back = latest - change.time > _SKEW
+            if self._since is not None and change.time < self._since and not dated_back:
                 before = change
                 continue
             if before is not None:
-                yield before
+                yield before, False
             before = None
-            yield change
+            yield change, dated_back
         if before is not None:
-            yield before
+            yield before, False
 
     def _unlisted(self, first: int, end: int) -> Iterator[_Step | HistoryEvent]:
         """Yield versions that the feed does not have; a long run of what is not there is one gap."""
@@ -236,8 +243,8 @@ class _Walk:
 
     def _looked_at(self, past: Past, step: _Step) -> Iterator[HistoryEvent]:
         """Yield what one version of the timestamp brought."""
-        if step.time is None and not self._feed.problem:
-            yield _odd(step, "unlisted", "the server's feed does not list it")
+        if step.time is None and (step.sha256 or not self._feed.problem):
+            yield _odd(step, *step.why)
         try:
             after = past.at(step.version)
         except MissingFileError as error:

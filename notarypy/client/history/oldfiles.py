@@ -79,12 +79,14 @@ class OldFiles:
             self.last[role] = data
         return data
 
-    def fetch_numbered(self, wanted: Iterable[_Numbered], limits: Mapping[str, int] | None = None) -> bool:
-        """Fetch files by number, none longer than its role's limit; tell whether all of them are there."""
+    def fetch_numbered(
+        self, wanted: Iterable[_Numbered], limits: Mapping[str, int] | None = None
+    ) -> list[bytes]:
+        """Fetch files by number, none longer than its role's limit; return those that are there."""
         most = limits or {}
         calls = {(role, str(number)): self._numbered(role, number, most.get(role)) for role, number in wanted}
         self._fetch(calls)
-        return all(self._ahead[key].error is None for key in calls if key not in self._present)
+        return [each.get() for key in calls if (each := self._ahead.get(key)) is not None and not each.error]
 
     def fetch_named(self, wanted: Iterable[tuple[str, MetaFile]]) -> None:
         """Fetch files by hash as long as they fit (rule 1)."""
@@ -98,10 +100,6 @@ class OldFiles:
                 left -= meta.length
                 chosen[key] = self._hashed(role, meta)
         self._fetch(chosen)
-
-    def fetched(self, role: str) -> list[bytes]:
-        """Return what was fetched ahead of a role."""
-        return [each.get() for (name, _), each in self._ahead.items() if name == role and each.error is None]
 
     def number(self, role: str, meta: MetaFile | None) -> int | None:
         """Return the version of the file with this hash, 0 for no file; None if it is not at hand."""

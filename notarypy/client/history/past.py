@@ -109,10 +109,7 @@ class PastRoots:
 
 @dataclass(frozen=True)
 class _Run:
-    """Versions of the timestamp before `end`, each with the next version of the same files (rule 3).
-
-    `numbers` are the versions that `end` has of these, by role, and `limits` what one may have of bytes.
-    """
+    """Versions before `end`, each with the next of some files: the numbers `end` has, and limits (rule 3)."""
 
     end: PastMetadata
     versions: range
@@ -121,8 +118,7 @@ class _Run:
 
     def numbers_at(self, version: int) -> dict[str, int]:
         """Return which files came with a version of the timestamp."""
-        back = self.end.timestamp.version - version
-        return {role: number - back for role, number in self.numbers.items()}
+        return {role: number - self.end.timestamp.version + version for role, number in self.numbers.items()}
 
 
 class Past:
@@ -137,10 +133,8 @@ class Past:
         self.roots = PastRoots(repository, trusted)
         self._files = OldFiles(repository, trusted)
         length = trusted.timestamp.snapshot.length
-        self._most, self._limits = (
-            max(_FEW, min(_MANY, AHEAD // length // 4)),
-            {roles.SNAPSHOT: 2 * length + _SLACK},
-        )
+        self._most = max(_FEW, min(_MANY, AHEAD // length // 4))
+        self._limits = {roles.SNAPSHOT: 2 * length + _SLACK}
         self._known: PastMetadata | None = None
         self._ends: dict[int, Outcome[PastMetadata]] = {}
         self._runs: dict[int, _Run] = {}
@@ -178,8 +172,7 @@ class Past:
         """
         past = self._concluded(version)
         if past is None:
-            if version not in self._ends:
-                self._read({version: 0})
+            self._read({} if version in self._ends else {version: 0})
             past = self._ends.pop(version).get()
             self._finish(past)
         self._known = past
@@ -206,7 +199,7 @@ class Past:
         if run is None or version != run.versions[0]:
             return run
         wanted = [named for each in run.versions for named in run.numbers_at(each).items()]
-        if self._files.fetch_numbered(wanted, run.limits):
+        if len(self._files.fetch_numbered(wanted, run.limits)) == len(wanted):
             return run
         self._files.drop()
         for each in run.versions:
@@ -263,9 +256,8 @@ class Past:
             with suppress(TrustError, MissingFileError):
                 self._ends[version] = Outcome(self._unnamed(version, number))
         rest = [version for version in wanted if version not in self._ends]
-        self._files.fetch_numbered((roles.TIMESTAMP, version) for version in rest)
         snapshots = list[tuple[str, MetaFile]]()
-        for data in self._files.fetched(roles.TIMESTAMP):
+        for data in self._files.fetch_numbered((roles.TIMESTAMP, version) for version in rest):
             with suppress(TrustError):
                 snapshots.append((roles.SNAPSHOT, self._timestamp(data).snapshot))
         self._files.fetch_named(snapshots)
@@ -288,7 +280,7 @@ class Past:
             raise VerificationError(f"it is version {timestamp.version}", role=roles.TIMESTAMP)
         data = self._files.named(roles.SNAPSHOT, timestamp.snapshot)
         timestamp.snapshot.check(data, roles.SNAPSHOT)
-        past = self._begun(self._root(data))
+        past = self._under(data)
         past.update_timestamp(stamp)
         past.update_snapshot(data)
         return past
@@ -296,7 +288,7 @@ class Past:
     def _unnamed(self, version: int, number: int) -> PastMetadata:
         """Return what the snapshot of this number names, with a version of the timestamp that is not read."""
         data = self._files.numbered(roles.SNAPSHOT, number)
-        past = self._begun(self._root(data))
+        past = self._under(data)
         past.conclude(Timestamp(version, self.repository.now, MetaFile.of(data)))
         if past.update_snapshot(data).version != number:
             raise VerificationError(f"it is not version {number}", role=roles.SNAPSHOT)
@@ -305,14 +297,13 @@ class Past:
     def _timestamp(self, data: bytes) -> Timestamp:
         return Timestamp.from_signed(Envelope.parse(data, roles.TIMESTAMP, self.repository.limits).signed)
 
-    def _root(self, data: bytes) -> bytes:
-        """Return the root that a snapshot names."""
-        file = Envelope.parse(data, roles.SNAPSHOT, self.repository.limits)
-        return self.roots.find(Snapshot.from_signed(file.signed).meta[roles.ROOT])
+    def _under(self, snapshot: bytes) -> PastMetadata:
+        """Begin with the root that a snapshot names."""
+        file = Envelope.parse(snapshot, roles.SNAPSHOT, self.repository.limits)
+        return self._begun(self.roots.find(Snapshot.from_signed(file.signed).meta[roles.ROOT]))
 
     def _begun(self, root: bytes) -> PastMetadata:
-        repository = self.repository
-        past = PastMetadata(repository.gun, repository.now, limits=repository.limits)
+        past = PastMetadata(self.repository.gun, self.repository.now, limits=self.repository.limits)
         past.first_root(root)
         return past
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from notarypy.client.metadata.repository import Repository
 
 _LOG = logging.getLogger(__name__)
-_PAGE = 500
+_PAGE, _SHORT = 500, 100
 _DIGITS = 18
 _NONE = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
 
@@ -98,15 +98,20 @@ class Feed:
         except ResponseLimitError as error:
             raise OddFeedError(error.message) from None
         except ServerError as error:
-            if error.facts.get("status") in _NONE:
+            status = error.facts.get("status")
+            if status in _NONE:
                 raise OddFeedError("this server has none") from None
+            if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise OddFeedError("the server failed to give it") from None
             raise
 
 
 def read_feed(page: Callable[[int, int], bytes], most: int) -> Iterator[FeedRecord]:
     """Yield the records that are on pages, each with so many behind a number (rule 1)."""
-    after = total = 0
+    after = total = pages = 0
     while records := records_of(page(after, _PAGE)):
+        if (pages := pages + 1) > most // _PAGE + _SHORT:
+            raise OddFeedError("its pages are short, and have no end")
         for record in records:
             change = read_record(record)
             if change.number <= after:
