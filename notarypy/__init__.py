@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from notarypy.client.publish.joining import PartPublished as PartPublished
     from notarypy.client.publish.joining import PartReview as PartReview
     from notarypy.client.publish.republishing import Republished as Republished
+    from notarypy.client.publish.republishplan import RepublishPlan as RepublishPlan
     from notarypy.client.results import CheckedKey as CheckedKey
     from notarypy.client.results import CopiedImage as CopiedImage
     from notarypy.client.results import ImportedKey as ImportedKey
@@ -155,6 +156,7 @@ _NAMES = {
     "client.partsapi": "Parts",
     "client.publish.joining": "PartPublished PartReview",
     "client.publish.republishing": "Republished",
+    "client.publish.republishplan": "RepublishPlan",
     "client.results": (
         "CheckedKey CopiedImage ImportedKey InitResult Inspection LoggedIn LoggedOut PolicyFiles "
         "PulledImage PurgedKey PushedImage Renewed RepositoryStatus RevokedTag "

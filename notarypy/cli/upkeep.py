@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 from notarypy.cli import references
 from notarypy.cli.declared import Argument, Option
 from notarypy.cli.run import Context, Run, begin
-from notarypy.cli.text import render
+from notarypy.cli.text import render, terminal
 from notarypy.errors import Advice, ConfirmationNeededError, UsageError, beginning
 
 if TYPE_CHECKING:
     from notarypy.client.api import Client
     from notarypy.client.publish.deleting import DeletedRepository
     from notarypy.client.publish.republishing import Republished
+    from notarypy.client.publish.republishplan import Agree
 
 _SHOWN = 100
 
@@ -21,15 +22,21 @@ _SHOWN = 100
 def republish(
     context: Context,
     repos: Annotated[list[str], Argument(metavar="REPO...", help="Repositories that the server lost.")],
+    *,
+    over: Annotated[bool, Option("--over", help="Over what the server has and is not known here.")] = False,
 ) -> None:
     """Publish again what a server lost, from the trust data that is cached here.
 
-    For a server that was wiped, or restored from an old backup. What was verified here is sent as it is; if
-    the server lost its keys too, the next root names its new ones, and that takes the root key. Do it where
-    the repository was read last: what others published since is not among it.
+    For a server that was wiped, or restored from an old backup. What was verified here is sent as it is, and
+    what has ended is signed again where its keys are. If the server lost its keys too, the next root names
+    its new ones: that takes the root key, and they are shown before it signs. Do it where the repository was
+    read last: what others published since is not among it. What the server has by now is lost only with
+    --over.
 
     Example:
       notarypy republish registry.example.com/app
+      notarypy republish --yes registry.example.com/app
+      notarypy republish --over registry.example.com/app
       notarypy republish --server https://notary.example.com registry.example.com/app
     """
     run = begin(context)
@@ -37,9 +44,11 @@ def republish(
     with run.client() as client:
         for repo in repos:
             with run.trying(repo):
-                done = client.upkeep.republish(repo)
+                done = client.upkeep.republish(repo, over=over, agree=_agree(run))
                 data = render.fields(
-                    done, "repository server published roles root_version root_pins known_of behind"
+                    done,
+                    "repository server published roles renewed"
+                    " root_version root_pins server_keys known_of lost behind",
                 )
                 run.report.done(repo, data, *_republished_lines(done))
                 if done.behind:
@@ -49,16 +58,26 @@ def republish(
                     run.report.warn(f"{what}: readers who know it refuse it, docker and Go notary once")
 
 
+def _agree(run: Run) -> Agree | None:
+    """Return how somebody agrees to a plan; None where nobody can be asked."""
+    if run.options.yes:
+        return lambda _: True
+    return (lambda plan: terminal.agreed("Go on?", *plan.lines())) if terminal.present() else None
+
+
 def _republished_lines(done: Republished) -> list[str]:
     if not done.published:
         return [f"{done.server} has all that is known here of {done.repository}; nothing was sent"]
     lines = [f"published {done.repository} again at {done.server}: {', '.join(done.roles) or 'dates alone'}"]
+    if done.renewed:
+        lines.append(f"signed again, for they had ended: {', '.join(done.renewed)}")
     if done.known_of is not None:
         lines.append(f"as this machine read it on {done.known_of:%Y-%m-%d %H:%M}Z")
     if "root" in done.roles:
         lines.append(f"the root is version {done.root_version} now, with the pin that it had:")
         lines += [f"root pin: {pin}" for pin in done.root_pins]
-    return lines
+    lines += [f"its {role} key is now {keyid}" for role, keyid in sorted(done.server_keys.items())]
+    return [*lines, *(f"no more at the server: {line}" for line in beginning(done.lost, _SHOWN))]
 
 
 def delete(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from notarypy.client.findings import Examined
     from notarypy.client.publish.deleting import DeletedRepository
     from notarypy.client.publish.republishing import Republished
+    from notarypy.client.publish.republishplan import Agree
     from notarypy.client.session import Session
     from notarypy.errors import NotarypyError
 
@@ -31,21 +32,24 @@ class Upkeep:
         """Work with a client's session."""
         self._session = session
 
-    def republish(self, repository: str) -> Republished:
+    def republish(self, repository: str, *, over: bool = False, agree: Agree | None = None) -> Republished:
         """Give the Notary server what is known here and it lost: it was wiped, or is an old backup's.
 
-        What is sent was verified before, and is sent as it is. Where the server lost its keys too, a next
-        root names its new ones, which takes the root key.
+        What is sent was verified before, and is sent as it is; what has ended is signed again where its keys
+        are. Where the server lost its keys too, a next root names its new ones, which takes the root key.
+        What the server has and is not known here is lost only with `over`. For both, `agree` is asked.
 
         Raises:
             NothingThereError: Nothing of the repository is known here.
             RootChangedError: The server has another root, which nothing links to the one here.
+            RollbackError: The server would lose something, or has another file of a version.
+            ConfirmationNeededError: Nobody agrees.
             KeyNotAuthorisedError: The root key is needed and is not here.
             RefusedUpdateError: The server refuses what has ended, and whatever else it does not take.
         """
         from notarypy.client.publish.republishing import republish
 
-        return republish(self._session, repository)
+        return republish(self._session, repository, agree, over=over)
 
     def delete(
         self, repository: str, *, confirm: str | None = None, forget: bool = False

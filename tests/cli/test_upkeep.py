@@ -19,10 +19,13 @@ def test_what_was_published_again_is_said(run: Run, stub: StubClient) -> None:
     stub.answers["upkeep.republish"] = REPUBLISHED
     done = run("republish", REPO).expect(0)
     assert done.out.splitlines() == [
-        f"published {REPO} again at https://n.test: root",
+        f"published {REPO} again at https://n.test: root, targets",
+        "signed again, for they had ended: targets",
         f"as this machine read it on {REPUBLISHED.known_of:%Y-%m-%d %H:%M}Z",
         "the root is version 2 now, with the pin that it had:",
         f"root pin: {PIN}",
+        f"its timestamp key is now {PIN}",
+        "no more at the server: targets/jeff: tag 4: sha256:44, and nothing here",
     ]
     assert "3 updates behind what was known" in done.err
 

@@ -177,10 +177,13 @@ REPUBLISHED = Republished(
     REPO,
     "https://n.test",
     published=True,
-    roles=("root",),
+    roles=("root", "targets"),
+    renewed=("targets",),
     root_version=2,
     root_pins=(PIN,),
+    server_keys={"timestamp": PIN},
     known_of=WHEN,
+    lost=("targets/jeff: tag 4: sha256:44, and nothing here",),
     behind=3,
 )
 EXAMINED = (

@@ -203,6 +203,10 @@ TEXTS: dict[str, str] = {
         "make it anew with the same root key: notarypy delete --remote {gun}, notarypy forget {gun}, then "
         "notarypy init {gun} with its signers, who sign again; readers: notarypy trust {gun} --root ROOT-PIN"
     ),
+    "republish-over": (
+        "look at it with a --trust-dir of its own; to publish over it, and to sign it again afterwards: "
+        "notarypy republish --over {gun}"
+    ),
     "republish-elsewhere": "do it on a machine that has read it, with the same trust directory as then",
     # -- roots and dates
     "lower-threshold": "name more keys, or a lower number with --threshold",

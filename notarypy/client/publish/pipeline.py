@@ -1,7 +1,7 @@
 """The one publish pipeline: refresh, apply, plan, sign, upload at once, read back, store.
 
-What it is: the only code that uploads metadata. What it is not: what to publish; callers hand in an edit, a
-function from the present state to changes.
+What it is: all uploads of edits; `initialise` and `republishing` have none. What it is not: what to publish;
+callers hand in an edit, a function from the present state to changes.
 
 Rules:
 
@@ -65,12 +65,10 @@ if TYPE_CHECKING:
 
 Edit = Callable[[State], Sequence[Change]]
 """From the present state to the changes to make; it is asked again after every conflict."""
-
 _LOG = logging.getLogger(__name__)
 _PAUSE, _MAX_PAUSE = 0.05, 2.0
 _TROUBLE = frozenset({408, 429, *range(500, 600)})
 _STAND_IN = Signature("0" * 64, "ecdsa", bytes(64))  # in a preview, for a reader that wants signatures
-
 NOT_SENT = (UnreachableError, TlsError)  # what an upload raises that certainly did not reach the server
 
 
@@ -163,15 +161,7 @@ class Publisher:
         """
         if self.handing_over is not None:
             return self.handing_over(self, edit, None)
-        cache = self.repository.cache
-        with ExitStack() as turn:
-            # To queue up behind publishers of the same trust directory is cheaper than to collide later.
-            if cache.directory.is_dir():
-                weight.give_way()
-                try:
-                    turn.enter_context(cache.lock(self.patience.seconds, "publish"))
-                except StorageError as error:
-                    self.repository.warn(f"publishing without waiting for others here: {error.message}")
+        with self.turn():
             loop = _PublishLoop(self, edit)
             try:
                 return loop.run()
@@ -179,6 +169,17 @@ class Publisher:
                 if loop.lost:
                     note_unanswered(error, loop.lost)
                 raise
+
+    def turn(self) -> ExitStack:
+        """Queue up behind publishers of the same trust directory: cheaper than to collide later."""
+        with ExitStack() as turn:
+            if self.repository.cache.directory.is_dir():
+                weight.give_way()
+                try:
+                    turn.enter_context(self.repository.cache.lock(self.patience.seconds, "publish"))
+                except StorageError as error:
+                    self.repository.warn(f"publishing without waiting for others here: {error.message}")
+            return turn.pop_all()
 
     def hand_over(self, edit: Edit, start: State) -> None:
         """Hand over an edit of a state of which nothing is published yet, if edits are handed over."""
@@ -244,10 +245,9 @@ class _PublishLoop:
             if failure is not None:
                 self.waits.after(failure)
             files = self._signed(trusted, after)
-            sizes = {role: len(data) for role, data in files.items()}
             require_readable(self.repository, files, trusted.files)
             self.tries += 1
-            _LOG.debug("%s: try %s sends files of so many bytes: %s", self.gun, self.tries, sizes)
+            _LOG.debug("%s: try %s sends %s", self.gun, self.tries, list(files))
             try:
                 self.repository.notary().update(self.gun, files)
             except RefusedUpdateError as refusal:

@@ -1,18 +1,19 @@
 """Trust data that its server lost is published again: what this trust directory has verified, and no more.
 
-What it is: for a server that was wiped, or restored from an old backup. What it is not: a way to another
-root, or to anything that nobody signed: where the server has a root that ours does not lead to or come from,
-it is refused.
+What it is: for a server that was wiped, or restored from an old backup; no edit for the `pipeline`. What it
+is not: a way to another root, or to anything that nobody signed: where the server has a root that ours does
+not lead to or come from, it is refused.
 
 Rules:
 
 1. The server is read as ever first. Where it has all that is known here, nothing is sent.
 2. Targets files and delegations are sent byte for byte, those that the server does not have by number; that
-   it has another one of this number is an alarm. They are verified under the root that is trusted here.
-   What has ended is signed again by keys that are here. Timestamp and snapshot are the server's to make, and
-   are not sent; their own signatures do not matter.
+   it has another one of this number, or a newer one, is an alarm. They are verified under the root that is
+   trusted here. What has ended is signed again by keys that are here. Timestamp and snapshot are the server's
+   to make, and are not sent; their own signatures do not matter.
 3. If the server still has its keys, the root stays as it is. If not, the next version of the root names its
-   new ones; that takes the root key. A snapshot key that is here goes on signing.
+   new ones; that takes the root key, and somebody who agrees to these keys. A snapshot key that is here goes
+   on signing.
 4. A server takes roots one number after the other, the first as 1 or 2, and keeps of its own past nothing.
    For the versions that are missing the same root is signed under their numbers. Whoever knew one of them
    gets past it: the last is signed by every root key of this repository that is here, earlier ones too.
@@ -21,6 +22,8 @@ Rules:
    sent until both are above what was known here, where that takes `MOST_UPDATES` at most.
 6. Whoever is interrupted does it again: what is there by then counts. Only the counting up is not taken up
    again.
+7. Nothing is taken from the server in silence: what it would lose (`republishplan`) is looked for before
+   anything is sent. It takes `over`, and somebody who agrees.
 """
 
 from __future__ import annotations
@@ -31,14 +34,17 @@ from typing import TYPE_CHECKING
 from notarypy.client.metadata.expired import OutdatedMetadata, refresh_outdated
 from notarypy.client.metadata.refresh import Refresh, refresh
 from notarypy.client.publish.drafts import sign_draft
-from notarypy.client.publish.pipeline import publisher_for
-from notarypy.client.publish.serverside import keeps_snapshot, server_key
+from notarypy.client.publish.pipeline import NOT_SENT, is_answer, publisher_for
+from notarypy.client.publish.republishplan import RepublishPlan, another_file, look
+from notarypy.client.publish.serverside import confirm, keeps_snapshot, server_key
 from notarypy.errors import (
     Advice,
+    NetworkError,
     NotFoundError,
     NothingThereError,
+    OperationError,
     RefusedUpdateError,
-    RollbackError,
+    UnknownOutcomeError,
     VerificationError,
 )
 from notarypy.tuf import certificates, roles
@@ -52,12 +58,12 @@ from notarypy.tuf.trusted import TrustedMetadata
 from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from notarypy.client.metadata.repository import Repository
     from notarypy.client.parameters import Progress
     from notarypy.client.publish.pipeline import Publisher
+    from notarypy.client.publish.republishplan import Agree
     from notarypy.client.session import Session
 
 _LOG = logging.getLogger(__name__)
@@ -69,9 +75,10 @@ _OF_SERVER = (roles.ROOT, roles.TIMESTAMP, roles.SNAPSHOT)
 class Republished:
     """Trust data that a server has again.
 
-    `published` is False where the server had all of it. `roles` were sent, as they were known here; the root
-    has `root_version` now, the next one where it names new keys of the server. `known_of` is when this
-    machine read the repository last: what others published since then is not among it. The server is so many
+    `published` is False where the server had all of it. `roles` were sent, as they were known here but for
+    those that are `renewed`, because they had ended. The root has `root_version` now, the next one where it
+    names `server_keys`, which are new ones. `known_of` is when this machine read the repository last: what
+    others published since then is not among it. What the server had beyond that is `lost`. It is so many
     versions `behind` what readers may know, who refuse it then; 0 for none.
     """
 
@@ -79,9 +86,12 @@ class Republished:
     server: str
     published: bool
     roles: tuple[str, ...]
+    renewed: tuple[str, ...]
     root_version: int
     root_pins: tuple[str, ...]
+    server_keys: Mapping[str, str]
     known_of: datetime | None
+    lost: tuple[str, ...] = ()
     behind: int = 0
 
 
@@ -105,15 +115,17 @@ class _HeldRefresh(Refresh):
         """Say nothing: the server refuses what has ended."""
 
 
-def republish(session: Session, text: str) -> Republished:
-    """Give a server what is known here of a repository and the server lost (rules 1 to 6).
+def republish(session: Session, text: str, agree: Agree | None = None, *, over: bool = False) -> Republished:
+    """Give a server what is known here of a repository and the server lost (rules 1 to 7).
 
     Raises:
         NothingThereError: Nothing of the repository is known here.
         RootChangedError: The server has another root.
-        RollbackError: The server has another file of a version that is known here.
+        RollbackError: The server has another file, or a newer one, or what it would lose.
+        ConfirmationNeededError: Nobody agrees.
         KeyNotAuthorisedError: A new root is needed, and its key is not here.
         RefusedUpdateError: The server refuses it.
+        UnknownOutcomeError: It did not say whether it took it.
     """
     session.whole_repository(text)
     publisher = publisher_for(session, text)
@@ -125,30 +137,27 @@ def republish(session: Session, text: str) -> Republished:
             gun=repository.gun,
         )
     known_of = repository.cache.confirmed()
-    try:
-        trusted = refresh_outdated(repository)
-    except VerificationError as error:
-        _LOG.debug("%s: the server has not what is known here: %s", repository.gun, error.message)
-        sending = _Sending(publisher)
-        sending.send(session.progress)
-        return _result(repository, refresh(repository), known_of, sending)
-    return _result(repository, trusted, known_of)
-
-
-def _result(
-    repository: Repository,
-    trusted: TrustedMetadata,
-    known_of: datetime | None,
-    sending: _Sending | None = None,
-) -> Republished:
+    with publisher.turn():
+        sending = None
+        try:
+            trusted = refresh_outdated(repository)
+        except VerificationError as error:
+            _LOG.debug("%s: the server has not what is known here: %s", repository.gun, error.message)
+            sending = _Sending(publisher, agree, over=over)
+            sending.send(session.progress)
+            trusted = confirm(repository, sending.sent)
+    sent = sending.sent if sending else {}
     return Republished(
         repository=repository.gun,
         server=repository.server_url,
         published=sending is not None,
-        roles=tuple(sorted(sending.sent)) if sending else (),
+        roles=tuple(sorted(sent.keys() - {roles.SNAPSHOT})),
+        renewed=tuple(sorted(sent.keys() & sending.renewed.keys())) if sending else (),
         root_version=trusted.root.version,
         root_pins=trusted.root.pins,
+        server_keys=sending.plan.server_keys if sending else {},
         known_of=known_of,
+        lost=sending.plan.lost if sending else (),
         behind=sending.behind if sending else 0,
     )
 
@@ -156,8 +165,10 @@ def _result(
 class _Sending:
     """One bringing back: what is held here, and what was sent of it."""
 
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, publisher: Publisher, agree: Agree | None, *, over: bool) -> None:
         self.repository, self.keys = publisher.repository, publisher.keys
+        self.agree, self.over = agree, over
+        self.plan = RepublishPlan(self.repository.gun, self.repository.server_url, (), {})
         self.held = refresh(replace(self.repository, server=None), None, _HeldRefresh)
         self.state = State.of(self.held)
         self.renewed = self._renewed()
@@ -167,7 +178,7 @@ class _Sending:
         self.snapshot = replace(
             self.held.snapshot, meta={role: meta for role, meta in listed if role in self.held.files}
         )
-        self.sent: set[str] = set()
+        self.sent: dict[str, bytes] = {}
         self.behind = 0
 
     def _renewed(self) -> dict[str, bytes]:
@@ -180,11 +191,14 @@ class _Sending:
         return {draft.role: sign_draft(draft, self.keys) for draft in drafts}
 
     def send(self, progress: Progress | None) -> None:
-        """Send what the server lacks (rules 2 to 5)."""
+        """Send what the server lacks (rules 2 to 5, 7)."""
         there = self._server_root()
         files = dict(self._missing(empty=there is None))
+        if there is not None:
+            self._look(there, files)
         if there is not None or not self._taken_as_it_is(files):
             self._renew_server_keys()
+            self.plan.require_agreed(self.agree)
             mine = self.held.files[roles.ROOT]
             behind = there is None or _version(there) < self.held.root.version
             unchanged = self.root == self.held.root and (behind or there == mine)
@@ -216,12 +230,15 @@ class _Sending:
             if there is None:
                 yield role, data
             elif there != data:
-                raise RollbackError(
-                    f"the server has another {role} of {self.repository.gun} than the one known here",
-                    why=f"both are version {version} and signed: somebody published after the server lost it",
-                    advice=Advice("sign-over"),
-                    role=role,
-                )
+                raise another_file(self.repository.gun, role, f"both are version {version}")
+
+    def _look(self, root: bytes, files: Mapping[str, bytes]) -> None:
+        """Look what the server loses, and what else its snapshot lists (rule 7)."""
+        self.plan.lost, theirs = look(self.repository, self.held, root, files, over=self.over)
+        if theirs is not None:
+            stays = {role: meta for role, meta in theirs.meta.items() if role not in files}
+            version = max(self.snapshot.version, theirs.version)
+            self.snapshot = replace(self.snapshot, version=version, meta={**self.snapshot.meta, **stays})
 
     def _taken_as_it_is(self, files: dict[str, bytes]) -> bool:
         """Try an empty server, which may have its keys all the same (rule 3)."""
@@ -242,12 +259,21 @@ class _Sending:
         offered = [(role, server_key(self.repository, role, ask(gun, role))) for role in of_server]
         changes = [AssignKeys(role, [key]) for role, key in offered]
         self.root = apply_all(self.state, changes).root
+        if self.root != self.held.root:
+            self.plan.server_keys = {role: key.canonical_id for role, key in offered}
 
     def _roots(self, there: int, *, unchanged: bool) -> list[bytes]:
         """Return the roots to send above the version there (rules 3 and 4)."""
         mine = self.held.root.version
         last = mine if unchanged else mine + 1
         versions = range(there + 1 if there else min(2, last), last + 1)
+        most = self.repository.limits.root_versions
+        if len(versions) > most:
+            raise OperationError(
+                f"to publish {self.repository.gun} again takes {len(versions)} roots",
+                why=f"readers follow {most} at most",
+                advice=Advice("begin-anew", gun=self.repository.gun),
+            )
         return [
             self.held.files[roles.ROOT] if unchanged and version == mine else self._numbered(version)
             for version in versions
@@ -281,8 +307,15 @@ class _Sending:
             draft = snapshot_draft(root, self.snapshot, files, self.state, now)
             snapshot = {roles.SNAPSHOT: sign_draft(draft, self.keys)}
             self.snapshot = Snapshot.from_signed(draft.signed)
-        self.repository.notary().update(self.repository.gun, {**files, **snapshot})
-        self.sent.update(files)
+        sent = {**files, **snapshot}
+        try:
+            self.repository.notary().update(self.repository.gun, sent)
+        except NetworkError as lost:
+            if isinstance(lost, NOT_SENT) or is_answer(lost):
+                raise
+            text = f"nobody can say whether all of {self.repository.gun} was published again"
+            raise UnknownOutcomeError(text, why=lost.message, advice=Advice("run-again")) from lost
+        self.sent.update(sent)
 
     def _count_up(self, progress: Progress | None) -> None:
         """Bring timestamp and snapshot above the versions that are known here (rule 5)."""
