@@ -219,6 +219,9 @@ def _judge(run: Run, repo: str, found: RepositoryStatus, within: str, *, check: 
             run.report.warn(f"{broken.role}: {broken.problem}")
     for message in due:
         run.report.warn(f"{message}; {text_of(_what_to_do(found, within))}")
+    for early in (status for status in found.roles if status.ends_soon and not status.due):
+        what = f"{early.role} of {found.repository} ends on {early.expires:%Y-%m-%d}"
+        run.report.warn(f"{what}; {text_of(Advice('renew-root-early', gun=found.repository))}")
 
 
 def _failure(found: RepositoryStatus, due: list[str], within: str) -> TrustError | None:

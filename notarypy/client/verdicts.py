@@ -9,12 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from notarypy.tuf.keys import meets
+from notarypy.tuf.roles import ROOT
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from notarypy.errors import PolicyError
+
+_ROOT_DAYS = 365
 
 
 @dataclass(frozen=True)
@@ -193,3 +196,13 @@ class RoleStatus:
     def signable(self) -> bool:
         """Whether the keys here can sign it."""
         return meets(self.here, self.threshold)
+
+    @property
+    def ends_soon(self) -> bool:
+        """Whether people are warned of it: it is due, or a root with less than a year left.
+
+        docker and Go notary follow to another root only while the one that they know is in date, and a Notary
+        server takes one only then.
+        """
+        left = self.days_left
+        return self.due or (self.role == ROOT and left is not None and left < _ROOT_DAYS)

@@ -488,8 +488,8 @@ SITUATIONS: dict[str, tuple[Callable[[Place], object], str, str, str]] = {
         "has keys of its own in",
         "notary -d ",
     ),
-    "two servers": (
-        _env(NOTARY_REMOTE_SERVER_URL="https://other.test"),
+    "two servers, and a password in the address of one": (
+        _env(NOTARY_REMOTE_SERVER_URL="https://u:pw@other.test", DOCKER_HOST="tcp://u:pw@d.test"),
         "warning",
         "NOTARY_REMOTE_SERVER_URL=",
         "unset NOTARY_REMOTE",
@@ -640,15 +640,15 @@ def _no_home() -> NoReturn:
 @pytest.mark.parametrize(
     ("later", "level", "text", "fix"),
     [
-        (datetime(2029, 10, 1, tzinfo=UTC), "warning", f"targets of {REPO} ends on 2029-11-22, in", "renew"),
-        (datetime(2030, 10, 1, tzinfo=UTC), "bad", f"targets of {REPO} ended on 2029-11-22", "renew"),
+        (datetime(2029, 10, 1, tzinfo=UTC), "warning", "targets ends on 2029-11-22 ", "renew"),
+        (datetime(2030, 10, 1, tzinfo=UTC), "bad", "targets ended on 2029-11-22", "renew"),
         (
             datetime(2036, 1, 1, tzinfo=UTC),
             "warning",
-            f"root of {REPO} ends on 2036-11-20, in",
+            "root ends on 2036-11-20 ",
             "renew-root-early",
         ),
-        (datetime(2037, 1, 1, tzinfo=UTC), "bad", f"root of {REPO} ended on 2036-11-20", "begin-anew"),
+        (datetime(2037, 1, 1, tzinfo=UTC), "bad", "root ended on 2036-11-20", "begin-anew"),
     ],
 )
 def test_roles_that_end_are_named_with_who_renews_them(

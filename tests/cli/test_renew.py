@@ -29,6 +29,16 @@ def test_status_is_a_table_with_a_warning(run: Run, stub: StubClient) -> None:
     ]
     assert f"root of {REPO} ends within 90d or has ended; notarypy renew {REPO}" in outcome.err
     assert stub.calls == [("status", (REPO,), {"within": DAYS, "root": None})]
+
+
+def test_status_warns_of_a_root_a_year_before_its_end_and_fails_as_before(run: Run, stub: StubClient) -> None:
+    for days, warned in ((364, True), (365, False)):
+        root = replace(ROOT_STATUS, due=False, days_left=days)
+        stub.answers["status"] = RepositoryStatus(REPO, "https://n.test", (root,))
+        outcome = run("status", "--check", REPO).expect(0)
+        assert (
+            f"root of {REPO} ends on 2027-01-02; whoever has its key renews it now" in outcome.err
+        ) is warned
     assert stub.asking is False
 
 

@@ -90,6 +90,17 @@ def test_a_repository_that_fails_is_a_section_and_the_exit_code(run: Run, stub: 
     assert "it vanished [trust.repo_vanished]" in found.text
     assert "1 of 2 repositories needs somebody now" in found.text
     assert found.tags.count("section") == 2
+    assert "not read: it vanished" in found.text
+
+
+def test_what_nobody_can_verify_is_not_shown_as_well() -> None:
+    released = replace(OVERVIEW.tags[0], expires=WHEN - timedelta(days=1), roles=("targets/releases",))
+    found = shown(replace(OVERVIEW, tags=(released,)))
+    assert "released, and ended" in found.text
+    assert "none of today" in found.text
+    unread = page(overviewtext.Looked("r.test/app", None, RepositoryVanishedError("it vanished")))
+    assert "nothing was looked at" not in unread.text
+    assert overviewtext.Looked("r.test/app", None, RepositoryVanishedError("it vanished")).count("bad") == 1
 
 
 @pytest.mark.parametrize(

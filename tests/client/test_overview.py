@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from notarypy.client.findings import Finding, worst_level
-from notarypy.client.overview.judging import findings
+from notarypy.client.history.events import HistoryEvent
+from notarypy.client.overview.judging import findings, judged_history
 from notarypy.client.overview.overviews import ListedTag
 from notarypy.client.results import RepositoryStatus
 from notarypy.client.verdicts import RoleStatus
@@ -82,8 +83,29 @@ def test_what_has_ended_is_shown_and_bad(world: World, owner: Person) -> None:
     found = owner.client().overview(GUN, history=False)
     assert any(text.startswith("targets/jeff ended on ") for text in said(found, "bad"))
     assert found.findings[0].level == "bad"
-    assert "renew" in advised(found)
+    assert {"renew", "mend-dates"} <= advised(found)
+    assert any(
+        text.startswith("1 is released, and what that rests on has ended") for text in said(found, "bad")
+    )
+    assert not any("every signed tag is released" in text for text in said(found, "ok"))
     assert [one.tag for one in found.tags] == ["1"]
+
+
+def test_a_root_is_a_warning_a_year_before_its_end(world: World, owner: Person) -> None:
+    world.clock.advance(timedelta(days=3652 - 200))
+    owner.client().renew(GUN)
+    found = owner.client().overview(GUN, history=False)
+    (text,) = [text for text in said(found, "warning") if text.startswith("root ends on ")]
+    assert "renew-root-early" in advised(found)
+    assert "no role has ended or ends soon" not in said(found, "ok")
+    assert text.endswith((" in 199 days", " in 200 days", " in 198 days"))
+    assert [one.role for one in owner.client().status(GUN).due] == []
+
+
+def test_what_cannot_be_verified_of_the_past_says_what_to_do() -> None:
+    event = HistoryEvent(None, "targets", 2, "unverified", verified=False, why="nobody signed it")
+    (finding,) = judged_history(GUN, [event], None)
+    assert (finding.level, finding.fix and finding.fix.name) == ("warning", "see-history")
 
 
 def test_a_tag_of_a_signer_who_left_has_nobody_behind_it(world: World, owner: Person) -> None:

@@ -40,6 +40,8 @@ TEXTS: dict[str, str] = {
     "stand-behind": (
         "if it is right, sign it anew: notarypy sign {reference}; otherwise: notarypy revoke {reference}"
     ),
-    # -- what could not be looked at
+    "mend-dates": "do what is said of the dates that have ended",
+    # -- what could not be looked at, or verified
     "look-again": "look at the reason, and make the report again",
+    "see-history": "see which, and ask who published then: notarypy history {gun}",
 }

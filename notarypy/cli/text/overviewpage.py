@@ -12,6 +12,7 @@ Rules:
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from notarypy.cli.text import drawings, eventtext, htmlpage, overviewtext, render
@@ -46,8 +47,8 @@ _SHORT = 12
 
 def page(looked: Sequence[overviewtext.Looked], within: str) -> Iterator[str]:
     """Yield the page, in parts (rules 1 and 2)."""
-    when = max((one.found.time for one in looked if one.found is not None), default=None)
-    shown = htmlpage.moment(when, "nothing was looked at")
+    when = max((one.found.time for one in looked if one.found is not None), default=datetime.now(UTC))
+    shown = htmlpage.moment(when if looked else None, "nothing was looked at")
     yield htmlpage.opening("Trust data report", f"notarypy, {shown}", drawings.STYLE + _STYLE)
     yield f"<p>{htmlpage.state(_worst(looked), _verdict(looked))}</p>\n"
     yield htmlpage.sums(_sums(looked, within))
@@ -137,8 +138,7 @@ def _first(looked: Sequence[overviewtext.Looked]) -> Iterator[Sequence[str]]:
     rows = (
         (f'<a href="#r{number}">{htmlpage.text(one.name)}</a>', finding)
         for number, one in enumerate(looked)
-        if one.found is not None
-        for finding in one.found.findings
+        for finding in one.findings
         if finding.level == "bad"
     )
     for _, (name, finding) in zip(range(_FIRST_SHOWN), rows, strict=False):
@@ -223,16 +223,22 @@ def _tags(found: Overview) -> Iterator[str]:
     shown, more = found.tags[:_TAGS_SHOWN], len(found.tags) - _TAGS_SHOWN
     asked = any(tag.served is not None for tag in shown)
     heads = (*_TAGS, "registry") if asked else _TAGS
-    yield from htmlpage.table("Signed tags", heads, (_tag_cells(tag, registry=asked) for tag in shown))
+    yield from htmlpage.table(
+        "Signed tags", heads, (_tag_cells(tag, found.time, registry=asked) for tag in shown)
+    )
     if more > 0:
         yield f'<p class="dim">{more} more tags are not on this page; notarypy report --json has them.</p>\n'
     if not found.tags:
         yield "<p>No tag is signed.</p>\n"
 
 
-def _tag_cells(tag: ListedTag, *, registry: bool) -> Sequence[str]:
+def _tag_cells(tag: ListedTag, now: datetime, *, registry: bool) -> Sequence[str]:
     state = htmlpage.state("ok", "released") if tag.released else htmlpage.state("warning", "not released")
-    who = ", ".join(tag.signers) or f"({render.REPO_ADMIN})"
+    if tag.expires is not None and tag.expires <= now:
+        state = htmlpage.state("bad", "released, and ended")
+    who = ", ".join(tag.signers) or (
+        f"({render.REPO_ADMIN})" if roles.TARGETS in tag.roles else "none of today"
+    )
     texts = map(htmlpage.text, (who, ", ".join(map(roles.signer_name, tag.roles))))
     served = [_served(tag)] if registry else []
     digest = htmlpage.code(tag.digest) if tag.digest else htmlpage.text("none")

@@ -13,8 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from notarypy.cli.text import eventtext, render
-from notarypy.cli.text.advice import text_of
-from notarypy.client.findings import worst_level
+from notarypy.cli.text.advice import advice, text_of
+from notarypy.client.findings import Finding, worst_level
 from notarypy.errors import beginning
 from notarypy.tuf import roles
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from notarypy.client.findings import Finding, Level
+    from notarypy.client.findings import Level
     from notarypy.client.overview.overviews import ListedTag, Overview
     from notarypy.client.verdicts import RoleStatus
     from notarypy.errors import NotarypyError
@@ -42,13 +42,20 @@ class Looked(NamedTuple):
     error: NotarypyError | None = None
 
     @property
+    def findings(self) -> Sequence[Finding]:
+        """What is to be said of it; if it could not be read, that alone (rule 2)."""
+        if self.error is not None:
+            return [Finding("bad", "server", f"not read: {self.error.message}", error=self.error)]
+        return () if self.found is None else self.found.findings
+
+    @property
     def level(self) -> Level:
         """The worst of it."""
-        return "bad" if self.found is None else worst_level(self.found.findings)
+        return worst_level(self.findings)
 
     def count(self, level: Level) -> int:
         """Return how many findings of a level there are."""
-        return 0 if self.found is None else sum(one.level == level for one in self.found.findings)
+        return sum(one.level == level for one in self.findings)
 
 
 def state(one: Looked) -> str:
@@ -67,6 +74,8 @@ def finding_row(one: Finding) -> tuple[str, str, str, str]:
 
 
 def _fix(one: Finding) -> str:
+    if one.error is not None:
+        return advice(one.error, COMMAND)
     return "" if one.fix is None else text_of(one.fix)
 
 
@@ -129,7 +138,7 @@ def level_of(one: RoleStatus, now: datetime) -> Level:
     """Return how a role is at a moment."""
     if one.problem or (one.expires is not None and one.expires <= now):
         return "bad"
-    return "warning" if one.due else "ok"
+    return "warning" if one.ends_soon else "ok"
 
 
 def ends(one: RoleStatus, now: datetime) -> str:

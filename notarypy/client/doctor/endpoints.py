@@ -26,8 +26,8 @@ from notarypy.tuf import roles
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from notarypy.client.doctor.collecting import Findings
     from notarypy.client.doctor.watched import Watcher
+    from notarypy.client.findings import Findings
     from notarypy.client.session import Session
     from notarypy.remote.http.sockets import Peer
 

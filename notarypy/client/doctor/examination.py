@@ -17,9 +17,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from notarypy.client.doctor import endpoints, machine, neighbours, origins, privatekeys, repositories
-from notarypy.client.doctor.collecting import Findings
 from notarypy.client.doctor.repositories import KeysHere
 from notarypy.client.doctor.watched import Watcher
+from notarypy.client.findings import Findings
 from notarypy.client.session import Session
 from notarypy.errors import Advice, NotarypyError
 from notarypy.images.reference import Reference, parse_repository

@@ -34,7 +34,7 @@ from notarypy.tuf import canonical, roles
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from notarypy.client.doctor.collecting import Findings
+    from notarypy.client.findings import Findings
     from notarypy.client.session import Session
 
 _PACKAGES = ("cryptography", "securesystemslib", "canonicaljson", "typer", "requests", "urllib3")

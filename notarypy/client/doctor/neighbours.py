@@ -31,7 +31,7 @@ from notarypy.storage.settings.settings import DOCKER_HUB_ENDS, SERVER_VARIABLE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from notarypy.client.doctor.collecting import Findings
+    from notarypy.client.findings import Findings
     from notarypy.client.session import Session
     from notarypy.storage.settings.settings import Settings
 

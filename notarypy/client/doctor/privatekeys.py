@@ -23,7 +23,7 @@ from notarypy.tuf import roles
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from notarypy.client.doctor.collecting import Findings
+    from notarypy.client.findings import Findings
     from notarypy.client.session import Session
     from notarypy.keys.keyinfo import KeyInfo
 

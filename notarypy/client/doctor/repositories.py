@@ -18,8 +18,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from notarypy.client.doctor import watched
-from notarypy.client.metadata.dates import ended, statuses
+from notarypy.client.metadata.dates import statuses
 from notarypy.client.metadata.expired import refresh_outdated
+from notarypy.client.metadata.rolefindings import findings_of_roles
 from notarypy.errors import (
     Advice,
     AuthenticationError,
@@ -40,17 +41,15 @@ from notarypy.values import replace
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from notarypy.client.doctor.collecting import Findings
     from notarypy.client.doctor.watched import Watcher
+    from notarypy.client.findings import Findings
     from notarypy.client.session import Session
     from notarypy.client.verdicts import RoleStatus
     from notarypy.images.reference import Reference
     from notarypy.remote.notary import NotaryClient
     from notarypy.tuf.trusted import TrustedMetadata
 
-# docker and Go notary follow to another root only while the one that they know is in date, and a Notary
-# server takes one only then.
-WITHIN, _ROOT_WITHIN = timedelta(days=90), timedelta(days=365)
+WITHIN = timedelta(days=90)
 _SHORT = 12
 
 
@@ -81,8 +80,8 @@ def repository(
         return None
     found.ok("server", f"{gun} can be read", gun=gun)
     found_roles = statuses(trusted, here.available, WITHIN, lambda keyid: keyid in here.elsewhere)
-    for status in found_roles:
-        _role(found, gun, status, trusted)
+    for one in findings_of_roles(found_roles, gun, trusted.now):
+        found.note(replace(one, area="roles"))
     _root(found, gun, found_roles[0])
     _certificates(found, trusted)
     if looked_at.server is not None:
@@ -125,44 +124,6 @@ def _pins(found: Findings, session: Session, gun: str) -> None:
             "pins",
             f"nothing pins the root of {gun}: the first one that is shown is trusted, whosever",
             Advice("pin-root", host=gun.partition("/")[0]),
-        )
-
-
-def _role(found: Findings, gun: str, status: RoleStatus, trusted: TrustedMetadata) -> None:
-    by_server = status.role == roles.TIMESTAMP or (status.role == roles.SNAPSHOT and not status.signable)
-    renewal = Advice("renew" if status.signable else "sign-role-again", gun=gun)
-    advice, due = Advice("check-clock") if by_server else renewal, status.due
-    if status.role == roles.ROOT:
-        over = ended(status.expires, trusted.now)
-        advice = Advice("begin-anew" if over else "renew-root-early", gun=gun)
-        due = ended(status.expires, trusted.now + _ROOT_WITHIN)
-    if status.problem:
-        if not status.usable:
-            advice = Advice("replace-unusable", name=roles.signer_name(status.role), gun=gun)
-        found.bad("roles", f"{status.role} of {gun} cannot be trusted: {status.problem}", advice)
-    elif status.expires is None:
-        found.ok("roles", f"{status.role} of {gun} has published nothing yet")
-    elif ended(status.expires, trusted.now):
-        found.bad("roles", f"{status.role} of {gun} ended on {status.expires:%Y-%m-%d}", advice)
-    elif due:
-        days = (status.expires - trusted.now).days
-        found.warning(
-            "roles", f"{status.role} of {gun} ends on {status.expires:%Y-%m-%d}, in {days} days", advice
-        )
-    else:
-        whose = (
-            "the server signs it"
-            if by_server
-            else "its keys are here"
-            if status.signable
-            else "others sign it"
-        )
-        found.ok(
-            "roles",
-            f"{status.role} of {gun} ends on {status.expires:%Y-%m-%d}; {whose}",
-            role=status.role,
-            expires=f"{status.expires:%Y-%m-%dT%H:%M:%SZ}",
-            signable=status.signable,
         )
 
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.findings import Finding
 from notarypy.client.metadata.dates import ended
+from notarypy.client.metadata.rolefindings import findings_of_roles
 from notarypy.errors import Advice, beginning
 from notarypy.tuf import roles
 
@@ -45,11 +46,10 @@ def findings(
 ) -> list[Finding]:
     """Return what is to be said of the present (rules 1 to 3)."""
     return [
-        *_files(status),
-        *_dates(trusted, status),
+        *_roles(trusted, status),
         *_keys(status),
         *_paths(trusted),
-        *_signing(trusted.gun, tags),
+        *_signing(trusted, tags),
         *(_registry(trusted.gun, tags) if registry else ()),
     ]
 
@@ -57,33 +57,16 @@ def findings(
 # -- dates and files
 
 
-def _dates(trusted: TrustedMetadata, status: RepositoryStatus) -> Iterator[Finding]:
-    due = status.due
-    for one in due:
-        when = f"{one.expires:%Y-%m-%d %H:%M} UTC"
-        over = ended(one.expires, trusted.now)
-        text = f"{one.role} ended on {when}" if over else f"{one.role} ends on {when}"
-        yield Finding("bad" if over else "warning", "dates", text, _renewing(one, status))
-    if not due:
-        yield Finding("ok", "dates", "no role has ended or ends soon")
-
-
-def _renewing(one: RoleStatus, status: RepositoryStatus) -> Advice:
-    """Return who renews a role: whoever has the keys, or for its own roles the server."""
-    if one.role == roles.TIMESTAMP or (one.role == roles.SNAPSHOT and not one.signable):
-        return Advice("check-clock")
-    return Advice("renew" if one.signable else "sign-role-again", gun=status.repository)
-
-
-def _files(status: RepositoryStatus) -> Iterator[Finding]:
-    broken = [one for one in status.roles if one.problem]
-    for one in broken:
-        advice = Advice("sign-anew-or-remove", role=one.role, gun=status.repository)
-        if not one.usable:
-            advice = Advice("replace-unusable", name=roles.signer_name(one.role), gun=status.repository)
-        yield Finding("bad", "files", f"{one.role} cannot be trusted: {one.problem}", advice)
-    if not broken:
+def _roles(trusted: TrustedMetadata, status: RepositoryStatus) -> Iterator[Finding]:
+    found = [
+        one for one in findings_of_roles(status.roles, status.repository, trusted.now) if one.level != "ok"
+    ]
+    yield from found
+    areas = {one.area for one in found}
+    if "files" not in areas:
         yield Finding("ok", "files", "every file is signed by the keys that its role has now")
+    if "dates" not in areas:
+        yield Finding("ok", "dates", "no role has ended or ends soon")
 
 
 # -- keys
@@ -169,7 +152,15 @@ def _paths(trusted: TrustedMetadata) -> Iterator[Finding]:
 # -- tags
 
 
-def _signing(gun: str, tags: Sequence[ListedTag]) -> Iterator[Finding]:
+def _signing(trusted: TrustedMetadata, tags: Sequence[ListedTag]) -> Iterator[Finding]:
+    gun = trusted.gun
+    over = [one for one in tags if ended(one.expires, trusted.now)]
+    yield from _tags(
+        over,
+        "released, and what that rests on has ended: nobody can verify it",
+        lambda _: Advice("mend-dates"),
+        "bad",
+    )
     released = {one.tag: one for one in tags if one.released}
 
     def unsigned(one: ListedTag) -> bool:
@@ -203,7 +194,7 @@ def _signing(gun: str, tags: Sequence[ListedTag]) -> Iterator[Finding]:
     )
     if not tags:
         yield Finding("ok", "tags", "no tag is signed")
-    elif all(one.released and not unsigned(one) for one in tags):
+    elif not over and all(one.released and not unsigned(one) for one in tags):
         yield Finding(
             "ok", "tags", "every signed tag is released, and somebody who may sign stands behind it"
         )
@@ -232,7 +223,9 @@ def _registry(gun: str, tags: Sequence[ListedTag]) -> Iterator[Finding]:
         yield Finding("ok", "registry", "the registry serves every released tag as it was signed")
 
 
-def judged_history(events: Collection[HistoryEvent], error: NotarypyError | None) -> Iterator[Finding]:
+def judged_history(
+    gun: str, events: Collection[HistoryEvent], error: NotarypyError | None
+) -> Iterator[Finding]:
     """Yield what is odd about what happened (rule 2)."""
     if error is not None:
         text = f"what happened is not known to its end: {error.message}"
@@ -241,7 +234,7 @@ def judged_history(events: Collection[HistoryEvent], error: NotarypyError | None
     if odd:
         whys = _some(list(dict.fromkeys(event.why for event in odd if event.why)))
         text = f"{len(odd)} of the last {len(events)} events cannot be verified: {whys}"
-        yield Finding("warning", "history", text)
+        yield Finding("warning", "history", text, Advice("see-history", gun=gun))
     elif events and error is None:
         yield Finding("ok", "history", "what happened last was signed by the keys of its time")
 

@@ -89,7 +89,7 @@ def overview(
     _LOG.debug("%s: %s roles and %s tags are in its overview", known.gun, len(dates.roles), len(tags))
     happened = _happened(session, text, root) if history else _History()
     found = findings(trusted, dates, tags, registry=registry)
-    found += judged_history(happened.events, happened.error)
+    found += judged_history(known.gun, happened.events, happened.error)
     return Overview(
         repository=known.gun,
         time=trusted.now,
