@@ -10,12 +10,14 @@ import re
 import subprocess
 import sys
 import typing
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import notarypy
+from docs import pages
 from notarypy import Client, PassphraseChain, PinOptions, Resolver, Settings, VerifyOptions, signers
 from notarypy.client.imagesapi import Images
 from notarypy.client.keysapi import Keys
@@ -149,6 +151,26 @@ def test_mypy_knows_names_and_options(tmp_path: Path) -> None:
     assert found[0][1] == 'Module "notarypy" has no attribute "Typo"'
     assert found[1][1].startswith('Unexpected keyword argument "offlin"')
     assert found[2][1].startswith('Argument "offline" to "from_environment"')
+
+
+def groups() -> Iterator[tuple[str, type]]:
+    """Yield the groups of calls of a client, and the client, by what their tables call them."""
+    yield "client", Client
+    for base in Client.__mro__:
+        for name, value in vars(base).items():
+            if isinstance(value, cached_property) and not name.startswith("_"):
+                yield f"client.{name}", hints(value.func, base.__module__)["return"]
+
+
+@pytest.mark.parametrize(("group", "cls"), list(groups()), ids=str)
+def test_every_call_has_its_row_on_the_page_of_the_library(group: str, cls: type) -> None:
+    page = pages.read("docs/library.md")
+    rows = [row for table in pages.tables(page) if table[0][0] == f"call of `{group}`" for row in table[1:]]
+    listed = {match[1] for row in rows if (match := re.match(r"`(\w+)\(", row[0]))}
+    prose = set(re.findall(rf"`(?:{group}|{group.removeprefix('client.')})\.(\w+)", page))
+    public = {name for name, value in vars(cls).items() if inspect.isfunction(value) and name[0] != "_"}
+    assert public <= listed | prose
+    assert listed <= {name for name in dir(cls) if not name.startswith("_")}
 
 
 # -- one text is no list

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
-from notarypy import files
 from notarypy.cli import userfiles
 from notarypy.cli.declared import Argument, Option
 from notarypy.cli.run import Context, Run, begin
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from notarypy.client.backup.contents import BackedUpKey, BackupContents
     from notarypy.client.backup.restoring import Restored
 
-_STDOUT = "-"
+_STDOUT, _PRIVATE_MODE = "-", 0o600
 _SHA256 = 64
 _OF_FILE = "sha256 size made program trust_dir config policy settings elsewhere left_out"
 _OF_KEY, _OF_REPOSITORY = "keyid role gun uri", "repository server root_pins root_version roles"
@@ -55,10 +55,12 @@ def backup(
     """
     run = begin(context)
     _require_file(file)
-    page = _Sheet(run, sheet, sheet_key or ())
+    page = _Sheet(run, file, sheet, sheet_key or ())
     if check:
         _check(run, file, page)
         return
+    if file.endswith("/"):
+        raise UsageError(f"{file} names a directory", advice=Advice("name-backup"))
     userfiles.require_directory(Path(file).absolute())
 
     def failed(ref: str, error: NotarypyError) -> None:
@@ -68,8 +70,8 @@ def backup(
         done = client.upkeep.backup(file, failed=failed)
         lines = [f"wrote {file}: {_counted(done)}", *_lines(done)]
         lines.append(f"try it, with the passphrases: notarypy backup --check {quote(file)}")
+        run.report.done(file, _data(done), *lines)
         page.write(client, done)
-        run.report.done(file, _data(done), *lines, *page.said)
 
 
 def _check(run: Run, file: str, page: _Sheet) -> None:
@@ -77,9 +79,8 @@ def _check(run: Run, file: str, page: _Sheet) -> None:
     with run.client() as client, run.trying(file):
         done = client.upkeep.check_backup(file)
         contents = done.contents
+        run.report.done(file, _data(contents), f"{file} is whole: {_counted(contents)}", *_about(contents))
         page.write(client, contents)
-        lines = [f"{file} is whole: {_counted(contents)}", *_about(contents), *page.said]
-        run.report.done(file, _data(contents), *lines)
         for key in contents.keys:
             data = {**render.fields(key, _OF_KEY), "file": file}
             if (error := done.failures.get(key.keyid)) is not None:
@@ -99,33 +100,30 @@ def _check(run: Run, file: str, page: _Sheet) -> None:
 
 
 class _Sheet:
-    """The page about a backup, if one is wanted.
+    """The page about a backup, if one is wanted."""
 
-    Attributes:
-        said: What is said of it when it is written.
-    """
-
-    def __init__(self, run: Run, path: str | None, keys: Sequence[str]) -> None:
-        self._path, self._keys, self.said = path, keys, list[str]()
+    def __init__(self, run: Run, file: str, path: str | None, keys: Sequence[str]) -> None:
+        self._run, self._path, self._keys = run, path, keys
         if path is None:
             if keys:
                 raise UsageError("--sheet-key is for --sheet", advice=Advice("give-both"))
             return
-        userfiles.require_directory(Path(path).absolute())
+        if os.path.realpath(path) == os.path.realpath(file):
+            raise UsageError("the page would replace the backup", advice=Advice("name-new-file"))
+        userfiles.destination(run, path)
         if not recoverysheet.can_draw() and not keys:
             run.report.warn("the sheet has no QR codes: they need the extra sheet")
-        if Path(path).exists():
-            run.confirm("Overwrite it?", f"{path} exists")
 
     def write(self, client: Client, contents: BackupContents) -> None:
-        """Write it."""
+        """Write it, once it is said that the backup is there."""
         if self._path is None:
             return
-        keys = dict(client.upkeep.backed_up_key(contents.path, key) for key in self._keys)
-        recoverysheet.require_drawable(keys)
-        page = "".join(recoverysheet.page(contents, keys))
-        files.write_atomic(Path(self._path).absolute(), page.encode())
-        self.said.append(f"to print, and to be kept apart from it: {self._path}")
+        with self._run.trying(self._path):
+            keys = dict(client.upkeep.backed_up_key(contents.path, key) for key in self._keys)
+            recoverysheet.require_drawable(keys)
+            userfiles.require_outside(Path(self._path), client.settings.trust_dir)
+            userfiles.write(Path(self._path), "".join(recoverysheet.page(contents, keys)), _PRIVATE_MODE)
+            self._run.report.lines([f"to print, and to be kept apart from it: {self._path}"])
 
 
 def restore(

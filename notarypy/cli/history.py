@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from contextlib import closing
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from notarypy import files
 from notarypy.cli import references, userfiles
 from notarypy.cli.declared import Option
 from notarypy.cli.run import Context, Run, begin
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from notarypy.client.history.events import HistoryEvent
 
 _BLOCK = 500
-_PUBLIC_MODE = 0o644
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _FORMS = "write a day, 2026-01-31, a moment, 2026-01-31T12:00:00Z, or a span back from now, 30d"
 
@@ -60,7 +57,8 @@ def history(
     """
     run = begin(context)
     references.check_repositories(run, [repo])
-    pin, path = references.required_root(run, root, policy), _destination(run, html)
+    pin = references.required_root(run, root, policy)
+    path = None if html is None else userfiles.destination(run, html)
     asked: dict[str, Any] = {"role": role, "tag": tag, "since": _since(since), "root": pin}
     shown = _Shown(run, kept=run.options.json or path is not None)
     with run.client(asking=False) as client, run.trying(repo):
@@ -69,8 +67,7 @@ def history(
             shown.take(events, bar)
         shown.finish(repo)
         if path is not None:
-            text = "".join(eventtext.page(repo, shown.events, shown.error))
-            files.write_atomic(path, text.encode(errors="backslashreplace"), _PUBLIC_MODE)
+            userfiles.write(path, "".join(eventtext.page(repo, shown.events, shown.error)))
             run.report.lines([f"wrote {path}"])
 
 
@@ -122,16 +119,3 @@ def _since(text: str | None) -> datetime | timedelta | None:
         return parse_time(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text, "--since")
     except MetadataError:
         raise UsageError(f'"{text}" is no point in time', why=_FORMS) from None
-
-
-def _destination(run: Run, html: str | None) -> Path | None:
-    """Return where the page goes; raise before anything is read if it cannot."""
-    if html is None:
-        return None
-    if html == "-":
-        raise UsageError("the page is written into a file", why="standard output has the table")
-    path = Path(html)
-    userfiles.require_directory(path)
-    if path.exists():
-        run.confirm("Overwrite it?", f"{path} is there")
-    return path

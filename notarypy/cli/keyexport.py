@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from notarypy import files
 from notarypy.cli import references, userfiles
 from notarypy.cli.declared import Argument, Option
 from notarypy.cli.namedkeys import KEY, begin_on, label
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from notarypy.client.api import Client
     from notarypy.keys.questions import PassphraseRequest
 
-_PRIVATE_MODE, _PUBLIC_MODE = 0o600, 0o644
+_PRIVATE_MODE = 0o600
 
 
 def export(
@@ -66,21 +65,21 @@ def export(
     run = begin_on(context, *(keys or ()), hold=True)
     _require_one_way(run, keys or [], repo, every=every)
     _require_for_cosign(keys or [], new_passphrase_file, public=public, cosign=cosign)
-    if output is not None:
-        userfiles.require_directory(Path(output))
-        if Path(output).exists():
-            run.confirm("Overwrite it?", f"{output} exists")
+    path = None if output is None else userfiles.destination(run, output)
     new, exported = _new_passphrases(new_passphrase_file), list[bytes]()
     with run.client() as client:
+        if path is not None:
+            userfiles.require_outside(path, client.settings.trust_dir)
         for key in keys or _several(run, client, repo, public=public):
             with run.trying(key):
                 known, one = _written(client, key, new, public=public, cosign=cosign)
                 exported.append(one)
                 data = {"pem": one.decode()} if output is None else {"file": output}
                 run.report.done(key, {**known, **data})
-    if run.report.exit_code == 0 and output is not None:
-        files.write_atomic(Path(output), b"".join(exported), _PUBLIC_MODE if public else _PRIVATE_MODE)
-    elif output is None:
+    if run.report.exit_code == 0 and path is not None:
+        mode = userfiles.PUBLIC_MODE if public else _PRIVATE_MODE
+        userfiles.write(path, b"".join(exported).decode(), mode)
+    elif path is None:
         run.report.text(b"".join(exported).decode())
 
 

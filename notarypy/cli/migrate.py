@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from notarypy import files
-from notarypy.cli import namedkeys, references
+from notarypy.cli import namedkeys, references, userfiles
 from notarypy.cli.declared import Argument, Commands, Option
 from notarypy.cli.migrationreport import report
 from notarypy.cli.resign import cosign, notation
@@ -22,7 +22,7 @@ app.command("cosign")(cosign)
 app.command("notation")(notation)
 app.command("report")(report)
 
-_PUBLIC_MODE, _FOLDER_MODE = 0o644, 0o755
+_FOLDER_MODE = 0o755
 
 
 @app.command("policy")
@@ -123,7 +123,9 @@ def _paths(made: PolicyFiles, output: str) -> dict[str, Path]:
 
 def _write(run: Run, texts: dict[Path, str]) -> None:
     """Write files that whoever runs the other program can read; what is there is replaced only with a yes."""
-    present = [path for path in texts if path.exists()]
+    present = [path for path in texts if os.path.lexists(path)]
+    for path in present:
+        userfiles.require_directory(path)
     if present:
         run.confirm("Overwrite?", f"{', '.join(map(str, present))} is there")
     for path, text in texts.items():
@@ -132,4 +134,4 @@ def _write(run: Run, texts: dict[Path, str]) -> None:
         except OSError as error:
             why, advice = error.strerror or "", Advice("choose-writable")
             raise StorageError(f"cannot make {path.parent}", why=why, advice=advice) from None
-        files.write_atomic(path, text.encode(), _PUBLIC_MODE)
+        userfiles.write(path, text)

@@ -6,7 +6,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from notarypy import files
 from notarypy.cli import namedkeys, references, userfiles
 from notarypy.cli.declared import Argument, Option
 from notarypy.cli.run import Context, Run, begin
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 _FORMS = {"both": FORMS, "any": ()}
 _SUFFIXES = (".json", ".html")
-_PUBLIC_MODE = 0o644
 _Format = Annotated[
     Literal["both", "bundle", "sig", "any"],
     Option("--format", help="Which forms of signatures a tag must have; any: one that verify counts."),
@@ -82,7 +80,7 @@ def report(
         run.report.lines([f"in all: {reportpage.summary(reportpage.together(found.values()))}{left}"])
     if path is not None:
         text = _page(run, found, list(keys)) if path.suffix == ".html" else run.report.document()
-        files.write_atomic(path, text.encode(errors="backslashreplace"), _PUBLIC_MODE)
+        userfiles.write(path, text)
         run.report.lines([f"wrote {path}"])
 
 
@@ -97,14 +95,10 @@ def _destination(run: Run, output: str | None) -> Path | None:
     """Return where the report goes; raise before anything is looked at if it cannot."""
     if output is None:
         return None
-    path = Path(output)
-    if path.suffix not in _SUFFIXES:
+    if Path(output).suffix not in _SUFFIXES:
         message = f"{output} does not say in which form the report is to be"
         raise UsageError(message, advice=Advice("name-report-file"))
-    userfiles.require_directory(path)
-    if path.exists():
-        run.confirm("Overwrite it?", f"{path} is there")
-    return path
+    return userfiles.destination(run, output)
 
 
 def _names(words: list[str] | tuple[str, ...]) -> list[str]:

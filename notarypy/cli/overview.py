@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from notarypy import files
 from notarypy.cli import references, userfiles
 from notarypy.cli.declared import Argument, Option
 from notarypy.cli.run import Context, Run, begin
@@ -15,7 +14,7 @@ from notarypy.errors import Advice, UsageError
 if TYPE_CHECKING:
     from notarypy.client.overview.overviews import Overview
 
-_STDOUT, _PUBLIC_MODE, _AT_A_TIME = "-", 0o644, 4
+_STDOUT, _AT_A_TIME = "-", 4
 
 
 def report(
@@ -75,7 +74,7 @@ def report(
     if path is None:
         run.report.text(text)
     else:
-        files.write_atomic(path, text.encode(errors="backslashreplace"), _PUBLIC_MODE)
+        userfiles.write(path, text)
         run.report.lines([f"wrote {path}"])
 
 
@@ -91,9 +90,4 @@ def _destination(run: Run, output: str | None) -> Path | None:
     if output == _STDOUT and run.options.json:
         message = "JSON and a page cannot both go to standard output"
         raise UsageError(message, advice=Advice("leave-out-one"))
-    if output in {None, _STDOUT}:
-        return None
-    userfiles.require_directory(path := Path(str(output)))
-    if path.exists():
-        run.confirm("Overwrite it?", f"{path} is there")
-    return path
+    return None if output in {None, _STDOUT} else userfiles.destination(run, str(output))

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from notarypy.client.api import Client
     from notarypy.client.publish.joining import PartReview
 
-_PUBLIC_MODE = 0o644
-
 
 def make(
     run: Run,
@@ -111,7 +109,7 @@ def _refuse(client: Client, review: PartReview, path: str) -> None:
 
 
 def _write(run: Run, file: Path, review: PartReview, *, shown: bool = False) -> None:
-    files.write_atomic(file, review.document, _PUBLIC_MODE)
+    files.write_atomic(file, review.document, userfiles.PUBLIC_MODE)
     data = partlines.as_json(review, str(file), published=False)
     text = partlines.signatures(review) if shown else partlines.lines(review)
     run.report.done(

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from notarypy import files
 from notarypy.cli import references, userfiles
 from notarypy.cli.declared import Argument, Option
 from notarypy.cli.run import Context, Run, begin
@@ -32,11 +31,10 @@ if TYPE_CHECKING:
     from notarypy.client.verdicts import RoleStatus
 
 _ROLE = "role version expires days_left keys threshold here elsewhere signable due problem"
-_USUAL = "90d"
+_USUAL, _STDOUT = "90d", "-"
 _HEADER = ("ROLE", "VERSION", "ENDS", "LEFT", "KEYS", "HERE")
 _WATCHED = frozenset({"prometheus", "junit"})
 # Whoever collects metrics is mostly another user, and nothing in them is a secret.
-_PUBLIC_MODE = 0o644
 
 
 _Form = Annotated[
@@ -146,8 +144,7 @@ def _destination(run: Run, form: str, output: str | None) -> Path | None:
         return None
     if form == "table" and not run.options.json:
         raise UsageError("a table is not written to a file", advice=Advice("leave-out", option="-o"))
-    userfiles.require_directory(path := Path(output))
-    return path
+    return None if output == _STDOUT else userfiles.destination(run, output, ask=False)
 
 
 def _watched(run: Run, form: str, read: Mapping[str, RepositoryStatus], within: str) -> str:
@@ -175,7 +172,7 @@ def _write(run: Run, path: Path | None, text: str) -> None:
     if path is None:
         run.report.text(text)
     else:
-        files.write_atomic(path, text.encode(errors="backslashreplace"), _PUBLIC_MODE)
+        userfiles.write(path, text)
 
 
 def _known(run: Run, repos: list[str], *, all_of_them: bool) -> list[str]:

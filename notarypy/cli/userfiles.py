@@ -1,19 +1,21 @@
 """Files that the user names: key files, lists, and public keys to write.
 
-What it is: links and pipes are fine, and `-` is standard input; what is written is new, or not at all.
-What it is not: for secrets that are written; `files` does that.
+What it is: links and pipes are fine to read, and `-` is standard input. What is written is new, or replaces a
+regular file as a whole, and never a device, a pipe, a link or a file of the trust directory.
 """
 
 from __future__ import annotations
 
 import codecs
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
+from notarypy import files
 from notarypy.errors import (
     Advice,
     AlreadyExistsError,
@@ -25,8 +27,11 @@ from notarypy.errors import (
 )
 from notarypy.limits import DEFAULT
 
+if TYPE_CHECKING:
+    from notarypy.cli.run import Run
+
 _STDIN = "-"
-_PUBLIC_MODE = 0o644
+PUBLIC_MODE = 0o644
 
 
 def read(path: str) -> bytes:
@@ -75,8 +80,37 @@ def named(path: str) -> Iterator[None]:
         raise type(error)(error.message, why=why, advice=error.advice, **facts) from None
 
 
+def destination(run: Run, output: str, *, ask: bool = True) -> Path:
+    """Return the file that an option names, to be written; raise before anything is done if it cannot.
+
+    If it is there, whoever is at the terminal says whether it may be replaced.
+    """
+    if output == _STDIN:
+        raise UsageError('"-" names no file here', advice=Advice("name-new-file"))
+    require_directory(path := Path(output))
+    if output.endswith("/"):
+        raise StorageError(f"cannot write {output}", why="it names a directory", path=output)
+    if ask and path.exists():
+        run.confirm("Overwrite it?", f"{path} is there")
+    return path
+
+
+def write(path: Path, text: str, mode: int = PUBLIC_MODE) -> None:
+    """Write a text as a whole to what `destination` has returned."""
+    files.write_atomic(path.absolute(), text.encode(errors="backslashreplace"), mode)
+
+
+def require_outside(path: Path, trust_dir: Path) -> None:
+    """Raise UsageError for a file of the trust directory: it would replace a key, or be lost with it."""
+    if path.resolve().is_relative_to(trust_dir.resolve()):
+        raise UsageError(f"{path} is inside of the trust directory", advice=Advice("name-new-file"))
+
+
 def require_directory(path: Path) -> None:
-    """Raise StorageError unless the directory that a file is to be in exists; it is never made."""
+    """Raise StorageError unless a file can be in its directory, and would replace nothing but a file."""
+    if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+        why, advice = "it is there, and is no regular file", Advice("name-new-file")
+        raise StorageError(f"cannot write {path}", why=why, advice=advice, path=str(path))
     if not path.parent.is_dir():
         why, advice = f"the directory {path.parent} does not exist", Advice("make-directory")
         raise StorageError(f"cannot write {path}", why=why, advice=advice, path=str(path))
@@ -93,7 +127,7 @@ def fill(stream: BinaryIO, path: Path, data: bytes, *known: str) -> None:
 
 
 @contextmanager
-def new_file(path: Path, mode: int = _PUBLIC_MODE, option: str = "--dir") -> Iterator[BinaryIO]:
+def new_file(path: Path, mode: int = PUBLIC_MODE, option: str = "--dir") -> Iterator[BinaryIO]:
     """Make a file that must not exist, before anything else is made; what fails takes it away again."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

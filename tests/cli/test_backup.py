@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,6 +104,13 @@ def test_restoring_says_what_came_back_and_what_is_to_be_done(run: Run, stub: St
     [
         (("backup", "-"), "a backup is no pipe"),
         (("restore", "-"), "a backup is no pipe"),
+        (("backup", "b.tar", "--sheet", "x/../b.tar"), "the page would replace the backup"),
+        (("--yes", "backup", "--check", "b.tar", "--sheet", "./b.tar"), "the page would replace the backup"),
+        (("backup", "b.tar", "--sheet", "-"), '"-" names no file here'),
+        (("backup", "new/"), "new/ names a directory"),
+        (("status", "-o", "-"), "a table is not written"),
+        (("key", "export", "--all", "-o", "-"), '"-" names no file here'),
+        (("history", REPO, "--html", "-"), '"-" names no file here'),
         (("backup", ""), "FILE is empty"),
         (("restore", "--sha256", "12", "b.tar"), "--sha256 is no SHA-256"),
         (("restore", "--sha256", "x" * 64, "b.tar"), "--sha256 is no SHA-256"),
@@ -118,6 +126,27 @@ def test_what_makes_no_sense_is_said_before_anything_is_done(
     run: Run, words: tuple[str, ...], message: str
 ) -> None:
     assert message in run(*words).expect(2).err
+
+
+WRITING = {
+    "backup": ("backup", "b.tar", "--sheet"),
+    "key export": ("key", "export", "--all", "-o"),
+    "history": ("history", REPO, "--html"),
+    "report": ("report", REPO, "-o"),
+    "status": ("status", REPO, "--format", "prometheus", "-o"),
+    "migrate report": ("migrate", "report", REPO, "-o"),
+}
+
+
+@pytest.mark.parametrize("words", WRITING.values(), ids=WRITING)
+@pytest.mark.usefixtures("stub")
+def test_only_files_are_written_over(run: Run, home: Path, words: tuple[str, ...]) -> None:
+    os.mkfifo(home / "pipe.json")
+    (home / "link.json").symlink_to(home / "other")
+    for name in ("pipe.json", "link.json"):
+        before = (home / name).lstat().st_ino
+        assert "no regular file" in run("--yes", *words, name).expect(1).err
+        assert (home / name).lstat().st_ino == before
 
 
 # -- with the real client
@@ -147,6 +176,29 @@ def test_there_and_back(run: Run, owned: str, home: Path, monkeypatch: pytest.Mo
     run("restore", "--sha256", f"sha256:{digest.upper()}", owned).expect(0)
     private = home / "new/.docker/trust/private"
     assert {path.name: path.read_bytes() for path in private.glob("*.key")} == before
+
+
+def test_what_the_page_lacks_is_said_after_the_backup(run: Run, owned: str, fake_kms: object) -> None:
+    assert owned
+    fake_kms.make("release")  # type: ignore[attr-defined] # the fixture's own
+    run("key", "add", "fakekms:release", "--name", "release").expect(0)
+    for number, (key, said) in enumerate(
+        [("rot", "means no key in this backup"), ("release", "it stays at fakekms:release")]
+    ):
+        outcome = run("backup", f"{number}.tar", "--sheet", "s.html", "--sheet-key", key).expect(6)
+        assert outcome.out.startswith(f"wrote {number}.tar: ")
+        assert said in outcome.err
+
+
+@pytest.mark.usefixtures("owned")
+def test_nothing_is_written_among_keys(run: Run, home: Path) -> None:
+    private = home / ".docker/trust/private"
+    before = {path: path.read_bytes() for path in private.iterdir()}
+    for path in (*before, private / "new"):
+        for words in (("key", "export", "--all", "-o"), ("backup", "x.tar", "--sheet"), ("backup",)):
+            assert run("--yes", *words, str(path)).code
+            (home / "x.tar").unlink(missing_ok=True)
+    assert {path: path.read_bytes() for path in private.iterdir()} == before
 
 
 def test_one_bit_is_enough(run: Run, owned: str, home: Path) -> None:

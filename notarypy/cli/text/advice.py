@@ -76,6 +76,7 @@ TEXTS: Mapping[str, str] = {
     "check-file": "check the name of the file and who may read it",
     "check-owner": "check who owns it and its mode",
     "choose-free-file": "remove it, or choose another name",
+    "name-new-file": "name another file, which need not exist",
     "choose-new-directory": "name a directory that does not exist yet",
     "choose-safe-directory": "put the archive elsewhere, on a disk that knows modes of files; or remove it",
     "choose-trust-dir": "name a directory of your own with --trust-dir",

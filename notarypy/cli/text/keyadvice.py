@@ -67,6 +67,7 @@ TEXTS: dict[str, str] = {
     # -- backups
     "leave-key-out": "leave it out: it is in the backup all the same",
     "name-backup": "name a file that does not exist yet; or one that backup has written",
+    "name-backed-up-key": "name a key that is in it; of one that is elsewhere the page says where it is",
     "name-trust-dir": "name the trust directory that has some with --trust-dir",
     "newer-for-backup": "a newer notarypy made it: install that, and restore it with it",
     "move-root-away": (

@@ -123,7 +123,7 @@ def _steps(contents: BackupContents, name: str) -> Iterator[str]:
     yield f"See what would happen: {code(f'notarypy restore --dry-run {file}')}"
     yield f"Put it back: {code(f'notarypy restore --sha256 {contents.sha256} {file}')}"
     for url in contents.servers_to_name:
-        yield f"Name the Notary server: {code(f'export DOCKER_CONTENT_TRUST_SERVER={url}')}"
+        yield f"Name the Notary server: {code(f'export DOCKER_CONTENT_TRUST_SERVER={quote(url)}')}"
     if any(key.uri is not None for key in contents.keys):
         yield "Plug in tokens, and log in to the services that have the other keys (the table below)."
     yield f"Look whether all is well: {code('notarypy status REPO')}"

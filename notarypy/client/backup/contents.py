@@ -16,6 +16,7 @@ Rules:
 from __future__ import annotations
 
 import posixpath
+import re
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+_ADDRESS = re.compile(r"https?://[!-~]+")
 PRIVATE, SETTINGS, ELSEWHERE = "private", "settings", "elsewhere"
 
 
@@ -159,14 +161,18 @@ class Backup:
 
     def exported(self, selector: str) -> tuple[str, bytes]:
         """Return the id of the one key that KEY means, and its PEM block with that id."""
-        inside = [key for key in self.contents.keys if key.uri is None]
+        all_keys = self.contents.keys
         found = [
-            key for key in inside if selector == roles.signer_name(key.role) or begins(key.keyid, selector)
+            key for key in all_keys if selector == roles.signer_name(key.role) or begins(key.keyid, selector)
         ]
         if len(found) != 1:
-            listed = ", ".join(f"{key.keyid[:12]} ({key.role})" for key in inside) or "none"
+            listed = ", ".join(f"{key.keyid[:12]} ({key.role})" for key in all_keys) or "none"
             message = f'"{selector}" means {"several keys" if found else "no key"} in this backup'
-            raise KeyMissingError(message, why=f"keys in it: {listed}", advice=Advice("write-more-digits"))
+            advice = Advice("write-more-digits" if found else "name-backed-up-key")
+            raise KeyMissingError(message, why=f"keys in it: {listed}", advice=advice)
+        if found[0].uri is not None:
+            message, why = f'"{selector}" is not in this backup', f"it stays at {found[0].uri}"
+            raise KeyMissingError(message, why=why, advice=Advice("name-backed-up-key"))
         return found[0].keyid, pem.with_path(pem.split(self.key(found[0]))[0], found[0].keyid)
 
     def metadata(self, repository: str) -> dict[str, bytes]:
@@ -221,7 +227,7 @@ class Backup:
 
     def _repository(self, said: Mapping[str, Any]) -> BackedUpRepository:
         gun, server, files = roles.check_gun(said["repository"]), said["server"], said["metadata"]
-        if gun in self._metadata or not isinstance(server, str | None):
+        if gun in self._metadata or not (server is None or _ADDRESS.fullmatch(server)):
             raise ValueError
         self._metadata[gun] = {roles.check_role(role): str(name) for role, name in files.items()}
         root = root_of(self.root(gun), self._limits)

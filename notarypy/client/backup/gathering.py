@@ -31,7 +31,14 @@ from notarypy import files
 from notarypy.client.backup import lastbackup
 from notarypy.client.backup.contents import PRIVATE, SETTINGS, Backup, BackupContents, manifest, member
 from notarypy.client.metadata.repository import LOCK_SECONDS
-from notarypy.errors import Advice, ConfigurationError, NotarypyError, NothingThereError, StorageError
+from notarypy.errors import (
+    Advice,
+    ConfigurationError,
+    NotarypyError,
+    NothingThereError,
+    StorageError,
+    UsageError,
+)
 from notarypy.keys import keyentry
 from notarypy.keys.formats import pem
 from notarypy.keys.keypaths import KEY, KeyPath, key_paths
@@ -54,6 +61,9 @@ _THERE, _HOME = Path("/nonexistent/there"), Path("/nonexistent/home")
 def back_up(session: Session, path: Path, failed: Failed) -> BackupContents:
     """Write a backup, and read it back; see `Client.upkeep`."""
     directory, path = session.directory(), path.absolute()
+    if path.parent.resolve().is_relative_to(directory.path.resolve()):
+        message = f"{path} would be inside of the trust directory, and lost with it"
+        raise UsageError(message, advice=Advice("name-new-file"))
     with new_backup(path) as writer:
         repositories = list(_repositories(session, writer, failed))
         keys = _keys(session, writer, failed)
