@@ -60,7 +60,7 @@ def history(
     pin = references.required_root(run, root, policy)
     path = None if html is None else userfiles.destination(run, html)
     asked: dict[str, Any] = {"role": role, "tag": tag, "since": _since(since), "root": pin}
-    shown = _Shown(run, kept=run.options.json or path is not None)
+    shown = _Shown(run, role, kept=run.options.json or path is not None)
     with run.client(asking=False) as client, run.trying(repo):
         bar = run.progress(steps=True)
         with closing(client.history(repo, **asked, progress=bar)) as events:
@@ -74,8 +74,8 @@ def history(
 class _Shown:
     """Events as they come: shown block by block, and only kept where something needs them all."""
 
-    def __init__(self, run: Run, *, kept: bool) -> None:
-        self._run, self._kept = run, kept
+    def __init__(self, run: Run, role: str | None, *, kept: bool) -> None:
+        self._run, self._role, self._kept = run, role, kept
         self.events: list[HistoryEvent] = []
         self.error: NotarypyError | None = None
         self._count, self._odd = 0, 0
@@ -85,7 +85,8 @@ class _Shown:
         while self.error is None and (block := list(self._block(events))):
             if bar is not None:
                 bar.end()
-            self._run.report.table(eventtext.HEADER, map(eventtext.row, block))
+            rows = map(eventtext.row, block)
+            self._run.report.table(eventtext.HEADER, rows, goes_on=self._count > 0)
             self._count += len(block)
             self._odd += sum(not event.verified for event in block)
             if self._kept:
@@ -106,9 +107,9 @@ class _Shown:
         if self.error is not None:
             report.failed([repo], self.error, data)
         else:
-            report.done(
-                repo, data, *([] if self._count else [f"nothing happened to {repo} that was asked for"])
-            )
+            unknown = f", or it never had a role {self._role}" if self._role else ""
+            nothing = f"nothing happened to {repo} that was asked for{unknown}"
+            report.done(repo, data, *([] if self._count else [nothing]))
 
 
 def _since(text: str | None) -> datetime | timedelta | None:

@@ -125,11 +125,18 @@ class Report:
         elif not self.options.json:
             self._write(text)
 
-    def table(self, header: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
-        """Show a table, which fits the terminal if it is shown on one, below a title if there is one."""
+    def table(
+        self, header: Sequence[str], rows: Iterable[Sequence[str]], title: str = "", *, goes_on: bool = False
+    ) -> None:
+        """Show a table, which fits the terminal if it is shown on one, below a title if there is one.
+
+        One that `goes_on` has its header once where programs may read it.
+        """
         if self.options.json:
             return
-        shown = render.table(header, rows, terminal.columns())
+        shown = render.table(header, rows, columns := terminal.columns())
+        if goes_on and columns is None:
+            shown = shown.partition("\n")[2]
         self.text(f"{render.safe(title)}\n{shown}\n" if title else f"{shown}\n")
 
     def show_held(self) -> None:

@@ -45,12 +45,13 @@ def test_a_table_has_a_line_for_each_event(run: Run, stub: StubClient) -> None:
 
 def test_a_long_past_is_shown_block_by_block(run: Run, stub: StubClient) -> None:
     scripted(stub, *[moved()] * 1001)
-    assert len(run("history", REPO).expect(0).out.splitlines()) == 1001 + 3
+    assert len(run("history", REPO).expect(0).out.splitlines()) == 1001 + 1
 
 
 def test_nothing_at_all_is_said(run: Run, stub: StubClient) -> None:
     scripted(stub)
     assert run("history", REPO).expect(0).out == f"nothing happened to {REPO} that was asked for\n"
+    assert "or it never had a role joe\n" in run("history", "--role", "joe", REPO).expect(0).out
 
 
 def test_what_was_told_before_an_error_is_shown(run: Run, stub: StubClient, home: Path) -> None:
@@ -102,6 +103,7 @@ def test_a_page_that_cannot_be_written_is_said_before_anything_is_read(
     run: Run, stub: StubClient, home: Path
 ) -> None:
     run("history", REPO, "--html", "nowhere/page.html").expect(1)
+    run("history", REPO, "--yes", "--html", "-").expect(2)
     (home / "page.html").write_text("mine")
     run("history", REPO, "--html", "page.html").expect(2)
     assert stub.calls == []

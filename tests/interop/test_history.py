@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from interop.harness import pasts
 from notarypy import Client
+from notarypy.client.history import past
 from notarypy.client.metadata import feed
 from notarypy.storage.settings.settings import load
 
@@ -41,6 +42,10 @@ def test_a_feed_goes_on_page_by_page(
     settings = load({}, alice.environment, alice.home)
     with Client(settings) as client:
         events = list(client.history(repository.name, role="jeff"))
+        every = list(client.history(repository.name))
+        for name in ("_FEW", "_BEGIN", "_MANY"):
+            monkeypatch.setattr(past, name, 1)
+        assert list(client.history(repository.name)) == every  # where every version is looked at
     assert [event.name for event in events if event.kind == "tag-added"] == list("1234567")
     assert all(event.verified and event.time for event in events)
 
