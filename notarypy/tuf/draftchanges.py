@@ -5,8 +5,9 @@ is not: words, or who did it; `before` and `after` are values as metadata has th
 
 Rules:
 
-1. All of it is said: of two files that differ in nothing that is said here only the order, and entries that
-   nobody can use, may be different.
+1. All of it is said: two files of which the same is said differ at most in the order of a role's keys and
+   paths, and in how often one is listed. Keys that no role has are said, too, and the order of delegations:
+   Go notary takes a tag from the first one that lists it.
 2. `before` is None for what comes, `after` for what goes.
 """
 
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 from notarypy.errors import NotarypyError
 from notarypy.tuf import canonical, certificates, roles
 from notarypy.tuf.fields import format_time
-from notarypy.tuf.keys import X509_TYPES
+from notarypy.tuf.keys import X509_TYPES, UnusableKey
 from notarypy.tuf.metadata import Targets
 from notarypy.values import dataclass
 
@@ -26,11 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from notarypy.tuf.changes import State
-    from notarypy.tuf.fields import TargetFile
+    from notarypy.tuf.fields import RoleKeys, TargetFile
     from notarypy.tuf.keys import KeyTable, PublicKey
     from notarypy.tuf.metadata import Delegation, Root
 
     Found = Iterator["DraftChange"]
+    _Listed = tuple[KeyTable, Iterable[str]]
+
+_BARE = "bare"
 
 
 @dataclass(frozen=True)
@@ -39,10 +43,11 @@ class DraftChange:
 
     Attributes:
         role: Whose file says it.
-        kind: `version`, `expires`, `tag`, `entry` (what a tag's entry says beside its digest), `delegation`,
-            `key`, `certificate` (of a root key: its id, and until when), `threshold`, `path` or `other`.
+        kind: `version`, `expires`, `tag`, `entry` (what a tag's entry says beside that), `delegation`,
+            `order` (of delegations), `key`, `certificate` (in which a key stands, and until when),
+            `threshold`, `path` or `other`.
         name: Which one: a tag, or the role whose key, threshold or path it is.
-        before: What it was: a number, date, digest, key id, path or JSON; None for nothing.
+        before: What it was: a number, date, digest and length, key id, path, names or JSON; None for nothing.
         after: What it is, the same.
     """
 
@@ -65,19 +70,16 @@ def draft_changes(before: State | None, after: State, changed: Iterable[str]) ->
 
 
 def _of_root(old: Root | None, new: Root) -> Found:
-    role = roles.ROOT
-    table = old.keys if old else {}
+    role, table = roles.ROOT, old.keys if old else {}
     yield from _header(role, old, new)
     for name in roles.BASE_ROLES:
         was, now = old.roles[name] if old else None, new.roles[name]
-        listed = (_ids(table, was.keyids if was else ()), _ids(new.keys, now.keyids))
-        yield from _certificates(name, listed, table, new.keys)
-        yield from _keys(role, name, *(_canonical(ids) for ids in listed))
+        yield from _keys(role, name, (table, was.keyids if was else ()), (new.keys, now.keyids))
         yield from _differs(role, "threshold", name, str(was.threshold) if was else None, str(now.threshold))
-    if old is not None:
-        others = [_json({**one.others, "consistent_snapshot": one.consistent}) for one in (old, new)]
-        yield from _differs(role, "other", "", *others)
-    yield from _unused(role, table, new.keys, {one for role in new.roles.values() for one in role.keyids})
+    yield from _differs(role, "other", "", _others(old), _others(new))
+    yield from _unused(
+        role, _idle(table, old.roles.values() if old else ()), _idle(new.keys, new.roles.values())
+    )
 
 
 def _of_targets(role: str, old: Targets | None, new: Targets | None) -> Found:
@@ -85,11 +87,14 @@ def _of_targets(role: str, old: Targets | None, new: Targets | None) -> Found:
     new = new or Targets(0, old.expires)
     if not gone:
         yield from _header(role, old if old.version else None, new)
-    for name in dict.fromkeys(entry.name for entry in (*old.roles, *new.roles)):
+    was, now = (dict.fromkeys(entry.name for entry in file.roles) for file in (old, new))
+    for name in dict.fromkeys((*was, *now)):
         sides = ((old.keys, old.delegation(name)), (new.keys, new.delegation(name)))
         yield from _of_delegation(role, name, *sides)
+    if [*now] != [*(one for one in was if one in now), *(one for one in now if one not in was)]:
+        yield DraftChange(role, "order", "delegations", ", ".join(was), ", ".join(now))
     yield from _of_tags(role, old.targets, new.targets)
-    yield from _unused(role, old.keys, new.keys, {one for entry in new.roles for one in entry.keyids})
+    yield from _unused(role, _idle(old.keys, old.roles), _idle(new.keys, new.roles))
 
 
 def _of(file: Targets | None) -> Targets:
@@ -103,7 +108,7 @@ def _of_delegation(
 ) -> Found:
     entries = (old[1], new[1])
     yield from _differs(role, "delegation", name, *(entry.name if entry else None for entry in entries))
-    yield from _keys(role, name, *(_ids(table, entry.keyids if entry else ()) for table, entry in (old, new)))
+    yield from _keys(role, name, *((table, entry.keyids if entry else ()) for table, entry in (old, new)))
     yield from _differs(
         role, "threshold", name, *(str(entry.threshold) if entry else None for entry in entries)
     )
@@ -117,20 +122,27 @@ def _of_tags(role: str, old: Mapping[str, TargetFile], new: Mapping[str, TargetF
         return
     for tag in sorted({*old, *new}):
         entries = (old.get(tag), new.get(tag))
-        was, now = map(_content, entries)
-        yield from _differs(role, "tag", tag, was, now)
-        yield from _differs(role, "entry", tag, *(_besides(one, whole=was == now) for one in entries))
+        yield from _differs(role, "tag", tag, *map(_content, entries))
+        yield from _differs(role, "entry", tag, *map(_besides, entries))
 
 
 def _content(entry: TargetFile | None) -> str | None:
-    return None if entry is None else entry.digest or "no sha256"
-
-
-def _besides(entry: TargetFile | None, *, whole: bool) -> str | None:
-    """Return what an entry says beside its digest: where that stays, all of it."""
-    if entry is None or (entry.custom is None and not whole):
+    if entry is None:
         return None
-    return _json(entry.to_json() if whole else {"custom": entry.custom})
+    return f"{entry.digest}, {entry.length} bytes" if entry.digest else "no sha256"
+
+
+def _besides(entry: TargetFile | None) -> str | None:
+    """Return what an entry says beside its digest and length; all of one that has no digest."""
+    if entry is None or entry.digest is None:
+        return None if entry is None else _json(entry.to_json())
+    value = entry.to_json()
+    hashes = {name: text for name, text in value["hashes"].items() if name != "sha256"}
+    more = {
+        **({"hashes": hashes} if hashes else {}),
+        **{name: value[name] for name in value if name == "custom"},
+    }
+    return _json(more) if more else None
 
 
 def _header(role: str, old: Root | Targets | None, new: Root | Targets) -> Found:
@@ -139,44 +151,49 @@ def _header(role: str, old: Root | Targets | None, new: Root | Targets) -> Found
     yield from _differs(role, "expires", "", format_time(old.expires) if old else None, ends)
 
 
-def _keys(role: str, name: str, old: Mapping[str, str], new: Mapping[str, str]) -> Found:
-    yield from (DraftChange(role, "key", name, old[one], None) for one in old if one not in new)
-    yield from (DraftChange(role, "key", name, None, new[one]) for one in new if one not in old)
+def _keys(role: str, name: str, old: _Listed, new: _Listed) -> Found:
+    """Tell which keys come and go, by canonical id, and in which certificates those stand that are there."""
+    was, now = _forms(*old), _forms(*new)
+    yield from (DraftChange(role, "key", name, one, None) for one in was if one not in now)
+    yield from (DraftChange(role, "key", name, None, one) for one in now if one not in was)
+    for one in now:
+        yield from _differs(role, "certificate", f"{name} key {one}", was.get(one), now[one])
 
 
-def _certificates(
-    name: str, listed: tuple[Mapping[str, str], Mapping[str, str]], old: KeyTable, new: KeyTable
-) -> Found:
-    """Tell which certificate a key stands in, and until when, where it comes or becomes another one."""
-    was, now = ({of: keyid for keyid, of in ids.items()} for ids in listed)
-    for of, keyid in now.items():
-        before = None if of not in was else _certificate(old[was[of]])
-        after = _certificate(new[keyid])
-        if after is not None:
-            yield from _differs(roles.ROOT, "certificate", f"{name} key {of}", before, after)
+def _forms(table: KeyTable, keyids: Iterable[str]) -> dict[str, str | None]:
+    """Return keys by canonical id, with the forms that they are listed in; None for a bare one alone."""
+    found: dict[str, set[str]] = {}
+    for keyid in keyids:
+        found.setdefault(table[keyid].canonical_id, set()).add(_form(table[keyid]))
+    return {one: None if forms == {_BARE} else "; ".join(sorted(forms)) for one, forms in found.items()}
 
 
-def _certificate(key: PublicKey) -> str | None:
+def _form(key: PublicKey) -> str:
     if key.keytype not in X509_TYPES:
-        return None
+        return _BARE if key.keyid == key.canonical_id else key.keyid
     until = "nobody can read until when"
     with suppress(NotarypyError, ValueError):
         until = f"until {format_time(certificates.expiry(key))}"
     return f"{key.keyid}, {until}"
 
 
-def _canonical(ids: Mapping[str, str]) -> dict[str, str]:
-    """Return keys by their canonical ids: the same one in another certificate has not come or gone."""
-    return {canonical: canonical for canonical in ids.values()}
+def _idle(table: KeyTable, listed: Iterable[RoleKeys | Delegation]) -> set[str]:
+    """Return the ids of keys that no role has; of one that nobody can use one that says what it is."""
+    used = {keyid for one in listed for keyid in one.keyids}
+    idle = [key for keyid, key in table.items() if keyid not in used]
+    return {key.canonical_id if isinstance(key, UnusableKey) else key.keyid for key in idle}
 
 
-def _ids(table: KeyTable, keyids: Iterable[str]) -> dict[str, str]:
-    return {keyid: table[keyid].canonical_id for keyid in keyids}
+def _unused(role: str, old: set[str], new: set[str]) -> Found:
+    what = "a key that no role has"
+    yield from (DraftChange(role, "other", what, one, None) for one in sorted(old - new))
+    yield from (DraftChange(role, "other", what, None, one) for one in sorted(new - old))
 
 
-def _unused(role: str, old: KeyTable, new: KeyTable, used: set[str]) -> Found:
-    for keyid in sorted(new.keys() - old.keys() - used):
-        yield DraftChange(role, "other", "a key that no role has", None, keyid)
+def _others(root: Root | None) -> str:
+    """Return what a root says that Notary has no use for; of none yet what is usual."""
+    others, consistent = (root.others, root.consistent) if root else ({}, False)
+    return _json({"consistent_snapshot": consistent, "roles": dict(others)})
 
 
 def _differs(role: str, kind: str, name: str, before: str | None, after: str | None) -> Found:

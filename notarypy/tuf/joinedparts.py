@@ -7,9 +7,10 @@ Rules:
 
 1. Parts become one if they build on the same files and draft the same bytes. Signatures that do not count are
    left out then, and of one key the first is kept.
-2. A part takes its place in a state whose files are those that it replaces, and those that go with it. Of the
-   files above these it is enough that they say the same of whose keys sign what, and which names: signatures
-   of others stay good while something else is published.
+2. A part takes its place in a state whose files are those that it replaces, and all that go with it: what
+   goes is shown. The root stays the present one, unless it is what the part drafts. Of the other files above
+   these it is enough that they say the same of whose keys sign what, and which names: signatures of others
+   stay good while something else is published.
 3. What is published already changes nothing.
 4. In a base each file is signed by the keys that the files above it name; the root is for others to verify.
 """
@@ -22,10 +23,11 @@ from notarypy.errors import Advice, OutdatedPartError, PartError
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope, valid_keys
 from notarypy.tuf.keys import meets
+from notarypy.tuf.parts import reached
 from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from notarypy.tuf.changes import State
     from notarypy.tuf.parts import Part
@@ -70,12 +72,13 @@ class Joined:
         part, after = self.part, self.part.after
         if all(_is_published(part, role, state) for role in part.files):
             return state
-        require_present(part, state)
         drafted = {role: after.targets[role] for role in part.files if role != roles.ROOT}
-        targets = {**state.targets, **drafted}
-        new = replace(state, root=after.root, former=after.former, targets=targets, dirty=after.dirty)
-        left = {role: file for role, file in targets.items() if role == roles.TARGETS or _stays(new, role)}
-        return replace(new, targets=left)
+        new = replace(state, targets={**state.targets, **drafted}, dirty=after.dirty)
+        if roles.ROOT in part.files:
+            new = replace(new, root=after.root, former=after.former)
+        new = reached(new)
+        _require_present(part, state, {*part.files, *part.gone, *(state.targets.keys() - new.targets.keys())})
+        return new
 
 
 def _is_published(part: Part, role: str, state: State) -> bool:
@@ -83,14 +86,8 @@ def _is_published(part: Part, role: str, state: State) -> bool:
     return data is not None and Envelope.parse(data, role, part.limits).canonical == part.files[role].text
 
 
-def _stays(state: State, role: str) -> bool:
-    above = roles.parent(role)
-    return state.delegation(role) is not None and (above == roles.TARGETS or _stays(state, above))
-
-
-def require_present(part: Part, state: State) -> None:
+def _require_present(part: Part, state: State, replaced: Collection[str]) -> None:
     """Raise OutdatedPartError unless a part builds on this state (rule 2)."""
-    replaced = (*part.files, *part.gone)
     moved = {role for role in replaced if part.base.get(role) != state.published.get(role)}
     moved |= {_above(role) for role in part.files if _otherwise(part, role, state)}
     if moved:
@@ -125,5 +122,7 @@ def require_verified(part: Part) -> None:
             continue
         keys, threshold = before.keys_for(role)
         table = {key.keyid: key for key in keys}
-        if not meets(valid_keys(Envelope.parse(data, role, part.limits), table, table), threshold):
+        if not meets(
+            valid_keys(Envelope.parse(data, role, part.limits), table, table, part.budget), threshold
+        ):
             raise PartError(f"{role} in the part's base is not signed by its keys", role=role)

@@ -27,7 +27,7 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -183,6 +183,12 @@ def require_reachable(role: str, keys: Iterable[PublicKey], threshold: int) -> N
             role=role,
             threshold=threshold,
         )
+
+
+def require_enough(role: str, keys: Sequence[PublicKey], threshold: int) -> None:
+    """Raise the same of a delegation; one without any key is left to nobody, which is no mistake."""
+    if keys:
+        require_reachable(role, keys, threshold)
 
 
 def decode_base64(text: object, what: str) -> bytes:

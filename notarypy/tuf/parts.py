@@ -12,13 +12,14 @@ Rules:
    under the limits of metadata.
 2. What is drafted is a root, a targets file or delegations, byte for byte as this program writes what it
    shows of them: nobody signs what nobody sees.
-3. A draft has the version after that in the base. Where the base has none it is the first one, or any: a
-   server may have kept those of a delegation that is gone.
-4. A delegation that a draft adds or changes has keys enough to meet its threshold, and so have the roles of a
-   root; of root keys those count that have a certificate for the repository.
+3. A draft has the version after that in the base, and where there is no base the first one. Of a delegation
+   without a file in the base a server may have kept versions: that it is the next one the server has to say.
+4. A delegation that a draft adds or changes has no keys (it is left to nobody), or enough for its threshold,
+   as all roles of a root have; of root keys those count that have a certificate for the repository.
 5. A root is signed by its own keys, and by those of the root in the base: each by its threshold. Targets are
    signed by the keys that the new root names, and a delegation by those of the file above it, drafted or not.
-6. A signature counts when it is verified over the very bytes, and a threshold counts different keys.
+6. A signature counts when it is verified over the very bytes, and a threshold counts different keys. Each is
+   checked once, and of all that are read together no more than a `VerificationBudget` has.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ from notarypy.errors import MetadataError, PartError
 from notarypy.limits import DEFAULT, EXTENDED, Limits
 from notarypy.tuf import canonical, certificates, roles
 from notarypy.tuf.changes import State
-from notarypy.tuf.envelope import Envelope, Signature, seal, valid_keys
-from notarypy.tuf.keys import PublicKey, decode_base64, require_reachable
+from notarypy.tuf.envelope import Envelope, Signature, VerificationBudget, seal, valid_keys
+from notarypy.tuf.keys import PublicKey, decode_base64, require_enough, require_reachable
 from notarypy.tuf.metadata import Root, Targets
 from notarypy.tuf.plan import LAST_VERSION
 from notarypy.values import dataclass, field, replace
@@ -51,6 +52,7 @@ class HalfSigned:
 
     signed: JsonObject
     signatures: tuple[Signature, ...] = ()
+    checked: dict[tuple[PublicKey, Signature], bool] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def text(self) -> bytes:
@@ -64,7 +66,9 @@ class HalfSigned:
 
     def envelope(self, limits: Limits = DEFAULT) -> Envelope:
         """Return it as a file whose signatures can be checked."""
-        return Envelope(b"", self.signed, self.signatures, limits)
+        found = Envelope(b"", self.signed, self.signatures, limits, self.checked)
+        vars(found)["canonical"] = self.text
+        return found
 
 
 @dataclass(frozen=True)
@@ -99,9 +103,10 @@ class Part:
     base: Mapping[str, bytes]
     files: Mapping[str, HalfSigned]
     limits: Limits = field(default=DEFAULT, repr=False, compare=False)
+    budget: VerificationBudget | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def parse(cls, data: bytes, limits: Limits = DEFAULT) -> Self:
+    def parse(cls, data: bytes, limits: Limits = DEFAULT, budget: VerificationBudget | None = None) -> Self:
         """Read a part strictly (rules 1 to 4); raise MetadataError, or PartError for what it may not say."""
         if len(data) > limits.part_bytes:
             raise canonical.too_many("the part", "bytes", len(data), limits.part_bytes)
@@ -110,8 +115,8 @@ class Part:
             raise MetadataError("this is no part", why=f"it does not have the members of form {FORM}")
         base = {role: _published(role, text) for role, text in _by_role(found["base"], "base").items()}
         files = {role: _drafted(role, entry) for role, entry in _by_role(found["files"], "files").items()}
-        gun = found["gun"]
-        part = cls(roles.check_gun(gun if isinstance(gun, str) else ""), base, files, limits)
+        gun, budget = found["gun"], budget or VerificationBudget(limits.signature_checks, "these files")
+        part = cls(roles.check_gun(gun if isinstance(gun, str) else ""), base, files, limits, budget)
         part.require_sound()
         return part
 
@@ -150,27 +155,18 @@ class Part:
             root = before.root
         else:
             raise PartError("the part has no root")
-        new = {
-            role: self._targets(role, file.signed) for role, file in self.files.items() if role != roles.ROOT
-        }
-        old = {} if before is None else before.targets
+        targets = {} if before is None else dict(before.targets)
+        for role in self.files.keys() - {roles.ROOT}:
+            targets[role] = self._targets(role, self.files[role].signed)
         former = None if before is None or drafted is None else before.root
         dirty = frozenset(self.files)
-        return State(
-            self.gun,
-            root,
-            {**old, **new},
-            dirty=dirty,
-            published=self.base,
-            former=former,
-            limits=self.limits,
-        )
+        return reached(State(self.gun, root, targets, {}, dirty, self.base, former, self.limits))
 
     @property
     def gone(self) -> tuple[str, ...]:
         """The roles whose files the base has, and that are delegated to no more."""
         return tuple(
-            role for role in self.base if roles.is_delegation(role) and not _listed(self.after, role)
+            role for role in self.base if roles.is_delegation(role) and role not in self.after.targets
         )
 
     def _targets(self, role: str, signed: JsonObject) -> Targets:
@@ -191,7 +187,7 @@ class Part:
         envelope, found = self.files[role].envelope(self.limits), []
         for keys, threshold, former in self.signers(role):
             table = {key.keyid: key for key in keys}
-            signed = valid_keys(envelope, table, table)
+            signed = valid_keys(envelope, table, table, self.budget)
             ids = dict.fromkeys(key.canonical_id for key in keys)
             could = tuple(keyid for keyid in ids if keyid not in signed)
             found.append(
@@ -245,7 +241,7 @@ class Part:
         kept: dict[str, Signature] = {}
         for entry in file.signatures:
             key = keys.get(entry.keyid)
-            if key is not None and entry.keyid not in kept and envelope.signed_by(key, entry, None):
+            if key is not None and entry.keyid not in kept and envelope.signed_by(key, entry, self.budget):
                 kept[entry.keyid] = entry
         return replace(file, signatures=tuple(kept[keyid] for keyid in sorted(kept)))
 
@@ -262,12 +258,12 @@ class Part:
             raise PartError("the part has nothing to sign")
         if self.base and not {roles.ROOT, roles.TARGETS} <= self.base.keys():
             raise PartError("the part does not say which root and targets it builds on")
-        for role, file in self.files.items():
-            self._require_draft(role, file)
         for state, listed in ((self.before, self.base), (self.after, self.files)):
             for role in filter(roles.is_delegation, listed):
-                if state is not None and state.delegation(role) is None:
+                if state is not None and (state.delegation(role) is None or role not in state.targets):
                     raise PartError(f"nobody delegates to {role} in the part", role=role)
+        for role, file in self.files.items():
+            self._require_draft(role, file)
 
     def _require_draft(self, role: str, file: HalfSigned) -> None:
         canonical.decode(canonical.storage_form(file.text, []), role, self.limits)
@@ -277,18 +273,19 @@ class Part:
         if canonical.encode(new.to_signed()) != file.text:  # rule 2
             raise PartError(f"{role} in the part says more than is shown of it", role=role)
         old = None if self.before is None else self._before(role)
-        if new.version > LAST_VERSION or (old is not None and new.version != old.version + 1):  # rule 3
-            was = "none" if old is None else old.version
-            why = f"version {new.version}, and {was} before it"
+        was = 0 if old is None else old.version
+        follows = new.version == was + 1 or (old is None and bool(self.base) and roles.is_delegation(role))
+        if new.version > LAST_VERSION or not follows:  # rule 3
+            why = f"version {new.version}, and {was or 'none'} before it"
             raise PartError(f"{role} in the part is not the next version", why=why, role=role)
         if isinstance(new, Root):
-            for name in (roles.ROOT, roles.TARGETS):
+            for name in roles.BASE_ROLES:
                 require_reachable(name, self._useful(new, name), new.roles[name].threshold)  # rule 4
         if isinstance(new, Targets):
             known = {} if not isinstance(old, Targets) else {entry.name: entry for entry in old.roles}
             for entry in new.roles:
                 if known.get(entry.name) != entry:
-                    require_reachable(entry.name, new.signers(entry.name)[0], entry.threshold)  # rule 4
+                    require_enough(entry.name, *new.signers(entry.name))  # rule 4
 
     def _useful(self, root: Root, role: str) -> list[PublicKey]:
         """Return the keys of a role that can sign it: of a root's those with a certificate for it."""
@@ -301,8 +298,15 @@ class Part:
         return self.before.root if role == roles.ROOT else self.before.targets.get(role)
 
 
-def _listed(state: State, role: str) -> bool:
-    return state.delegation(role) is not None
+def reached(state: State) -> State:
+    """Return a state without the files of roles that nobody delegates to any more."""
+    left = {role: file for role, file in state.targets.items() if _is_reached(state, role)}
+    return replace(state, targets=left)
+
+
+def _is_reached(state: State, role: str) -> bool:
+    delegated = roles.is_delegation(role) and state.delegation(role) is not None
+    return role == roles.TARGETS or (delegated and _is_reached(state, roles.parent(role)))
 
 
 def _by_role(value: object, what: str) -> dict[str, Any]:

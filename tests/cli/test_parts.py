@@ -55,7 +55,7 @@ def test_each_command_says_what_comes_next(desk: Desk) -> None:
     assert "none of your keys may sign" in alone.err
     assert "--offline-part" in alone.err
     made = desk.make()
-    assert f"    + tag 1: {desk.digest}\n" in made.out
+    assert f"    + tag 1: {desk.digest}, " in made.out
     assert "  1 of 2 signatures of targets/team: " in made.out
     assert made.out.endswith(
         f"next, where one of the other keys is: notarypy sign --offline-part {desk.part}\n"
@@ -63,7 +63,7 @@ def test_each_command_says_what_comes_next(desk: Desk) -> None:
     half = desk.by("ann", "sign", "--join", desk.part).expect(6)
     assert f"notarypy sign --offline-part {desk.part}; then: notarypy sign --join {desk.part}" in half.err
     signed = desk.by("bob", "--yes", "sign", "--offline-part", desk.part).expect(0)
-    assert f"    + tag 1: {desk.digest}\n" in signed.out
+    assert f"    + tag 1: {desk.digest}, " in signed.out
     assert signed.out.endswith(f"next, to publish it: notarypy sign --join {desk.part}\n")
     published = desk.by("owner", "sign", "--join", desk.part).expect(0)
     assert published.out.endswith(f"published targets/releases, targets/team of {REPO}\n")

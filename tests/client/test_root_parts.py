@@ -140,6 +140,23 @@ def test_a_first_root_of_other_keys_than_the_pinned_ones_is_refused(circle: Circ
         client.parts.read([circle.first()], root=f"{circle.pins},{'a' * 64}")
 
 
+@pytest.mark.parametrize("offline", [False, True])
+def test_a_first_root_that_no_pin_of_the_settings_fits_is_refused(circle: Circle, offline: bool) -> None:
+    first = circle.first()
+    with pytest.raises(RootNotPinnedError):
+        circle.bob.client(pins=("a" * 64,), offline=offline).parts.read([first])
+    pinned = circle.bob.client(pins=tuple(circle.pins.split(",")), offline=offline)
+    assert pinned.parts.read([first]).missing
+    client = circle.alice.client(pins=("a" * 64,))
+    with pytest.raises(RootNotPinnedError):
+        client.parts.make(lambda: client.init(GUN))
+
+
+def test_a_first_root_is_the_first_version(circle: Circle) -> None:
+    with pytest.raises(PartError, match="not the next version"):
+        circle.bob.client().parts.read([changed(circle.first(), _in_root(_jump))])
+
+
 def test_a_first_root_where_there_is_another_is_refused(circle: Circle) -> None:
     first = circle.signed(circle.bob, circle.first())
     circle.world.person("owner").client().init(GUN)
@@ -220,7 +237,8 @@ def test_a_root_and_its_certificates_are_renewed(made: Circle) -> None:
     ]
     draft = made.rotation(made.bob, key=[*files, made.keyid(made.alice)[:9]])
     review = made.carol.client().parts.read([draft])
-    assert {one.kind for one in review.changes} == {"version", "certificate"}
+    assert {one.kind for one in review.changes} == {"version", "certificate", "other"}
+    assert [one.name for one in review.changes if one.kind == "other"] == 2 * ["a key that no role has"]
     assert made.publish(made.signed(made.carol, draft))
     made.alice.client().renew(GUN, only=[roles.TARGETS])
     made.world.clock.now += timedelta(days=51)

@@ -8,12 +8,27 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.errors import MetadataLimitError, NotarypyError, OutdatedPartError, PartError, UsageError
+from notarypy.errors import (
+    MetadataLimitError,
+    NotarypyError,
+    OutdatedPartError,
+    PartError,
+    SignatureError,
+    UsageError,
+)
 from notarypy.limits import Limits
 from notarypy.tuf import canonical, roles
-from notarypy.tuf.changes import AddDelegation, AddTarget, Change, State, apply_all
+from notarypy.tuf.changes import (
+    AddDelegation,
+    AddTarget,
+    Change,
+    RemoveDelegation,
+    RemoveKeys,
+    State,
+    apply_all,
+)
 from notarypy.tuf.draftchanges import draft_changes
-from notarypy.tuf.envelope import Envelope
+from notarypy.tuf.envelope import Envelope, VerificationBudget
 from notarypy.tuf.fields import TargetFile
 from notarypy.tuf.joinedparts import Joined, merged, require_verified
 from notarypy.tuf.parts import HalfSigned, Part
@@ -81,6 +96,33 @@ def test_rule_4_no_draft_locks_a_role(author: Author) -> None:
     draft.signed["delegations"]["roles"][-1]["threshold"] = 2
     with pytest.raises(UsageError):
         Part(GUN, before.published, {roles.TARGETS: HalfSigned(draft.signed)}).require_sound()
+
+
+@pytest.mark.parametrize("name", roles.BASE_ROLES)
+def test_rule_4_no_role_of_a_root_is_locked(author: Author, name: str) -> None:
+    before = replace(state_of(author), partial=True)
+    (draft,) = plan(replace(before, dirty=frozenset({roles.ROOT})), NOW, ())
+    Part(GUN, before.published, {roles.ROOT: HalfSigned(draft.signed)}).require_sound()
+    draft.signed["roles"][name]["threshold"] = 2
+    with pytest.raises(UsageError):
+        Part(GUN, before.published, {roles.ROOT: HalfSigned(draft.signed)}).require_sound()
+
+
+def test_rule_4_a_delegation_may_be_left_to_nobody(author: Author) -> None:
+    before = replace(state_of(author), partial=True)
+    keys = frozenset(key.canonical_id for key in before.keys_for(TEAM)[0])
+    (draft,) = plan(apply_all(before, [RemoveKeys(TEAM, keys)]), NOW, ())
+    Part(GUN, before.published, {roles.TARGETS: HalfSigned(draft.signed)}).require_sound()
+
+
+def test_rule_6_of_all_that_is_read_together_so_many_signatures_are_checked(author: Author) -> None:
+    document = signed(signed(part_of(author), "ann"), "bob").document()
+    budget = VerificationBudget(2, "these files")
+    assert Part.parse(document, budget=budget).counting().missing == ()
+    with pytest.raises(SignatureError, match="too many"):
+        assert Part.parse(document, budget=budget).missing
+    with pytest.raises(SignatureError, match="too many"):
+        assert Part.parse(document, Limits(signature_checks=1)).missing
 
 
 def test_rule_5_a_root_takes_both_thresholds(author: Author) -> None:
@@ -177,6 +219,20 @@ def test_a_part_takes_its_place_once_and_nowhere_else(author: Author) -> None:
         Joined(part).apply(state_of(author))
 
 
+def test_all_that_goes_with_a_delegation_is_shown_and_is_there(author: Author) -> None:
+    author.add("1", b"1", TEAM)
+    before = replace(state_of(author), partial=True)
+    (draft,) = plan(apply_all(before, [RemoveDelegation(TEAM)]), NOW, ())
+    part = Part(GUN, before.published, {roles.TARGETS: HalfSigned(draft.signed)})
+    part.require_sound()
+    assert part.gone == (TEAM,)
+    shown = draft_changes(part.before, part.after, {*part.files, *part.gone})
+    assert [(one.kind, one.name) for one in shown if one.role == TEAM] == [("tag", "1")]
+    unseen = replace(part, base={role: data for role, data in part.base.items() if role != TEAM})
+    with pytest.raises(OutdatedPartError):
+        Joined(unseen).apply(before)
+
+
 def test_all_that_a_draft_changes_is_shown(author: Author) -> None:
     before = state_of(author)
     carol = public_key("carol")
@@ -196,6 +252,6 @@ def test_all_that_a_draft_changes_is_shown(author: Author) -> None:
         ("key", "targets/carol", None, carol.canonical_id),
         ("threshold", "targets/carol", None, "1"),
         ("path", "targets/carol", None, "v"),
-        ("tag", "1", None, custom.digest),
+        ("tag", "1", None, f"{custom.digest}, 3 bytes"),
         ("entry", "1", None, '{"custom":{"build":7}}'),
     ]

@@ -8,12 +8,9 @@ Rules:
 1. While parts are made, what would be published is drafted by the same edit and signed by the keys here,
    maybe none; nothing is sent. One part is of one repository, and of one publish; the first one builds on
    nothing.
-2. Before a part is shown it is verified: its base is what the server has published, as far as it matters
-   (`tuf.joinedparts`: 2). Without a server its root is a pinned or known one or follows from that, the
-   files in the base are signed below it and none is older than what is known here; nobody can say whether it
-   is the newest, and that is said.
+2. Before a part is shown it is verified (`partchecks`).
 3. The bytes that are signed are those that were shown: a review holds them, and nothing is read again.
-4. Nobody signs what has ended. Where a role has signatures enough, no key is asked for another one.
+4. Where a role has signatures enough, no key is asked for another one.
 5. A part is sent only with every threshold met, by the one pipeline: the files as they are, under a snapshot
    made anew. Where the repository has moved on it is refused, and never adapted.
 """
@@ -21,47 +18,41 @@ Rules:
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.expired import refresh_to_renew
-from notarypy.client.metadata.roots import first_root, require_pinned
 from notarypy.client.publish.drafts import signatures_of
 from notarypy.client.publish.initialise import publish_first
-from notarypy.client.publish.pipeline import Edit, Published, Publisher, publisher_for
+from notarypy.client.publish.partchecks import require_genuine, require_next, require_pinned_first
+from notarypy.client.publish.pipeline import STAND_IN, Edit, Published, Publisher, publisher_for
 from notarypy.client.publish.readability import require_readable
+from notarypy.client.publish.serverside import newest_version
 from notarypy.errors import (
     Advice,
     KeyNotAuthorisedError,
     NothingThereError,
-    OutdatedPartError,
     PartError,
-    RepositoryMissingError,
-    RollbackError,
-    RootNotPinnedError,
+    RefusedUpdateError,
     UsageError,
 )
-from notarypy.tuf import certificates, roles
+from notarypy.tuf import roles
 from notarypy.tuf.changes import State, apply_all
 from notarypy.tuf.draftchanges import DraftChange, draft_changes
-from notarypy.tuf.envelope import Envelope, Signature, seal
-from notarypy.tuf.joinedparts import Joined, merged, require_verified
-from notarypy.tuf.keys import SHORT_KEYID, meets
+from notarypy.tuf.envelope import VerificationBudget, seal
+from notarypy.tuf.joinedparts import Joined, merged
+from notarypy.tuf.keys import SHORT_KEYID
 from notarypy.tuf.parts import HalfSigned, NeededSignatures, Part
 from notarypy.tuf.plan import Draft, plan
-from notarypy.tuf.trustanchors import FirstUse, root_ids
 from notarypy.tuf.trusted import TrustedMetadata
 from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from notarypy.client.metadata.repository import Repository
     from notarypy.client.session import Session
 
 _LOG = logging.getLogger(__name__)
-_STAND_IN = Signature("0" * 64, "ecdsa", bytes(64))  # for a reader that wants signatures
 
 
 @dataclass(frozen=True)
@@ -141,7 +132,9 @@ def _handed_over(
     if after.dirty - {roles.SNAPSHOT}:
         part = _drafted(publisher, trusted, before, after)
         part.require_sound()
-        tried = {role: seal(file.signed, [_STAND_IN]) for role, file in part.files.items()}
+        if not part.base:
+            require_pinned_first(repository, part)
+        tried = {role: seal(file.signed, [STAND_IN]) for role, file in part.files.items()}
         require_readable(repository, tried, trusted.files)
         made.append((part, after))
     return Published(before, after, uploaded=False, trusted=trusted)
@@ -151,10 +144,8 @@ def _above_taken(publisher: Publisher, trusted: TrustedMetadata, state: State) -
     """Return the state with versions above those that delegations of the same names had (`pipeline`: 6)."""
     targets = dict(state.targets)
     for role in filter(roles.is_delegation, state.dirty - trusted.snapshot.meta.keys()):
-        for low in (1, 2):  # what Go notary published first may be version 2
-            if (newest := publisher.repository.newest(role, low)) is not None:
-                targets[role] = replace(targets[role], version=max(newest[0], targets[role].version))
-                break
+        newest = newest_version(publisher.repository, role)
+        targets[role] = replace(targets[role], version=max(newest, targets[role].version))
     return replace(state, targets=targets)
 
 
@@ -183,16 +174,10 @@ def review(session: Session, documents: Sequence[bytes], root: str | None = None
     """Read parts that belong together, verified and merged, for whoever is to sign or publish (rule 2)."""
     if not documents:
         raise UsageError("no part was given")
-    part = merged([Part.parse(data, session.limits) for data in documents])
+    budget = VerificationBudget(session.limits.signature_checks, "these parts")
+    part = merged([Part.parse(data, session.limits, budget) for data in documents])
     repository = session.repository(part.gun, root).past_caches()
-    if not part.base:
-        _require_first(repository, part, root, offline=session.settings.offline)
-    elif session.settings.offline:
-        _require_plausible(repository, part)
-    else:
-        Joined(part).apply(State.of(refresh_to_renew(repository)))
-    require_verified(part)
-    _require_in_date(part, repository)
+    require_genuine(repository, part, root, offline=session.settings.offline)
     return _review(session, part, fresh=not session.settings.offline)
 
 
@@ -201,73 +186,6 @@ def _review(session: Session, part: Part, *, fresh: bool) -> PartReview:
     asked = {keyid for one in part.required for keyid in (*one.signed, *one.could)}
     found = draft_changes(part.before, part.after, {*part.files, *part.gone})
     return PartReview(part.gun, found, part.required, tuple(sorted(asked & here)), fresh, part)
-
-
-def _require_first(repository: Repository, part: Part, pins: str | None, *, offline: bool) -> None:
-    """Refuse a first root where there is another one, or whose keys are not the pinned ones (rule 2)."""
-    root = part.after.root
-    ids = frozenset[str]().union(*(root_ids(root, one) for one in root.roles[roles.ROOT].keyids))
-    others = set(pins.split(",") if pins else ()) - ids
-    if others:
-        raise RootNotPinnedError(
-            f"the first root of {part.gun} has another key", why=f"not of it: {', '.join(sorted(others))}"
-        )
-    known = repository.cache.load_root()
-    if known is None and not offline:
-        with suppress(RepositoryMissingError):
-            known = refresh_to_renew(repository).files[roles.ROOT]
-    if known is not None and Envelope.parse(known, roles.ROOT).canonical != part.files[roles.ROOT].text:
-        raise OutdatedPartError(
-            f"{part.gun} has trust data already", why="the part is of a first root", gun=part.gun
-        )
-
-
-def _require_in_date(part: Part, repository: Repository) -> None:
-    """Refuse what has ended, or whose certificates have (rule 4)."""
-    root = part.after.root
-    if roles.ROOT in part.files:
-        usable = certificates.usable(root, part.gun, repository.now)
-        if not meets((root.keys[one].canonical_id for one in usable), root.roles[roles.ROOT].threshold):
-            why = "too few of its keys have a certificate for the repository that is in date"
-            raise PartError("the root in the part cannot be used", why=why, advice=Advice("make-part-anew"))
-    for role in part.files:
-        file = part.after.root if role == roles.ROOT else part.after.targets[role]
-        if file.expires <= repository.now:
-            why = f"it ended on {file.expires:%Y-%m-%d}"
-            raise PartError(f"{role} in the part has ended", why=why, advice=Advice("make-part-anew"))
-
-
-def _require_plausible(repository: Repository, part: Part) -> None:
-    """Check what a part builds on without a server (rule 2)."""
-    blank = partial(TrustedMetadata, repository.gun, repository.now, limits=repository.limits)
-    known, cached, base = blank(), repository.cache.load_root(), part.base.get(roles.ROOT, b"")
-    if cached is not None:
-        known.first_root(cached)
-        known.update_root(base)
-        try:
-            blank().first_root(cached, repository.roots)
-        except RootNotPinnedError:
-            require_pinned(repository, base, blank)
-    else:
-        root = known.first_root(base, repository.roots)
-        if isinstance(repository.roots, FirstUse):
-            repository.decide(first_root(repository, root, base), allowed=repository.roots.allowed)
-    for role in {*part.base, *part.files} - {roles.ROOT}:
-        seen, data = repository.cache.load(role), part.base.get(role)
-        if seen is not None and seen != data:
-            _require_newer(repository, role, seen, data)
-
-
-def _require_newer(repository: Repository, role: str, seen: bytes, data: bytes | None) -> None:
-    files = [None if one is None else Envelope.parse(one, role, repository.limits) for one in (seen, data)]
-    was, now = (0 if one is None else one.signed.get("version") for one in files)
-    if not isinstance(was, int) or not isinstance(now, int) or now <= was:
-        raise RollbackError(
-            f"the part builds on an older {role} of {repository.gun} than the one known here",
-            why=f"version {now or 'none'}; known here: {was}",
-            advice=Advice("make-part-anew"),
-            role=role,
-        )
 
 
 def sign(session: Session, reviewed: PartReview) -> PartReview:
@@ -298,10 +216,14 @@ def publish(session: Session, reviewed: PartReview) -> PartPublished:
     publisher = publisher_for(session, part.gun)
     if part.base:
         publisher = replace(publisher, read=refresh_to_renew, finished=part.sealed(), handing_over=None)
-        published = publisher.publish(lambda _: [Joined(part)]).uploaded
+        try:
+            done = publisher.publish(lambda _: [Joined(part)])
+        except RefusedUpdateError:
+            require_next(publisher.repository, part)  # somebody may have taken the version meanwhile
+            raise
+        published, root = done.uploaded, done.trusted.root
     else:
-        published = publish_first(publisher, part.sealed())
-    root = part.after.root
+        published, root = publish_first(publisher, part.sealed()), part.after.root
     threshold = root.roles[roles.ROOT].threshold
     changed = (tuple(part.files), reviewed.changes, root.pins, threshold)
     return PartPublished(part.gun, *changed, published=published)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from notarypy.errors import Advice, KeyNotAuthorisedError, beginning
 from notarypy.tuf import roles
 from notarypy.tuf.changes import AddDelegation, Change, RemoveKeys, RemovePaths, Resign, State, apply_all
-from notarypy.tuf.keys import SHORT_KEYID, meets, require_reachable
+from notarypy.tuf.keys import SHORT_KEYID, meets, require_enough
 from notarypy.tuf.vouching import RestingTag, outside, resting, signatures
 from notarypy.values import dataclass
 
@@ -115,9 +115,7 @@ def _require_reachable(after: State, changes: Sequence[Change]) -> None:
     """Raise UsageError where keys go and too few are left for a threshold (rule 5)."""
     for change in changes:
         if isinstance(change, RemoveKeys) and after.delegation(change.role) is not None:
-            keys, threshold = after.keys_for(change.role)
-            if keys:
-                require_reachable(change.role, keys, threshold)
+            require_enough(change.role, *after.keys_for(change.role))
 
 
 def _ended(state: State, after: State, found: Sequence[RestingTag], *, revoking: bool) -> bool:

@@ -68,7 +68,7 @@ Edit = Callable[[State], Sequence[Change]]
 _LOG = logging.getLogger(__name__)
 _PAUSE, _MAX_PAUSE = 0.05, 2.0
 _TROUBLE = frozenset({408, 429, *range(500, 600)})
-_STAND_IN = Signature("0" * 64, "ecdsa", bytes(64))  # in a preview, for a reader that wants signatures
+STAND_IN = Signature("0" * 64, "ecdsa", bytes(64))  # in a preview, for a reader that wants signatures
 NOT_SENT = (UnreachableError, TlsError)  # what an upload raises that certainly did not reach the server
 
 
@@ -192,7 +192,7 @@ class Publisher:
         before = State.of(trusted)
         after = apply_all(before, edit(before))
         drafts = plan(after, self.repository.now, self.available(after))
-        tried = {draft.role: seal(draft.signed, [_STAND_IN]) for draft in drafts}
+        tried = {draft.role: seal(draft.signed, [STAND_IN]) for draft in drafts}
         require_readable(self.repository, tried, trusted.files)
         _LOG.debug("%s: a preview would sign %s", self.repository.gun, [draft.role for draft in drafts])
         if after.dirty:
@@ -283,7 +283,7 @@ class _PublishLoop:
         _LOG.debug("%s: try %s was refused; moved: %s: %s", self.gun, self.tries, moved, refusal.message)
         if moved:
             return new, self._conflict(new)
-        if not self._found_stale(old, files):
+        if self.publisher.finished or not self._found_stale(old, files):
             if roles.ROOT not in files:  # whose key the server has under a root to come it does not say
                 with suppress(NetworkError, AuthenticationError):
                     require_snapshot_key(self.repository, new.root, self.keys.available)

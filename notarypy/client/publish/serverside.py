@@ -78,11 +78,17 @@ def _serves(repository: Repository, trusted: TrustedMetadata, role: str, data: b
 def taken_version(repository: Repository, role: str, data: bytes) -> int:
     """Return the newest version there is of a role nobody lists, this file's or above; or NotFoundError."""
     version = _version(repository, role, data)
-    # What Go notary published first may be version 2: then there is no version 1.
-    newest = repository.newest(role, version) or repository.newest(role, version + 1)
-    if newest is None:
+    newest = newest_version(repository, role, version)
+    if not newest:
         raise NotFoundError(f"version {version} of {role} is free")
-    return newest[0]
+    return newest
+
+
+def newest_version(repository: Repository, role: str, low: int = 1) -> int:
+    """Return the newest version that the server has of a role, listed or not, from one upwards; else 0."""
+    # What Go notary published first may be version 2: then there is no version 1.
+    newest = repository.newest(role, low) or repository.newest(role, low + 1)
+    return newest[0] if newest else 0
 
 
 def _version(repository: Repository, role: str, data: bytes) -> int:
