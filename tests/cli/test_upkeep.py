@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.cli.text import terminal
+from notarypy.client.publish.republishplan import RepublishPlan
 from notarypy.errors import ConfirmationNeededError
 from support.results import DELETED, PIN, REPO, REPUBLISHED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from support.commands import Run, StubClient
 
 
@@ -40,6 +43,32 @@ def test_where_nothing_was_lost_that_is_said(run: Run, stub: StubClient) -> None
 def test_several_repositories_are_published_again(run: Run, stub: StubClient) -> None:
     stub.answers["upkeep.republish"] = REPUBLISHED
     assert len(run("--json", "republish", REPO, f"{REPO}/two").expect(0).document["results"]) == 2
+
+
+@pytest.mark.parametrize(("yes", "present"), [(False, True), (True, True), (False, False)])
+def test_what_comes_and_goes_is_asked(
+    run: Run, stub: StubClient, monkeypatch: pytest.MonkeyPatch, *, yes: bool, present: bool
+) -> None:
+    asked: list[str] = []
+
+    def agreed(*lines: str) -> bool:
+        asked.extend(lines)
+        return True
+
+    monkeypatch.setattr(terminal, "present", lambda: present)
+    monkeypatch.setattr(terminal, "agreed", agreed)
+    plan = RepublishPlan(REPO, "https://n.test", ("targets/jeff: tag 4",), {"timestamp": PIN})
+
+    def republish(_: str, *, over: bool, agree: Callable[[RepublishPlan], bool] | None) -> object:
+        assert over
+        assert (agree is None) == (not present)
+        assert agree is None or agree(plan)
+        return REPUBLISHED
+
+    stub.answers["upkeep.republish"] = republish
+    run("--json", "republish", "--over", *["-y"] * yes, REPO).expect(0)
+    assert asked == (["Go on?", *plan.lines()] if present and not yes else [])
+    assert f"  timestamp: {PIN}" in plan.lines()
 
 
 def test_what_was_deleted_is_said(run: Run, stub: StubClient) -> None:

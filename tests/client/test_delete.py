@@ -143,10 +143,12 @@ def test_rule_2_who_does_not_say_may_take_anything(
 
 def test_rule_3_where_there_is_nothing_nothing_is_sent(world: World, owner: Person) -> None:
     world.attacker.delete(GUN)
-    assert not owner.client().upkeep.delete(GUN, confirm=GUN).deleted
+    for confirm in (GUN, None):
+        assert not owner.client().upkeep.delete(GUN, confirm=confirm).deleted
     assert deletions(world) == 0
     with pytest.raises(ConfirmationNeededError):
-        owner.client().upkeep.delete(GUN)
+        owner.client().upkeep.delete(GUN, forget=True)
+    assert owner.cache()
 
 
 def test_rule_4_what_is_still_there_is_said(world: World, owner: Person) -> None:

@@ -11,6 +11,7 @@ import pytest
 from notarypy.client.publish import republishing
 from notarypy.devserver.stores import MetadataStore, ServerKeys
 from notarypy.errors import (
+    Advice,
     ConfirmationNeededError,
     KeyNotAuthorisedError,
     NetworkError,
@@ -240,9 +241,17 @@ def test_without_the_root_key_nothing_is_sent_that_stays(world: World, owner: Pe
     root = next(key for key in owner.client().keys.list() if key.role == roles.ROOT)
     owner.client().keys.remove(root.keyid, force=True)
     wipe(world)
-    with pytest.raises(KeyNotAuthorisedError):
+    with pytest.raises(KeyNotAuthorisedError) as caught:
         owner.client().upkeep.republish(GUN, agree=yes)
+    assert caught.value.advice == Advice("republish-with-keys", gun=GUN)
     assert world.fake.notary.store.roles(GUN) == []
+
+
+def test_what_is_not_all_here_cannot_be_published_again(world: World, owner: Person) -> None:
+    owner.cached("snapshot").unlink()
+    wipe(world)
+    with pytest.raises(NothingThereError, match="not all"):
+        owner.client().upkeep.republish(GUN)
 
 
 @pytest.mark.parametrize("role", ["targets", "targets/releases"])
@@ -250,7 +259,7 @@ def test_rule_2_what_was_changed_here_is_not_sent(world: World, owner: Person, r
     path = owner.cached(role)
     path.write_bytes(path.read_bytes().replace(b'"version":', b'"version":1'))
     wipe(world)
-    with pytest.raises((VerificationError, NetworkError)):
+    with pytest.raises((VerificationError, NothingThereError)):
         owner.client().upkeep.republish(GUN, agree=yes)
     assert world.fake.notary.store.roles(GUN) == []
 

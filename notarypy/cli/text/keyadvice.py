@@ -208,6 +208,10 @@ TEXTS: dict[str, str] = {
         "look at it with a --trust-dir of its own; to publish over it, and to sign it again afterwards: "
         "notarypy republish --over {gun}"
     ),
+    "republish-with-keys": (
+        "have all of these root keys here, if only as URIs: notarypy key load; else it is made anew: "
+        "notarypy delete --remote {gun}, notarypy forget {gun}, notarypy init {gun}"
+    ),
     "republish-elsewhere": "do it on a machine that has read it, with the same trust directory as then",
     # -- roots and dates
     "lower-threshold": "name more keys, or a lower number with --threshold",

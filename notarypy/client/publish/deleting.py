@@ -85,7 +85,7 @@ def delete(
         server.delete(gun)
         _require_gone(repository)
         others = tuple(other for other in others if not _is_there(replace(repository, gun=other)))
-    elif confirm not in {gun, f"{gun}*"}:
+    elif forget_too and confirm not in {gun, f"{gun}*"}:
         raise _unconfirmed(repository, "there is nothing of it at the server")
     forgotten = forget_too and forget(repository.cache)
     return DeletedRepository(gun, repository.server_url, there, others, forgotten)

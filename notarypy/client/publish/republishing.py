@@ -32,16 +32,22 @@ import logging
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.expired import OutdatedMetadata, refresh_outdated
-from notarypy.client.metadata.refresh import Refresh, refresh
 from notarypy.client.publish.drafts import sign_draft
 from notarypy.client.publish.pipeline import NOT_SENT, is_answer, publisher_for
-from notarypy.client.publish.republishplan import RepublishPlan, another_file, look
+from notarypy.client.publish.republishplan import (
+    OF_SERVER,
+    RepublishPlan,
+    another_file,
+    held_files,
+    look,
+    nothing_here,
+)
 from notarypy.client.publish.serverside import confirm, keeps_snapshot, server_key
 from notarypy.errors import (
     Advice,
+    KeyNotAuthorisedError,
     NetworkError,
     NotFoundError,
-    NothingThereError,
     OperationError,
     RefusedUpdateError,
     UnknownOutcomeError,
@@ -68,7 +74,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 MOST_UPDATES = 10_000
-_OF_SERVER = (roles.ROOT, roles.TIMESTAMP, roles.SNAPSHOT)
 
 
 @dataclass(frozen=True)
@@ -95,26 +100,6 @@ class Republished:
     behind: int = 0
 
 
-class _HeldMetadata(OutdatedMetadata):
-    """What the cache holds under the root that is trusted now, whose server keys may be others (rule 2)."""
-
-    def outdated_root(self) -> None:
-        """Return none: the cached snapshot may name the root before."""
-
-    def _base_file(self, data: bytes, role: str) -> Envelope:
-        return self._parse(data, role) if role in _OF_SERVER else super()._base_file(data, role)
-
-
-class _HeldRefresh(Refresh):
-    kind = _HeldMetadata
-
-    def _persist(self) -> None:
-        """Store nothing: this is what is stored."""
-
-    def _warn_of_dates(self) -> None:
-        """Say nothing: the server refuses what has ended."""
-
-
 def republish(session: Session, text: str, agree: Agree | None = None, *, over: bool = False) -> Republished:
     """Give a server what is known here of a repository and the server lost (rules 1 to 7).
 
@@ -131,11 +116,7 @@ def republish(session: Session, text: str, agree: Agree | None = None, *, over: 
     publisher = publisher_for(session, text)
     repository = publisher.repository
     if not repository.cache.cached():
-        raise NothingThereError(
-            f"nothing of {repository.gun} is known here, so nothing can be published again",
-            advice=Advice("republish-elsewhere"),
-            gun=repository.gun,
-        )
+        raise nothing_here(repository, "nothing")
     known_of = repository.cache.confirmed()
     with publisher.turn():
         sending = None
@@ -169,7 +150,7 @@ class _Sending:
         self.repository, self.keys = publisher.repository, publisher.keys
         self.agree, self.over = agree, over
         self.plan = RepublishPlan(self.repository.gun, self.repository.server_url, (), {})
-        self.held = refresh(replace(self.repository, server=None), None, _HeldRefresh)
+        self.held = held_files(self.repository)
         self.state = State.of(self.held)
         self.renewed = self._renewed()
         self.root = self.state.root
@@ -223,7 +204,7 @@ class _Sending:
     def _missing(self, *, empty: bool) -> Iterator[tuple[str, bytes]]:
         """Yield the targets files and delegations that the server does not have (rule 2)."""
         for role, data in {**self.held.files, **self.renewed}.items():
-            if role in _OF_SERVER:
+            if role in OF_SERVER:
                 continue
             version = _version(data, role)
             there = None if empty else self.repository.fetch_version(role, version)
@@ -282,7 +263,11 @@ class _Sending:
     def _numbered(self, version: int) -> bytes:
         root = replace(self.root, version=version - 1)
         state = replace(self.state, root=root, former=None, dirty=frozenset({roles.ROOT}))
-        [draft] = plan(state, self.repository.now, self.keys.available)
+        try:
+            [draft] = plan(state, self.repository.now, self.keys.available)
+        except KeyNotAuthorisedError as error:
+            error.advice = Advice("republish-with-keys", gun=self.repository.gun)
+            raise
         earlier = [
             key
             for keyid, key in root.keys.items()

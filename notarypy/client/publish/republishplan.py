@@ -18,8 +18,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notarypy.client.metadata.expired import refresh_outdated
-from notarypy.errors import Advice, ConfirmationNeededError, RollbackError, VerificationError, beginning
+from notarypy.client.metadata.expired import OutdatedMetadata, refresh_outdated
+from notarypy.client.metadata.refresh import Refresh, refresh
+from notarypy.errors import (
+    Advice,
+    ConfirmationNeededError,
+    NothingThereError,
+    RollbackError,
+    UnreachableError,
+    VerificationError,
+    beginning,
+)
 from notarypy.storage.trustdir import TrustDirectory
 from notarypy.tuf import roles
 from notarypy.tuf.differences import of_targets
@@ -29,10 +38,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from notarypy.client.metadata.repository import Repository
+    from notarypy.tuf.envelope import Envelope
     from notarypy.tuf.metadata import Snapshot
     from notarypy.tuf.trusted import TrustedMetadata
 
 SHOWN = 100
+OF_SERVER = (roles.ROOT, roles.TIMESTAMP, roles.SNAPSHOT)
 
 
 @dataclass
@@ -76,6 +87,43 @@ class RepublishPlan:
 
 Agree = Callable[[RepublishPlan], bool]
 """Tells whether somebody agrees to a plan."""
+
+
+def held_files(repository: Repository) -> TrustedMetadata:
+    """Return what is known here, verified under the root that is trusted now."""
+    try:
+        return refresh(replace(repository, server=None), None, _HeldRefresh)
+    except UnreachableError:
+        raise nothing_here(repository, "not all") from None
+
+
+def nothing_here(repository: Repository, what: str) -> NothingThereError:
+    """Return the error for a repository of which nothing, or not all, is known here."""
+    return NothingThereError(
+        f"{what} of {repository.gun} is known here, so it cannot be published again",
+        advice=Advice("republish-elsewhere"),
+        gun=repository.gun,
+    )
+
+
+class _HeldMetadata(OutdatedMetadata):
+    """What the cache holds under the root that is trusted now, whose server keys may be others."""
+
+    def outdated_root(self) -> None:
+        """Return none: the cached snapshot may name the root before."""
+
+    def _base_file(self, data: bytes, role: str) -> Envelope:
+        return self._parse(data, role) if role in OF_SERVER else super()._base_file(data, role)
+
+
+class _HeldRefresh(Refresh):
+    kind = _HeldMetadata
+
+    def _persist(self) -> None:
+        """Store nothing: this is what is stored."""
+
+    def _warn_of_dates(self) -> None:
+        """Say nothing: the server refuses what has ended."""
 
 
 def look(
