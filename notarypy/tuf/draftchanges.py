@@ -9,6 +9,10 @@ Rules:
    paths, and in how often one is listed. Keys that no role has are said, too, and the order of delegations:
    Go notary takes a tag from the first one that lists it.
 2. `before` is None for what comes, `after` for what goes.
+3. A delegation that a draft adds or changes has no keys (it is left to nobody), or enough for its threshold,
+   as all roles of a root have; of root keys those count that have a certificate for the repository. Where it
+   takes several signatures, what is changed lists no key under two ids. A tag that comes or changes has a
+   SHA-256 and a length.
 """
 
 from __future__ import annotations
@@ -16,11 +20,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from notarypy.errors import NotarypyError
+from notarypy.errors import NotarypyError, PartError
 from notarypy.tuf import canonical, certificates, roles
 from notarypy.tuf.fields import format_time
-from notarypy.tuf.keys import X509_TYPES, UnusableKey
-from notarypy.tuf.metadata import Targets
+from notarypy.tuf.keys import X509_TYPES, UnusableKey, require_enough, require_reachable, require_single
+from notarypy.tuf.metadata import Root, Targets
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
     from notarypy.tuf.changes import State
     from notarypy.tuf.fields import RoleKeys, TargetFile
     from notarypy.tuf.keys import KeyTable, PublicKey
-    from notarypy.tuf.metadata import Delegation, Root
+    from notarypy.tuf.metadata import Delegation
 
     Found = Iterator["DraftChange"]
     _Listed = tuple[KeyTable, Iterable[str]]
@@ -67,6 +71,30 @@ def draft_changes(before: State | None, after: State, changed: Iterable[str]) ->
         else:
             found += _of_targets(role, before.targets.get(role) if before else None, after.targets.get(role))
     return tuple(found)
+
+
+def require_usable(gun: str, role: str, old: Root | Targets | None, new: Root | Targets) -> None:
+    """Raise UsageError or PartError for a file that nobody could use as it says (rule 3)."""
+    if isinstance(new, Targets):
+        _require_usable_targets(role, old if isinstance(old, Targets) else Targets(0, new.expires), new)
+        return
+    known = old.roles if isinstance(old, Root) else {}
+    for name, assigned in new.roles.items():
+        keys = new.signers(name)
+        able = [key for key in keys if name != roles.ROOT or not certificates.problem(key, gun, None)]
+        require_reachable(name, able, assigned.threshold)
+        if known.get(name) != assigned:
+            require_single(name, keys, assigned.threshold)
+
+
+def _require_usable_targets(role: str, old: Targets, new: Targets) -> None:
+    for entry in new.roles:
+        if old.delegation(entry.name) != entry or old.signers(entry.name) != new.signers(entry.name):
+            require_enough(entry.name, *new.signers(entry.name))
+            require_single(entry.name, *new.signers(entry.name))
+    for name in new.listed.otherwise(old.listed):
+        if new.targets[name].digest is None:
+            raise PartError(f"{role} in the part has a tag without content that can be checked", why=name)
 
 
 def _of_root(old: Root | None, new: Root) -> Found:

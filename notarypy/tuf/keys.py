@@ -191,6 +191,21 @@ def require_enough(role: str, keys: Sequence[PublicKey], threshold: int) -> None
         require_reachable(role, keys, threshold)
 
 
+def require_single(role: str, keys: Sequence[PublicKey], threshold: int) -> None:
+    """Raise UsageError where a key stands under two ids in a role of several signatures.
+
+    Docker, Go notary and their server count ids: whoever has that key would be two people for them.
+    """
+    ids = [key.canonical_id for key in {key.keyid: key for key in keys}.values()]
+    if threshold > 1 and (twice := sorted({one for one in ids if ids.count(one) > 1})):
+        raise UsageError(
+            f"{role} lists key {twice[0][:SHORT_KEYID]} twice, under two ids",
+            why=f"docker and Go notary would take its signature for two of {threshold}",
+            role=role,
+            key=twice[0],
+        )
+
+
 def decode_base64(text: object, what: str) -> bytes:
     """Decode standard, padded base64 strictly; raise MetadataError otherwise."""
     if not isinstance(text, str):

@@ -14,8 +14,7 @@ Rules:
    shows of them: nobody signs what nobody sees.
 3. A draft has the version after that in the base, and where there is no base the first one. Of a delegation
    without a file in the base a server may have kept versions: that it is the next one the server has to say.
-4. A delegation that a draft adds or changes has no keys (it is left to nobody), or enough for its threshold,
-   as all roles of a root have; of root keys those count that have a certificate for the repository.
+4. No draft leaves a role to too few keys, or a tag without content (`draftchanges`: 3).
 5. A root is signed by its own keys, and by those of the root in the base: each by its threshold. Targets are
    signed by the keys that the new root names, and a delegation by those of the file above it, drafted or not.
 6. A signature counts when it is verified over the very bytes, and a threshold counts different keys. Each is
@@ -33,8 +32,9 @@ from notarypy.errors import MetadataError, PartError
 from notarypy.limits import DEFAULT, EXTENDED, Limits
 from notarypy.tuf import canonical, certificates, roles
 from notarypy.tuf.changes import State
+from notarypy.tuf.draftchanges import require_usable
 from notarypy.tuf.envelope import Envelope, Signature, VerificationBudget, seal, valid_keys
-from notarypy.tuf.keys import PublicKey, decode_base64, require_enough, require_reachable
+from notarypy.tuf.keys import PublicKey, decode_base64
 from notarypy.tuf.metadata import Root, Targets
 from notarypy.tuf.plan import LAST_VERSION
 from notarypy.values import dataclass, field, replace
@@ -111,7 +111,7 @@ class Part:
         if len(data) > limits.part_bytes:
             raise canonical.too_many("the part", "bytes", len(data), limits.part_bytes)
         found = canonical.decode(data, "the part", EXTENDED)
-        if found.get("part") != FORM or found.keys() != _MEMBERS:
+        if type(found.get("part")) is not int or found["part"] != FORM or found.keys() != _MEMBERS:
             raise MetadataError("this is no part", why=f"it does not have the members of form {FORM}")
         base = {role: _published(role, text) for role, text in _by_role(found["base"], "base").items()}
         files = {role: _drafted(role, entry) for role, entry in _by_role(found["files"], "files").items()}
@@ -278,19 +278,7 @@ class Part:
         if new.version > LAST_VERSION or not follows:  # rule 3
             why = f"version {new.version}, and {was or 'none'} before it"
             raise PartError(f"{role} in the part is not the next version", why=why, role=role)
-        if isinstance(new, Root):
-            for name in roles.BASE_ROLES:
-                require_reachable(name, self._useful(new, name), new.roles[name].threshold)  # rule 4
-        if isinstance(new, Targets):
-            known = {} if not isinstance(old, Targets) else {entry.name: entry for entry in old.roles}
-            for entry in new.roles:
-                if known.get(entry.name) != entry:
-                    require_enough(entry.name, *new.signers(entry.name))  # rule 4
-
-    def _useful(self, root: Root, role: str) -> list[PublicKey]:
-        """Return the keys of a role that can sign it: of a root's those with a certificate for it."""
-        keys = root.signers(role)
-        return [key for key in keys if role != roles.ROOT or not certificates.problem(key, self.gun, None)]
+        require_usable(self.gun, role, old, new)  # rule 4
 
     def _before(self, role: str) -> Root | Targets | None:
         if self.before is None:
@@ -334,7 +322,10 @@ def _drafted(role: str, value: object) -> HalfSigned:
         or not isinstance(listed, list)
     ):
         raise MetadataError(f"{role} in the part is no drafted file", role=role)
-    return HalfSigned(signed, tuple(_signature(role, one) for one in listed))
+    form = canonical.decode(
+        canonical.encode(signed), role, EXTENDED
+    )  # what is read is what is signed: 5.0 is 5
+    return HalfSigned(form, tuple(_signature(role, one) for one in listed))
 
 
 def _signature(role: str, value: object) -> Signature:

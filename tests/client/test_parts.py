@@ -490,3 +490,62 @@ def test_a_machine_that_knows_newer_files_signs_nothing_older(scene: Scene) -> N
     scene.bob.client().refresh(GUN)
     with pytest.raises(RollbackError):
         scene.bob.client(offline=True).parts.read([half])
+
+
+# -- what is signed, and by whom for the first time
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"length": -5, "hashes": {"sha256": "A" * 43 + "="}},
+        {"length": "5", "hashes": {"sha256": "A" * 43 + "="}},
+        {"length": 5, "hashes": {"md5": "AAAA"}},
+        {"length": 5, "hashes": {"sha256": "AAAA"}},
+        "text",
+        None,
+    ],
+)
+def test_a_tag_without_content_is_refused(scene: Scene, entry: object) -> None:
+    def put(part: dict[str, Any]) -> None:
+        part["files"][TEAM]["signed"]["targets"]["2"] = entry
+
+    with pytest.raises((PartError, MetadataError)):
+        scene.bob.client().parts.read([changed(scene.part(), put)])
+
+
+def test_a_number_in_another_form_is_the_number_that_is_signed(scene: Scene) -> None:
+    def put(part: dict[str, Any]) -> None:
+        entry = part["files"][TEAM]["signed"]["targets"]["1"]
+        entry["length"] = float(entry["length"])
+
+    half = scene.part()
+    client = scene.bob.client()
+    other = client.parts.read([changed(half, put)])
+    assert (other.changes, other.document) == (client.parts.read([half]).changes, half)
+
+
+def test_whoever_signs_a_list_first_is_shown_what_stays_in_it(scene: Scene) -> None:
+    scene.publish(scene.signed(scene.bob, scene.part()))
+    carol = scene.world.person("carol")
+    scene.owner.client().add_signer("team", GUN, [carol.key("carol")], threshold=2)
+    scene.world.push("2")
+    half = scene.part(tag="2")
+
+    def tags(person: Person) -> list[tuple[str, bool]]:
+        found = person.client().parts.read([half]).changes
+        return [(one.name, one.before == one.after) for one in found if (one.role, one.kind) == (TEAM, "tag")]
+
+    assert (tags(scene.bob), tags(carol)) == ([("2", False)], [("2", False), ("1", True)])
+
+
+def test_who_joins_a_copy_of_what_others_published_hears_that_it_is_there(scene: Scene) -> None:
+    half = scene.part()
+    assert scene.publish(scene.signed(scene.bob, half))
+    assert not scene.publish(half)
+
+
+@pytest.mark.parametrize("form", [True, 1.0])
+def test_a_form_is_a_whole_number(scene: Scene, form: object) -> None:
+    with pytest.raises(MetadataError):
+        scene.bob.client().parts.read([changed(scene.part(), lambda part: part.update(part=form))])

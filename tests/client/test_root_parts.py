@@ -351,6 +351,19 @@ def test_one_key_under_two_certificates_signs_once(made: Circle) -> None:
     assert made.publish(made.signed(made.bob, draft))
 
 
+def test_no_key_stands_twice_in_a_role_of_several(made: Circle) -> None:
+    again = made.certificate(made.alice, "again")
+    draft = made.rotation(made.alice, key=[str(again)], replaces=[made.keyid(made.alice)[:9]])
+
+    def both(root: dict[str, Any]) -> None:
+        old, new = (json.loads(draft)["base"]["root"], root)
+        before = json.loads(old)["signed"]
+        new["roles"]["root"]["keyids"] += before["roles"]["root"]["keyids"]
+
+    with pytest.raises(UsageError, match="twice"):
+        made.bob.client().parts.read([changed(draft, _in_root(both))])
+
+
 def test_a_draft_on_an_older_root_is_refused(made: Circle) -> None:
     older = made.signed(made.bob, made.rotation(made.alice, threshold=3))
     assert made.publish(made.signed(made.carol, made.rotation(made.alice, threshold=1)))

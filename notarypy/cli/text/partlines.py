@@ -5,7 +5,7 @@ What it is: a part as it is shown before it is signed. What it is not: printing,
 Rules:
 
 1. All that a signature would be for is shown, one line for each thing.
-2. `+` is what comes, `-` what goes, `~` what becomes something else.
+2. `+` is what comes, `-` what goes, `~` what becomes something else, `=` what stays.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _changes(review: PartReview) -> Iterator[str]:
 
 def _words(change: DraftChange) -> str:
     what, name, before, after = change.kind, change.name, change.before, change.after
-    sign = "+" if before is None else "-" if after is None else "~"
+    sign = "+" if before is None else "-" if after is None else "=" if before == after else "~"
     value = f"{before} -> {after}" if sign == "~" else (after if before is None else before)
     if what in {"version", "expires"}:
         return f"{sign} {what} {value}"

@@ -9,7 +9,8 @@ Rules:
    maybe none; nothing is sent. One part is of one repository, and of one publish; the first one builds on
    nothing.
 2. Before a part is shown it is verified (`partchecks`).
-3. The bytes that are signed are those that were shown: a review holds them, and nothing is read again.
+3. The bytes that are signed are those that were shown: a review holds them, and nothing is read again. Of a
+   file that a key here has not signed before all is shown, for that is what it vouches for.
 4. Where a role has signatures enough, no key is asked for another one.
 5. A part is sent only with every threshold met, by the one pipeline: the files as they are, under a snapshot
    made anew. Where the repository has moved on it is refused, and never adapted.
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING
 from notarypy.client.metadata.expired import refresh_to_renew
 from notarypy.client.publish.drafts import signatures_of
 from notarypy.client.publish.initialise import publish_first
-from notarypy.client.publish.partchecks import require_genuine, require_next, require_pinned_first
+from notarypy.client.publish.partchecks import genuine, require_next, require_pinned_first
 from notarypy.client.publish.pipeline import STAND_IN, Edit, Published, Publisher, publisher_for
 from notarypy.client.publish.readability import require_readable
 from notarypy.client.publish.serverside import newest_version
@@ -39,7 +40,7 @@ from notarypy.errors import (
 from notarypy.tuf import roles
 from notarypy.tuf.changes import State, apply_all
 from notarypy.tuf.draftchanges import DraftChange, draft_changes
-from notarypy.tuf.envelope import VerificationBudget, seal
+from notarypy.tuf.envelope import Envelope, VerificationBudget, seal, valid_keys
 from notarypy.tuf.joinedparts import Joined, merged
 from notarypy.tuf.keys import SHORT_KEYID
 from notarypy.tuf.parts import HalfSigned, NeededSignatures, Part
@@ -48,7 +49,7 @@ from notarypy.tuf.trusted import TrustedMetadata
 from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from notarypy.client.session import Session
 
@@ -59,7 +60,8 @@ _LOG = logging.getLogger(__name__)
 class PartReview:
     """What several people sign of a repository, verified, with the signatures so far.
 
-    `changes` are what it makes different, `required` whose signatures it takes and which are there, `here`
+    `changes` are what it makes different, and, with the same before and after, what stays in a file that one
+    of the keys here has not signed yet. `required` whose signatures it takes and which are there, `here`
     the keys in this trust directory that are among these. `fresh` tells whether a server said that it builds
     on what is published now.
     """
@@ -177,7 +179,7 @@ def review(session: Session, documents: Sequence[bytes], root: str | None = None
     budget = VerificationBudget(session.limits.signature_checks, "these parts")
     part = merged([Part.parse(data, session.limits, budget) for data in documents])
     repository = session.repository(part.gun, root).past_caches()
-    require_genuine(repository, part, root, offline=session.settings.offline)
+    part = genuine(repository, part, root, offline=session.settings.offline)
     return _review(session, part, fresh=not session.settings.offline)
 
 
@@ -185,7 +187,23 @@ def _review(session: Session, part: Part, *, fresh: bool) -> PartReview:
     here = frozenset(session.keys().signing_keys().available)
     asked = {keyid for one in part.required for keyid in (*one.signed, *one.could)}
     found = draft_changes(part.before, part.after, {*part.files, *part.gone})
+    found += tuple(one for role in part.files for one in _kept(part, role, here, found))
     return PartReview(part.gun, found, part.required, tuple(sorted(asked & here)), fresh, part)
+
+
+def _kept(part: Part, role: str, here: frozenset[str], found: Sequence[DraftChange]) -> Iterator[DraftChange]:
+    """Yield what stays in a file that a key here would sign for the first time (rule 3)."""
+    asked = {keyid for one in part.required if one.role == role for keyid in one.could} & here
+    if role not in part.base or not asked:
+        return
+    table = {key.keyid: key for key in part.keys(role).values()}
+    file = Envelope.parse(part.base[role], role, part.limits)
+    if asked <= valid_keys(file, table, table, part.budget):
+        return
+    shown = {(one.role, one.kind, one.name, one.after) for one in found}
+    for one in draft_changes(None, part.after, [role]):
+        if (role, one.kind, one.name, one.after) not in shown:
+            yield replace(one, before=one.after)
 
 
 def sign(session: Session, reviewed: PartReview) -> PartReview:

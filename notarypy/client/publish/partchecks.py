@@ -15,6 +15,7 @@ Rules:
 4. A first root has every key that a pin of the caller names, and meets all pins there are as if its keys had
    signed; there is no other root yet.
 5. Nobody signs what has ended.
+6. What is published already has the signatures that it was published with.
 """
 
 from __future__ import annotations
@@ -45,27 +46,40 @@ from notarypy.tuf.trustanchors import FirstUse, root_ids
 from notarypy.tuf.trusted import TrustedMetadata
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from notarypy.client.metadata.repository import Repository
     from notarypy.tuf.parts import Part
 
 _UNASKED = 1024  # versions that a role may have had of which nobody here can ask the server
 
 
-def require_genuine(repository: Repository, part: Part, pins: str | None, *, offline: bool) -> None:
-    """Raise an error unless a part may be shown (rules 1 to 5); `pins` are the caller's."""
+def genuine(repository: Repository, part: Part, pins: str | None, *, offline: bool) -> Part:
+    """Return a part that may be shown (rules 1 to 6), else raise an error; `pins` are the caller's."""
     if repository.gun != part.gun:
         raise PartError("the part names no repository", why=f'"{part.gun}" would be {repository.gun}')
     if not part.base:
-        _require_first(repository, part, pins, offline=offline)
+        part = _require_first(repository, part, pins, offline=offline)
     elif offline:
         _require_plausible(repository, part)
     else:
-        _require_present(repository, part)
+        part = _require_present(repository, part)
     require_verified(part)
     _require_in_date(part, repository)
+    return part
 
 
-def _require_present(repository: Repository, part: Part) -> None:
+def _completed(part: Part, published: Mapping[str, bytes]) -> Part:
+    """Return a part with the signatures that published files of the same content have (rule 6)."""
+    for role, file in part.files.items():
+        if role in published:
+            there = Envelope.parse(published[role], role, part.limits)
+            if there.canonical == file.text:
+                part = part.with_signatures(role, there.signatures)
+    return part.counting()
+
+
+def _require_present(repository: Repository, part: Part) -> Part:
     """Compare a part with what the server has published (rule 2)."""
     trusted = refresh_to_renew(repository)
     state = State.of(trusted)
@@ -74,6 +88,7 @@ def _require_present(repository: Repository, part: Part) -> None:
         _require_earlier_root(repository, part, trusted)
     if joined is not state:
         require_next(repository, part)
+    return _completed(part, trusted.files)
 
 
 def _require_earlier_root(repository: Repository, part: Part, trusted: TrustedMetadata) -> None:
@@ -130,7 +145,7 @@ def require_pinned_first(repository: Repository, part: Part) -> None:
     trustanchors.require(repository.roots, gun, root, usable, draft)
 
 
-def _require_first(repository: Repository, part: Part, pins: str | None, *, offline: bool) -> None:
+def _require_first(repository: Repository, part: Part, pins: str | None, *, offline: bool) -> Part:
     """Refuse a first root where there is another one, or whose keys are not the pinned ones (rule 4)."""
     root = part.after.root
     ids = frozenset[str]().union(*(root_ids(root, one) for one in root.roles[roles.ROOT].keyids))
@@ -140,14 +155,16 @@ def _require_first(repository: Repository, part: Part, pins: str | None, *, offl
             f"the first root of {part.gun} has another key", why=f"not of it: {', '.join(sorted(others))}"
         )
     require_pinned_first(repository, part)
-    known = repository.cache.load_root()
-    if known is None and not offline:
+    known, published = repository.cache.load_root(), dict[str, bytes]()
+    if not offline:
         with suppress(RepositoryMissingError):
-            known = refresh_to_renew(repository).files[roles.ROOT]
+            published = refresh_to_renew(repository).files
+            known = published[roles.ROOT]
     if known is not None and Envelope.parse(known, roles.ROOT).canonical != part.files[roles.ROOT].text:
         raise OutdatedPartError(
             f"{part.gun} has trust data already", why="the part is of a first root", gun=part.gun
         )
+    return _completed(part, published)
 
 
 def _require_in_date(part: Part, repository: Repository) -> None:
