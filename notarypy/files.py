@@ -260,6 +260,13 @@ def locked(path: Path, timeout: float) -> Iterator[None]:
         os.close(descriptor)  # closing gives the lock back
 
 
+def is_read_only(path: Path) -> bool:
+    """Tell whether a path is on a file system that nobody writes to, where no lock can and need be held."""
+    with contextlib.suppress(OSError, AttributeError):  # Windows cannot say
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    return False
+
+
 def is_locked(path: Path) -> bool:
     """Tell whether somebody holds a lock now; where nobody can tell, nobody does. Nothing is written."""
     if sys.platform == "win32":

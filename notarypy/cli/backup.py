@@ -227,7 +227,10 @@ def _named(key: BackedUpKey) -> str:
 def _restored(done: Restored) -> list[str]:
     """Return what is said of a backup that was put back, or would be."""
     contents, would = done.contents, "would be put back" if done.dry_run else "put back"
-    labels = {key.keyid: _named(key) for key in contents.keys}
+    labels = {
+        key.keyid: _named(key) if key.uri is None else f"that {_named(key)} is at {key.uri}"
+        for key in contents.keys
+    }
     lines = [f"{contents.path}, into {done.trust_dir}:", *_about(contents)]
     lines += [f"  {would}: {labels.get(each, each)}" for each in done.written]
     lines += [f"  {labels.get(each, each)}: {said}" for each, said in done.kept.items()]

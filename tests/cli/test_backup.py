@@ -84,7 +84,7 @@ def test_restoring_says_what_came_back_and_what_is_to_be_done(run: Run, stub: St
         f"  SHA-256: {'0' * 64}\n"
         "  made 2027-01-02T03:04:05Z of /trust\n"
         f"  put back: key {'b' * 64} (jeff)\n"
-        f"  put back: key {'d' * 64} (root)\n"
+        f"  put back: that key {'d' * 64} (root) is at token:root\n"
         f"  put back: {REPO}\n"
         f"  key {'c' * 64} (targets of {REPO}): here already\n"
         "  /settings/other.toml: here already\n"
@@ -93,6 +93,10 @@ def test_restoring_says_what_came_back_and_what_is_to_be_done(run: Run, stub: St
         "  name its server: export DOCKER_CONTENT_TRUST_SERVER=https://n.test\n"
         "  name the configuration: --config /settings/other.toml\n"
     )
+    (repository,) = BACKED_UP.repositories
+    odd = replace(BACKED_UP, repositories=(replace(repository, server="https://x;touch y"),))
+    stub.answers["upkeep.restore"] = replace(RESTORED, contents=odd)
+    assert "SERVER='https://x;touch y'\n" in run("restore", "b.tar").expect(0).out
     stub.answers["upkeep.restore"] = replace(RESTORED, dry_run=True, written=())
     assert run("restore", "--dry-run", "b.tar").expect(0).out.endswith("all of it is here already\n")
     _, _, named = stub.calls[-1]

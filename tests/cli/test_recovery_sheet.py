@@ -66,6 +66,8 @@ def test_the_page_says_what_it_takes(run: Run, stub: StubClient, home: Path) -> 
     for text in (REPO, PIN, "https://n.test", "/etc/ca.pem", "other.toml", BACKED_UP.sha256):
         assert text in page
     assert "export DOCKER_CONTENT_TRUST_SERVER=https://n.test" in page
+    assert "--config ~/.config/notarypy/other.toml" in page
+    assert "tar -xf backup.tar notarypy-backup-1/elsewhere/etc/ca.pem" in page
     steps = re.findall("<code><bdi[^>]*>(notarypy .*?|sha256sum .*?)</bdi></code>", page)
     assert steps[:3] == [
         "sha256sum backup.tar",

@@ -418,6 +418,7 @@ CHANGES: dict[str, Callable[[dict[str, bytes], dict[str, Any]], object]] = {
     "a configuration that is not there": lambda _, said: said.update(config="other.toml"),
     "a file elsewhere that is nowhere": lambda members, said: elsewhere(members, said, "~/.bashrc"),
     "a file elsewhere by another name": lambda members, said: elsewhere(members, said, "/etc//passwd"),
+    "a server that is no address": lambda _, said: said["repositories"][0].update(server="https://x y"),
     "a server that is none": lambda _, said: said["repositories"][0].update(server=1),
 }
 
@@ -462,6 +463,44 @@ def test_a_key_that_is_here_stays_as_it_is(backup: Path, world: World) -> None:
     assert there.everything() == changed
 
 
+def test_what_is_no_key_file_gives_way_too(backup: Path, world: World) -> None:
+    there = new(world)
+    there.client().upkeep.restore(backup)
+    path = there.client().keys.find("jeff").path
+    path.unlink()
+    path.mkdir()
+    assert there.client().upkeep.restore(backup).written == (path.stem,)
+    assert there.client().keys.test("jeff").key.path == path
+
+
+def test_a_folder_of_keys_that_is_none_is_a_failure_of_its_own(owner: Machine, backup: Path) -> None:
+    shutil.rmtree(owner.trust / "private")
+    (owner.trust / "private").write_text("")
+    failed: dict[str, NotarypyError] = {}
+    contents = owner.client().upkeep.backup(backup.with_name("b.tar"), failed=failed.__setitem__)
+    assert list(failed) == [str(owner.trust / "private")]
+    assert (contents.keys, len(contents.repositories)) == ((), 1)
+
+
+def test_on_a_disk_that_nobody_writes_to_no_lock_is_needed(
+    owner: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*_: object) -> None:
+        raise StorageError("the disk is read-only")
+
+    monkeypatch.setattr(files, "locked", locked)
+    monkeypatch.setattr(files, "is_read_only", lambda _: True)
+    assert len(owner.client().upkeep.backup(tmp_path / "b.tar").keys) == 3
+
+
+def test_settings_that_nobody_understands_are_kept_as_they_are(owner: Machine, tmp_path: Path) -> None:
+    path, failed = owner.set_up("policy.toml", "]["), dict[str, NotarypyError]()
+    contents = owner.client().upkeep.backup(tmp_path / "b.tar", failed=failed.__setitem__)
+    assert contents.policy == "policy.toml"
+    assert list(failed) == [str(path)]
+    assert "nonexistent" not in " ".join(failed[str(path)].why)
+
+
 def test_a_key_that_nobody_can_read_is_put_back_and_what_was_there_is_kept(
     backup: Path, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -483,16 +522,19 @@ def test_a_key_that_nobody_can_read_is_put_back_and_what_was_there_is_kept(
     assert len(there.client().keys.list()) == 3
 
 
-@pytest.mark.parametrize("text", ["damaged", '{"signed": {}, "signatures": []}'])
-def test_a_root_that_nobody_can_read_gives_way_to_none(backup: Path, world: World, text: str) -> None:
+@pytest.mark.parametrize("text", ["damaged", '{"signed": {}, "signatures": []}', "edited"])
+def test_a_damaged_root_gives_way_to_none_and_is_in_no_backup(backup: Path, world: World, text: str) -> None:
     there = new(world)
     there.client().upkeep.restore(backup)
     good, root = there.everything(), there.trust / "tuf" / GUN / "metadata/root.json"
-    root.write_text(text)
+    root.write_text(root.read_text().replace('"version":1', '"version":2') if text == "edited" else text)
+    failed: dict[str, NotarypyError] = {}
+    contents = there.client().upkeep.backup(backup.with_name("bad.tar"), failed=failed.__setitem__)
+    assert (list(failed), contents.repositories) == ([GUN], ())
     damaged = there.everything()
     with pytest.raises(AlreadyExistsError, match="nothing was changed") as error:
         there.client().upkeep.restore(backup)
-    assert error.value.why == (f"the root of {GUN} that is trusted here cannot be read",)
+    assert error.value.why == (f"the root of {GUN} that is trusted here is damaged",)
     assert there.everything() == damaged
     root.unlink()
     assert there.client().upkeep.restore(backup).written == (GUN,)
@@ -574,19 +616,25 @@ def test_other_settings_here_are_a_refusal_of_the_whole(
     assert {**there.everything(), **before} == there.everything()
 
 
-def test_a_configuration_that_would_hide_what_is_restored_is_refused(
+def test_what_is_restored_is_not_hidden_by_the_configuration(
     owner: Machine, world: World, tmp_path: Path
 ) -> None:
     owner.set_up("config.toml", f'trust_dir = "~/keys"\n{CONFIG}')
     owner.trust.rename(owner.home / "keys")
     owner.client().upkeep.backup(tmp_path / "b.tar")
-    there = new(world)
+    there, elsewhere = new(world), str(world.base / "elsewhere")
     with pytest.raises(AlreadyExistsError) as error:
-        there.client().upkeep.restore(tmp_path / "b.tar")
+        there.client(trust_dir=elsewhere).upkeep.restore(tmp_path / "b.tar")
     assert error.value.advice is not None
     assert error.value.advice.values == {"folder": str(there.home / "keys")}
     assert list(there.home.iterdir()) == []
-    there.client(trust_dir=str(there.home / "keys")).upkeep.restore(tmp_path / "b.tar")
+    there.trust.mkdir(parents=True)
+    with pytest.raises(AlreadyExistsError):
+        there.client().upkeep.restore(tmp_path / "b.tar")
+    shutil.rmtree(there.trust)
+    done = there.client().upkeep.restore(tmp_path / "b.tar")
+    assert done.trust_dir == str(there.home / "keys")
+    assert not there.trust.exists()
     world.push("1")
     assert there.client().sign([REF])
 

@@ -80,7 +80,7 @@ TEXTS: dict[str, str] = {
         "keep what is here, and take the keys alone: notarypy restore --keys-only FILE; "
         "or put all of it into another directory: --trust-dir DIR"
     ),
-    "restore-without-settings": "keep the settings that are here: notarypy restore --no-settings FILE",
+    "restore-without-settings": "leave out the settings in it: notarypy restore --no-settings FILE",
     "take-other-backup": "take another copy of it, or an earlier backup: not one byte of this one is used",
     # -- key files
     "give-certificate": "give a PEM certificate; of DER: openssl x509 -inform DER -in FILE -out NAME.crt",

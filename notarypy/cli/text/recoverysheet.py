@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from notarypy.cli.text import htmlpage
 from notarypy.cli.text.htmlpage import code, items, moment, table, text
 from notarypy.errors import Advice, BackendMissingError, UsageError
+from notarypy.storage.backupfile import on_disk
 from notarypy.tuf.roles import signer_name
 
 if TYPE_CHECKING:
@@ -122,6 +123,12 @@ def _steps(contents: BackupContents, name: str) -> Iterator[str]:
     yield f"The number above is what this prints: {code(f'sha256sum {file}')}"
     yield f"See what would happen: {code(f'notarypy restore --dry-run {file}')}"
     yield f"Put it back: {code(f'notarypy restore --sha256 {contents.sha256} {file}')}"
+    if contents.config not in {None, "config.toml"}:
+        config = f"--config ~/.config/notarypy/{quote(str(contents.config))}"
+        yield f"Name the configuration in each command: {code(config)}"
+    for path in contents.elsewhere:
+        unpack = f"tar -xf {file} {quote(on_disk(f'elsewhere{path}'))}"
+        yield f"Bring {code(path)}, which the settings name, to its place: {code(unpack)} takes it out"
     for url in contents.servers_to_name:
         yield f"Name the Notary server: {code(f'export DOCKER_CONTENT_TRUST_SERVER={quote(url)}')}"
     if any(key.uri is not None for key in contents.keys):

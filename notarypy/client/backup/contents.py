@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import posixpath
 import re
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
 
 from notarypy import __version__, jsontext
 from notarypy.client.keys.selectors import begins
-from notarypy.errors import Advice, BackupUnusableError, KeyMissingError, NotarypyError
+from notarypy.errors import Advice, BackupUnusableError, KeyMissingError, MetadataError, NotarypyError
 from notarypy.keys.formats import keyuri, pem
 from notarypy.keys.keypaths import KEY, KEYID, REFERENCE
 from notarypy.limits import DEFAULT, Limits
@@ -31,6 +32,7 @@ from notarypy.storage.backupfile import BackupFile, unusable
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.metadata import Root
+from notarypy.tuf.trusted import TrustedMetadata
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
@@ -253,6 +255,21 @@ class Backup:
 def root_of(data: bytes, limits: Limits) -> Root:
     """Return a root as it is written, whoever signed it; raise MetadataError."""
     return Root.from_signed(Envelope.parse(data, roles.ROOT, limits).signed, limits)
+
+
+def version_of(data: bytes) -> int:
+    """Return the version that a file of metadata says it has; 0 of what nobody can read."""
+    with suppress(MetadataError):
+        version = Envelope.parse(data, roles.ROOT).signed.get("version")
+        return version if isinstance(version, int) else 0
+    return 0
+
+
+def trusting(gun: str, root: bytes, limits: Limits) -> TrustedMetadata:
+    """Return what trusts a root that its own keys signed, whenever that was; raise TrustError for another."""
+    trusted = TrustedMetadata(gun, datetime.now(UTC), limits=limits)
+    trusted.first_root(root)
+    return trusted
 
 
 def member(path: str) -> str:

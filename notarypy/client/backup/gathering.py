@@ -29,7 +29,15 @@ from typing import TYPE_CHECKING, Any
 
 from notarypy import files
 from notarypy.client.backup import lastbackup
-from notarypy.client.backup.contents import PRIVATE, SETTINGS, Backup, BackupContents, manifest, member
+from notarypy.client.backup.contents import (
+    PRIVATE,
+    SETTINGS,
+    Backup,
+    BackupContents,
+    manifest,
+    member,
+    trusting,
+)
 from notarypy.client.metadata.repository import LOCK_SECONDS
 from notarypy.errors import (
     Advice,
@@ -93,9 +101,11 @@ def _repositories(session: Session, writer: BackupWriter, failed: Failed) -> Ite
     """Write what is cached of each repository, and yield what the manifest says of it (rule 2)."""
     for gun in session.directory().guns():
         cache = session.directory().repository(gun)
-        with cache.lock(LOCK_SECONDS):
+        with nullcontext() if files.is_read_only(cache.directory) else cache.lock(LOCK_SECONDS):
             try:
                 found = {role: data for role in cache.cached() if (data := cache.load(role)) is not None}
+                if roles.ROOT in found:
+                    trusting(gun, found[roles.ROOT], session.limits)
             except NotarypyError as error:
                 failed(gun, error)
                 continue
@@ -118,13 +128,17 @@ def _server(session: Session, gun: str) -> dict[str, str | None]:
 def _keys(session: Session, writer: BackupWriter, failed: Failed) -> list[str]:
     """Write all keys that can be read, and return their names (rules 1 and 2)."""
     private, written = session.trust_dir.private, list[str]()
-    held = session.keys().new_keys(session.settings.timeout) if private.is_dir() else nullcontext()
-    with held:
-        for keyid, place in sorted(key_paths(private)[0].items()):
-            try:
-                written.append(writer.add(f"{PRIVATE}/{keyid}{place.path.suffix}", _key(keyid, place)))
-            except NotarypyError as error:
-                failed(keyid, error)
+    nobody_else = not os.path.lexists(private) or files.is_read_only(private)
+    held = nullcontext() if nobody_else else session.keys().new_keys(session.settings.timeout)
+    try:
+        with held:
+            for keyid, place in sorted(key_paths(private)[0].items()):
+                try:
+                    written.append(writer.add(f"{PRIVATE}/{keyid}{place.path.suffix}", _key(keyid, place)))
+                except NotarypyError as error:
+                    failed(keyid, error)
+    except StorageError as error:
+        failed(str(private), error)
     return written
 
 
@@ -172,12 +186,16 @@ class _Settings:
 
     def _take(self, kind: str, path: Path, home: Path) -> None:
         data, there = _read(path), _THERE / path.name
-        if kind == "config":
-            found = configfile.parse(data, there, _HOME)
-            named, secret = list(policybundle.files_of_config(found)), found.tls_key
-        else:
-            named, secret = list(policybundle.files_of_policy(policyfile.parse(data, there, _HOME))), None
         self.said[kind] = self._beside(path.name, data)
+        try:
+            if kind == "config":
+                found = configfile.parse(data, there, _HOME)
+                named, secret = list(policybundle.files_of_config(found)), found.tls_key
+            else:
+                named, secret = list(policybundle.files_of_policy(policyfile.parse(data, there, _HOME))), None
+        except NotarypyError as error:
+            why = tuple(each.replace(str(there), str(path)) for each in (error.message, *error.why))
+            raise ConfigurationError(f"what {path} names is left out", why=why, advice=error.advice) from None
         for each in dict.fromkeys(named):
             here, place = _here(each, path.parent, home)
             if each == secret:

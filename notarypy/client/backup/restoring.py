@@ -14,7 +14,8 @@ Rules:
    exist gets file by file, each whole: after a crash the next `restore` goes on.
 4. What settings name elsewhere is not put back, and what is written lies below the trust directory and the
    folder of the settings.
-5. A configuration that names another trust directory than the one that keys are put into would hide them.
+5. A configuration that names another trust directory than the one that keys are put into would hide them. On
+   an empty machine that directory is the one.
 """
 
 from __future__ import annotations
@@ -31,16 +32,14 @@ from typing import TYPE_CHECKING
 
 from notarypy import files
 from notarypy.client.backup import lastbackup
-from notarypy.client.backup.contents import Backup, BackupContents, root_of
+from notarypy.client.backup.contents import Backup, BackupContents, root_of, trusting, version_of
 from notarypy.client.backup.gathering import noted
 from notarypy.client.metadata.repository import LOCK_SECONDS
 from notarypy.errors import (
     Advice,
     AlreadyExistsError,
     BackupUnusableError,
-    CacheDamagedError,
     KeyAccessError,
-    MetadataError,
     NotarypyError,
     StorageError,
     TrustError,
@@ -52,8 +51,6 @@ from notarypy.limits import DEFAULT
 from notarypy.storage.settings import configfile
 from notarypy.storage.trustdir import TrustDirectory
 from notarypy.tuf import roles
-from notarypy.tuf.envelope import Envelope
-from notarypy.tuf.trusted import TrustedMetadata
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
@@ -110,20 +107,17 @@ class Restored:
 
 def restore(session: Session, path: Path, options: RestoreOptions) -> Restored:
     """Put a backup back (rules 1 to 5); see `Client.upkeep`."""
-    directory = session.directory()
     with Backup(path.absolute(), session.limits) as backup, ExitStack() as locks:
         if options.sha256 not in {None, backup.contents.sha256}:
             why = (f"its SHA-256 is {backup.contents.sha256}", f"it should be {options.sha256}")
-            message, advice = (
-                f"{path} is another file than the one that is meant",
-                Advice("take-other-backup"),
-            )
-            raise BackupUnusableError(message, why=why, advice=advice)
+            message = f"{path} is another file than the one that is meant"
+            raise BackupUnusableError(message, why=why, advice=Advice("take-other-backup"))
+        directory = _meant(session, backup, options)
         present = os.path.lexists(directory.path)
         if present and not options.dry_run:
             locks.enter_context(files.locked(directory.path / _LOCK, 0))
             locks.enter_context(session.keys().new_keys(session.settings.timeout))
-        plan = _Plan(session, backup, options)
+        plan = _Plan(session, directory, backup, options)
         if plan.refused:
             message = "this backup is not put back beside what is here, and nothing was changed"
             raise AlreadyExistsError(message, why=tuple(plan.refused), advice=plan.advice, file=str(path))
@@ -151,8 +145,10 @@ class _Plan:
         folder: That of the settings; None where a program has none.
     """
 
-    def __init__(self, session: Session, backup: Backup, options: RestoreOptions) -> None:
-        self._session, self._backup, self._directory = session, backup, session.trust_dir
+    def __init__(
+        self, session: Session, directory: TrustDirectory, backup: Backup, options: RestoreOptions
+    ) -> None:
+        self._session, self._backup, self._directory = session, backup, directory
         self.kept: dict[str, str] = {}
         self._aside: dict[Path, Path] = {}
         self.refused: list[str] = []
@@ -222,7 +218,7 @@ class _Plan:
         try:
             info = store.find(key.keyid)
             same = files.read_regular(place.path, DEFAULT.key_file_bytes) == self._backup.key(key)
-        except KeyAccessError:
+        except (KeyAccessError, StorageError):
             self.kept[key.keyid] = "here, and nobody can read it"
             if place.path == (path := store.directory / key.file):
                 aside = path.with_name(f"{path.name}.damaged-{self._session.now():%Y%m%dT%H%M%SZ}")
@@ -239,10 +235,10 @@ class _Plan:
         cache, said = self._directory.repository(gun), self._backup.root(gun)
         try:
             here = cache.load_root()
-            root = None if here is None else root_of(here, self._session.limits)
-        except (CacheDamagedError, MetadataError):
+            root = None if here is None else trusting(gun, here, self._session.limits).root
+        except TrustError:
             advice = Advice("move-root-away", path=quote(str(cache.directory / "root.json")))
-            self._refuse(f"the root of {gun} that is trusted here cannot be read", advice)
+            self._refuse(f"the root of {gun} that is trusted here is damaged", advice)
             return False
         if here is None or root is None or (here == said and not _is_complete(cache)):
             return True
@@ -257,17 +253,13 @@ class _Plan:
 
     def _require_same_trust_dir(self, folder: Path) -> None:
         """Refuse to hide what is put back (rule 5)."""
-        contents, settings = self._backup.contents, self._session.settings
-        if contents.config is None or settings.environ.get("DOCKER_CONFIG"):
-            return
-        path, home = folder / contents.config, settings.policy.home if settings.policy else folder
         try:
-            named = configfile.parse(self._backup.setting(contents.config), path, home).trust_dir
+            named = _named_by(self._backup, self._session, folder)
         except UsageError as error:
             self._refuse("; ".join((error.message, *error.why)), Advice("restore-without-settings"))
             return
-        if named is not None and named.absolute() != settings.trust_dir:
-            what = f"the configuration in it names the trust directory {named}, and not {settings.trust_dir}"
+        if named not in {None, here := self._directory.path}:
+            what = f"the configuration in it names the trust directory {named}, and not {here}"
             self._refuse(what, Advice("restore-into", folder=str(named)))
 
     def _wanted_settings(self, folder: Path) -> Iterator[tuple[Path, bytes]]:
@@ -283,6 +275,27 @@ class _Plan:
     def _refuse(self, why: str, advice: Advice) -> None:
         self.refused.append(why)
         self.advice = self.advice or advice
+
+
+def _named_by(backup: Backup, session: Session, folder: Path) -> Path | None:
+    """Return the trust directory that the configuration in a backup will name; raise UsageError."""
+    config, settings = backup.contents.config, session.settings
+    if config is None or settings.environ.get("DOCKER_CONFIG"):
+        return None
+    home = settings.policy.home if settings.policy else folder
+    named = configfile.parse(backup.setting(config), folder / config, home).trust_dir
+    return None if named is None else named.absolute()
+
+
+def _meant(session: Session, backup: Backup, options: RestoreOptions) -> TrustDirectory:
+    """Return where keys go: as settings say, or on an empty machine as those in the backup do (rule 5)."""
+    settings, named = session.settings, None
+    said = "trust_dir" in settings.options or options.keys_only or not options.settings
+    if settings.policy is not None and not said and not os.path.lexists(settings.trust_dir):
+        with suppress(UsageError):  # the plan refuses it
+            named = _named_by(backup, session, settings.policy.path.parent)
+    empty = named is not None and not os.path.lexists(named)
+    return TrustDirectory(named, session.limits) if named and empty else session.directory()
 
 
 def write(
@@ -314,32 +327,17 @@ def _is_complete(cache: RepositoryCache) -> bool:
 
 def _rises(here: bytes | None, said: bytes) -> bool:
     """Tell whether a file of a backup may be written over one that is here (rule 2)."""
-    return here is None or _version(here) < _version(said)
-
-
-def _version(data: bytes) -> int:
-    """Return the version that a file says it has; 0 of what nobody can read."""
-    with suppress(MetadataError):
-        version = Envelope.parse(data, roles.ROOT).signed.get("version")
-        return version if isinstance(version, int) else 0
-    return 0
+    return here is None or version_of(here) < version_of(said)
 
 
 def _linked(session: Session, gun: str, one: bytes, other: bytes) -> bool:
     """Tell whether one of two roots is a newer one that the keys of the other signed."""
     older, newer = sorted((one, other), key=lambda data: root_of(data, session.limits).version)
     try:
-        trusting(session, gun, older).update_root(newer)
+        trusting(gun, older, session.limits).update_root(newer)
     except TrustError:
         return False
     return True
-
-
-def trusting(session: Session, gun: str, root: bytes) -> TrustedMetadata:
-    """Return what trusts a root that its own keys signed; raise TrustError for another."""
-    trusted = TrustedMetadata(gun, session.now(), limits=session.limits)
-    trusted.first_root(root)
-    return trusted
 
 
 def _content(path: Path) -> bytes | None:

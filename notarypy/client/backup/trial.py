@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notarypy.client.backup.contents import Backup, BackupContents
-from notarypy.client.backup.restoring import trusting, write
+from notarypy.client.backup.contents import Backup, BackupContents, trusting
+from notarypy.client.backup.restoring import write
 from notarypy.errors import NotarypyError
 from notarypy.keys.keystore import KeyStore
 from notarypy.storage.trustdir import TrustDirectory
@@ -44,7 +44,7 @@ def check(session: Session, path: Path) -> CheckedBackup:
         write(there, backup, contents.keys, guns, [])
         for gun in guns:
             try:
-                trusting(session, gun, there.repository(gun).load_root() or b"")
+                trusting(gun, there.repository(gun).load_root() or b"", session.limits)
             except NotarypyError as error:
                 failures[gun] = error
         store = KeyStore(there.private, environ=session.settings.environ, offline=True)
