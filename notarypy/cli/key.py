@@ -55,7 +55,7 @@ def generate(
     """
     run = begin(context)
     if uri is None or name not in _ROLES:
-        roles.signer_role(name)
+        roles.key_name(name)
     short = roles.signer_name(name)
     path = Path(directory) / f"{short.replace('/', '_')}.pub"
     with run.client() as client, run.trying(name), userfiles.new_file(path) as stream:

@@ -125,7 +125,7 @@ def _require_for_cosign(keys: list[str], passphrase_file: str | None, *, public:
 
 def _several(run: Run, client: Client, repo: str | None, *, public: bool) -> list[str]:
     """Return the ids of all keys here, or of those of a repository; those elsewhere have public halves."""
-    found = client.keys.list() if repo is None else client.keys.of_repository(repo)
+    found = client.keys.list(damaged=True) if repo is None else client.keys.of_repository(repo)
     if not found:
         raise NothingThereError(
             f"no keys are in {client.settings.trust_dir}", advice=Advice("name-trust-dir")

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shlex
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -111,6 +112,11 @@ class Findings:
     def examined(self) -> Examined:
         """Return what was found."""
         return Examined(self.subject, tuple(self._found))
+
+
+def quoted(thing: object) -> str:
+    """Return a name or path as a shell takes it for one word."""
+    return shlex.quote(str(thing))
 
 
 def _bare(value: Any) -> Any:  # noqa: ANN401 - any JSON

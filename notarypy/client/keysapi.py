@@ -31,13 +31,13 @@ class Keys:
         """Use the keys of a client's session."""
         self._session = session
 
-    def list(self) -> KeyInfos:
-        """Return all keys; `warn` is given what cannot be read."""
+    def list(self, *, damaged: bool = False) -> KeyInfos:
+        """Return all keys; `warn` is given what cannot be read, of which `damaged` returns the ids too."""
         store = KeyStore(self._session.directory().private)
         found = store.list()
         for warning in store.warnings:
             self._session.warn(warning)
-        return found
+        return [*found, *store.damaged()] if damaged else found
 
     def find(self, key: str, *, damaged: bool = False) -> KeyInfo:
         """Return the one key that KEY means; KeyMissingError if it fits none, UsageError if several.
@@ -98,7 +98,7 @@ class Keys:
         return self._session.keys().export(keys)
 
     def of_repository(self, repository: str) -> KeyInfos:
-        """Return the keys here that a repository known here has, in any of its roles (KeyMissingError)."""
+        """Return the keys here, damaged ones too, that a repository known here has (KeyMissingError)."""
         from notarypy.client.keys.keyfiles import keys_of
 
         gun = self._session.gun(repository, whole=True)[0]

@@ -59,15 +59,32 @@ def reference(keyid: str, place: KeyPath) -> keyuri.KeyReference:
 
 def read(keyid: str, place: KeyPath) -> tuple[KeyInfo, pem.KeyBlock]:
     """Return what a key's file says, and its first block; which key is in it shows when it is opened."""
+    return _blocks(keyid, place)[0]
+
+
+def read_alone(keyid: str, place: KeyPath) -> tuple[KeyInfo, pem.KeyBlock]:
+    """Return the same of a file that is to be written anew; what else is in it would be lost with that."""
+    (info, block), *others = _blocks(keyid, place)
+    if others:
+        message, why = f"the file of key {keyid[:7]} holds several keys", f"the file is {place.path}"
+        raise KeyAccessError(message, why=why, advice=Advice("split-file"), keyid=keyid, file=str(place.path))
+    return info, block
+
+
+def _blocks(keyid: str, place: KeyPath) -> list[tuple[KeyInfo, pem.KeyBlock]]:
     try:
-        block = pem.split(files.read_regular(place.path, DEFAULT.key_file_bytes))[0]
+        blocks = pem.split(files.read_regular(place.path, DEFAULT.key_file_bytes))
     except FileNotFoundError:
         raise KeyMissingError(f"the key {keyid[:7]} has just been removed", keyid=keyid) from None
     except UnsupportedKeyError as error:
         raise _damaged(error, keyid, place) from None
+    return [(_info(keyid, place, block), block) for block in blocks]
+
+
+def _info(keyid: str, place: KeyPath, block: pem.KeyBlock) -> KeyInfo:
     role = block.role or place.role
     gun = (block.gun or place.gun) if role in pem.GUN_ROLES else None
-    return KeyInfo(keyid, role, gun, place.path, block.encrypted), block
+    return KeyInfo(keyid, role, gun, place.path, block.encrypted)
 
 
 def _damaged(error: UnsupportedKeyError, keyid: str, place: KeyPath) -> UnsupportedKeyError:

@@ -288,7 +288,7 @@ class KeyStore:
                 found = replace(keyentry.reference(keyid, place), role=role)
                 files.write_atomic(place.path, keyuri.write(found))
                 return keyentry.info_of(keyid, place)
-            info, block = keyentry.read(keyid, place)
+            info, block = keyentry.read_alone(keyid, place)
             headers = {name: value for name, value in block.headers.items() if value and name != "gun"}
             files.write_atomic(place.path, pem.text(block.label, {**headers, "role": role}, block.der))
             _LOG.debug("key %s was called %s and is called %s", keyid, info.role, role)
@@ -301,7 +301,7 @@ class KeyStore:
         with self._lock:
             key = self.private_key(keyid, passphrases)
             place = self._place(keyid)
-            info, block = keyentry.read(keyid, place)
+            info, block = keyentry.read_alone(keyid, place)
             if block.encrypted and keyfile.opens(block, passphrase):
                 message = f"{info.request.label} has this passphrase already, so nothing was changed"
                 raise ConfigurationError(message, advice=Advice("choose-other-passphrase"), keyid=keyid)

@@ -140,6 +140,18 @@ def signer_role(name: str) -> str:
     return f"targets/{name}"
 
 
+def key_name(name: str) -> str:
+    """Return what a signer's key is stored under: a NAME, also of a full ROLE; raise InvalidNameError.
+
+    A key of `targets/releases` has that name, which no signer has; no signer's key is called as a base role.
+    """
+    short = signer_name(name)
+    if name == RELEASES or "/" in short:
+        return check_role(name)
+    signer_role(short)
+    return short
+
+
 def signer_name(role: str) -> str:
     """Return the short name people use for a delegation: `targets/jeff` is `jeff`."""
     return role.removeprefix("targets/")

@@ -232,6 +232,20 @@ def _also(*acts: Callable[[Place], object]) -> Callable[[Place], object]:
     return act
 
 
+def _link(name: str) -> Callable[[Place], object]:
+    return lambda place: _linked(place.home / name)
+
+
+def _linked(link: Path, target: Path | str = "/nonexistent/there") -> None:
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(target)
+
+
+def _moved(path: Path, target: Path) -> None:
+    path.rename(target)
+    path.symlink_to(target)
+
+
 def _targets_key(place: Place) -> Path:
     return place.key("targets")
 
@@ -323,6 +337,48 @@ SITUATIONS: dict[str, tuple[Callable[[Place], object], str, str, str]] = {
         "other users may write to",
         "chmod go-w",
     ),
+    "settings that a link leads nowhere from": (
+        _link(".config/notarypy/config.toml"),
+        "bad",
+        "what it leads to is not there",
+        "who may read it",
+    ),
+    "settings that others write": (
+        lambda place: place.write(".config/notarypy/config.toml", "", 0o666),
+        "warning",
+        "which says whom to trust",
+        "chmod go-w ",
+    ),
+    "a home that moves": (_env(HOME="x", XDG_CONFIG_HOME=""), "warning", "HOME is x", "export HOME="),
+    "a path with a space": (
+        lambda place: place.env(
+            XDG_CONFIG_HOME=str(place.write("my own/notarypy/config.toml", "", 0o666).parents[1])
+        ),
+        "warning",
+        "which says whom to trust",
+        "my own/notarypy/config.toml'",
+    ),
+    "a link to no trust directory": (
+        _also(lambda place: place.env(DOCKER_CONFIG=str(place.home / "d")), _link("d/trust")),
+        "bad",
+        "is a link to no directory",
+        "directory",
+    ),
+    "a file in place of the keys": (
+        _also(
+            lambda place: shutil.rmtree(place.trust / "private"),
+            lambda place: place.write(".docker/trust/private", ""),
+        ),
+        "bad",
+        "private is no directory",
+        "directory",
+    ),
+    "a link in place of a repository": (
+        lambda place: _linked(place.trust / "tuf" / "other.test", place.home),
+        "bad",
+        "is a link, and is not followed",
+        "directory",
+    ),
     "keys in an open folder": (
         lambda place: (place.trust / "private").chmod(0o755),
         "warning",
@@ -349,7 +405,7 @@ SITUATIONS: dict[str, tuple[Callable[[Place], object], str, str, str]] = {
     ),
     "a lock that is held": (_held, "warning", "holds its lock", "when it is done"),
     "what a killed process left": (
-        lambda place: place.write(".docker/trust/tuf/.notarypy-x.tmp", ""),
+        lambda place: os.utime(place.write(".docker/trust/tuf/.notarypy-x.tmp", ""), (1e9, 1e9)),
         "warning",
         "are left:",
         "rm ",
@@ -363,7 +419,7 @@ SITUATIONS: dict[str, tuple[Callable[[Place], object], str, str, str]] = {
     "staged changes": (
         lambda place: place.write(f".docker/trust/tuf/{REPO}/changelist/1.change", "{}"),
         "warning",
-        "1 changes of",
+        "staged, and not published: 1",
         f"notary publish {REPO}",
     ),
     "a file in place of the trust directory": (
@@ -403,6 +459,13 @@ SITUATIONS: dict[str, tuple[Callable[[Place], object], str, str, str]] = {
         "warning",
         "is in no role of",
         "notarypy key remove",
+    ),
+    "an empty key": (_bytes(_targets_key, lambda _: b""), "bad", "it is empty", "notarypy restore FILE"),
+    "a link to a key": (
+        lambda place: _moved(_targets_key(place), place.home / "key"),
+        "bad",
+        "is a link, and is not followed",
+        "the file itself",
     ),
     # -- logins
     "a login that others read": (
@@ -470,6 +533,24 @@ SITUATIONS: dict[str, tuple[Callable[[Place], object], str, str, str]] = {
         "notarypy forget",
     ),
     # -- what is beside us
+    "a file of docker's that is no JSON": (
+        lambda place: place.write(".docker/config.json", "{"),
+        "bad",
+        "config.json is not JSON",
+        "mend ",
+    ),
+    "a variable that nobody reads": (
+        _env(NOTARYPY_PASSPHRASE="secretpw@"),
+        "warning",
+        "NOTARYPY_PASSPHRASE is set, and nothing reads",
+        "if NOTARYPY_PASSPHRASE_NAME is meant",
+    ),
+    "a variable with a slip": (
+        _env(DOCKER_CONTENT_TRUST_SEVER="https://n.test"),
+        "warning",
+        "DOCKER_CONTENT_TRUST_SEVER is set",
+        "if DOCKER_CONTENT_TRUST_SERVER is meant",
+    ),
     "a plugin without its Python": (
         _plugin("#!/bin/sh\nexec /gone/python -P\n"),
         "bad",
@@ -671,6 +752,59 @@ def test_a_key_elsewhere_is_asked_for_without_a_pin(
     monkeypatch.delitem(SIGNERS, "fakekms")
     lines = wrong(place.run("doctor", "--json").expect(1))
     assert any("nothing here signs with keys at fakekms:" in line[1] for line in lines)
+
+
+def unused(outcome: Outcome) -> list[str]:
+    return [line[1] for line in wrong(outcome) if "is in no role of" in line[1]]
+
+
+def test_no_key_is_called_unused_by_what_may_be_old_or_was_not_seen(place: Place) -> None:
+    place.run("key", "generate", "left").expect(0)
+    assert len(unused(place.run("doctor", "--json"))) == 1
+    assert unused(place.run("doctor", "--offline", "--json")) == []
+    _linked(place.trust / "tuf" / "other.test", place.home)
+    assert unused(place.run("doctor", "--json").expect(1)) == []
+
+
+def test_a_folder_that_cannot_be_entered_is_bad(place: Place) -> None:
+    walk = os.walk
+
+    def unseen(top: Path, onerror: Callable[[OSError], None] | None = None, **more: Any) -> object:  # noqa: ANN401 - of os.walk
+        if onerror is not None:
+            onerror(PermissionError(13, "Permission denied", str(place.metadata)))
+        return walk(top, **more)
+
+    place.monkeypatch.setattr("os.walk", unseen)
+    lines = wrong(place.run("doctor", "--json").expect(1))
+    denied = f"{place.metadata} cannot be looked at: Permission denied"
+    assert ("bad", denied, "check who owns it and its mode") in lines
+
+
+def test_what_is_being_written_was_not_left_behind(place: Place) -> None:
+    part = place.write(".docker/trust/tuf/.notarypy-x.tmp", "")
+    os.utime(part, (NOW.timestamp() - 60, NOW.timestamp() - 60))
+    assert not any("are left:" in line[1] for line in wrong(place.run("doctor", "--json")))
+
+
+def test_variables_of_other_programs_are_none_of_ours(place: Place) -> None:
+    place.env(NOTARY_SERVICE_HOST="10.0.0.1", NOTARYPY_PORT_443_TCP="x", NOTARY_REMOTE_SERVER_ROOT_CA="c")
+    place.env(NOTARYPY_PASSPHRASE_CI_BOT="a passphrase", NOTARY_ROOT_PASSPHRASE_FILE="f")
+    assert not any("nothing reads" in line[1] for line in wrong(place.run("doctor", "--json")))
+    place.env(NOTARYPY_PASSPHRASE_FILE="f")
+    texts = {each["text"] for each in findings(place.run("doctor", "--json"))}
+    assert "NOTARYPY_PASSPHRASE_FILE is set, and nothing reads a variable of this name" in texts
+    assert "NOTARYPY_PASSPHRASE_FILE: set, and not shown (the environment)" not in texts
+
+
+def test_by_a_clock_that_is_wrong_nobody_renews(place: Place) -> None:
+    later = NOW + timedelta(days=4000)
+    place.fake.notary.now = lambda: later
+    _clock(days=0)(place)
+    client = Client(Client.from_environment().settings, transport=place.fake, clock=lambda: later)
+    (about,) = [each for each in client.upkeep.doctor([REPO]) if each.subject == REPO]
+    ended = [each for each in about.findings if " ended on " in each.text]
+    assert ended
+    assert {each.fix and each.fix.name for each in ended} == {"mend-clock"}
 
 
 def test_unencrypted_keys_are_named(place: Place) -> None:

@@ -142,6 +142,21 @@ def test_exporting_to_a_file(run: Run, home: Path) -> None:
     assert path.read_text() == "PEM of f5a\n"
 
 
+def test_all_keys_are_not_all_if_one_is_damaged(run: Run, home: Path) -> None:
+    for name in ("jeff", "bob"):
+        run("key", "generate", name).expect(0)
+    private = home / ".docker" / "trust" / "private"
+    one, other = sorted(private.iterdir())
+    before = one.read_bytes()
+    refused = run("key", "export", "--all", "-o", str(other), "--yes").expect(2)
+    assert "is inside of the trust directory" in refused.err
+    other.write_bytes(b"")
+    outcome = run("-q", "key", "export", "--all", "-o", "all.pem").expect(6)
+    assert other.name in outcome.err
+    assert not (home / "all.pem").exists()
+    assert (one.read_bytes(), other.read_bytes()) == (before, b"")
+
+
 @pytest.mark.usefixtures("exporting")
 @pytest.mark.parametrize("name", ["none/x.pem", "file/x.pem"])
 def test_exporting_makes_no_directory(run: Run, home: Path, name: str) -> None:

@@ -232,6 +232,44 @@ def test_a_disk_that_fails_leaves_the_old_passphrase(world: World, monkeypatch: 
     assert _stored(owner) == before
 
 
+def test_what_else_is_in_a_file_is_never_lost_by_writing_it_anew(world: World) -> None:
+    owner = owned(world, "jeff")
+    info = owner.client().keys.find("jeff")
+    info.path.write_bytes(info.path.read_bytes() + (KEYS / "plain-pkcs8-rsa.key").read_bytes())
+    before = _stored(owner)
+    with pytest.raises(KeyAccessError, match="holds several keys"):
+        owner.client().keys.rename("jeff", "joe")
+    with pytest.raises(KeyAccessError, match="holds several keys"):
+        owner.client().keys.change_passphrase("jeff", "another passphrase")
+    assert _stored(owner) == before
+
+
+@pytest.mark.parametrize("name", ["targets/root", "targets/targets", "root", "releases", "targets/"])
+def test_a_reserved_name_is_refused_in_whatever_form(world: World, name: str) -> None:
+    owner = owned(world, "jeff")
+    with pytest.raises(InvalidNameError):
+        owner.client().keys.rename("jeff", name)
+    with pytest.raises(InvalidNameError):
+        owner.client().keys.generate(name)
+
+
+def test_a_full_role_is_stored_as_its_short_name(world: World) -> None:
+    alice = world.person()
+    made, _ = alice.client().keys.generate("targets/dee")
+    assert made.role == "dee"
+    assert alice.client().keys.rename("dee", "targets/joe").role == "joe"
+
+
+def test_damaged_keys_are_listed_for_whoever_wants_all(world: World) -> None:
+    owner = owned(world, "jeff")
+    info = owner.client().keys.find("jeff")
+    owner.client().refresh(GUN)
+    info.path.write_bytes(b"")
+    assert info.keyid not in {key.keyid for key in owner.client().keys.list()}
+    assert info.keyid in {key.keyid for key in owner.client().keys.list(damaged=True)}
+    assert info.keyid in {key.keyid for key in owner.client().keys.of_repository(GUN)}
+
+
 # -- remove
 
 

@@ -87,6 +87,7 @@ TEXTS: Mapping[str, str] = {
     "move-away": "move it away",
     "move-away-or": "move it away, or use {option}",
     "nothing-changed": "nothing was changed",
+    "put-file": "put the file itself in its place",
     "put-directory": "put a real directory in its place",
     "wait-for-other": "try again when it is done",
     # -- configuration and policy

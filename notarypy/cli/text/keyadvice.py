@@ -108,7 +108,8 @@ TEXTS: dict[str, str] = {
     "leave-key-type": "leave the option out for ecdsa",
     "leave-out-certificate": "leave it out: one is made then",
     "load-again": (
-        "put it back from a copy: notarypy key load FILE; or give it up: notarypy key remove {key}"
+        "put it back from a backup: notarypy restore FILE; or from a copy: notarypy key load FILE; or give "
+        "it up: notarypy key remove {key}"
     ),
     "load-as": "give another one; or, if it is to be one: notarypy key load FILE --name {name}",
     "load-exported": "load the file that notarypy key export or notary key export wrote",
@@ -117,6 +118,7 @@ TEXTS: dict[str, str] = {
     "note-again": "note it again: notarypy key add URI --name NAME; or forget it: notarypy key remove {key}",
     "note-as": "if it is to be: notarypy key remove {key}; notarypy key add {uri} --name {name}",
     "note-uri": "note where it is: notarypy key add URI --name NAME",
+    "split-file": "move the other keys into files of their own: notarypy key load FILE takes them in",
     "rename-key": "rename it to {actual}.key if it should be here at all",
     "rename-stored-key": "give it this name: notarypy key rename {key} {name}",
     "restore-escaped": """give it line ends again: awk '{{gsub(/\\\\n/,"\\n")}}1' FILE > KEY.pem""",

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
+from notarypy.client.findings import quoted
 from notarypy.errors import Advice, AuthenticationError, NotarypyError, NotFoundError
 from notarypy.images.reference import Reference
 from notarypy.remote.http.urls import host_port
@@ -189,7 +190,7 @@ def _login(found: Findings, session: Session, reference: Reference) -> None:
                 found.bad(
                     "logins",
                     f"other users may read {path} (mode {mode:o}), which has passwords",
-                    Advice("close-file", path=path),
+                    Advice("close-file", path=quoted(path)),
                 )
             else:
                 found.warning(

@@ -4,8 +4,9 @@ What it is: the use case behind `doctor`. What it is not: a single look; those a
 
 Rules:
 
-1. Nothing is changed: no file is written, no lock taken, no key or login asked of a person, no root trusted,
-   and servers are asked for what changes nothing (`watched`).
+1. Nothing is changed: no file is written, no lock kept, no key or login asked of a person, no root trusted,
+   and servers are asked for what changes nothing (`watched`). What is elsewhere, keys and tokens for them, is
+   asked for as its service wants it.
 2. No trouble ends it. Settings that cannot be used are findings, as what cannot be looked at is.
 3. Without names the repositories that are known here are looked at. What is offline, or has an archive in
    place of servers, asks none.
@@ -61,6 +62,7 @@ class _Examination:
         self.watcher, self.problems = Watcher(), problems
         self.session.connections.watch = self.watcher.around
         self.there: dict[str, bool] = {}
+        self.clock_wrong = False
 
     def all(self, names: Sequence[str]) -> list[Findings]:
         """Return the findings about each subject."""
@@ -83,7 +85,10 @@ class _Examination:
                 if keyids is not None:
                     used[self.session.gun(text, whole=True)[0]] = keyids
             about.append(each)
-        privatekeys.unused(found, listed, used, everything=not names and len(used) == len(looked_at))
+        if self._asks_servers():
+            blind = any((one.area, one.level) == ("files", "bad") for one in found.examined().findings)
+            whole = not names and not blind and len(used) == len(looked_at)
+            privatekeys.unused(found, listed, used, everything=whole)
         self.session.close()
         return [found, *about]
 
@@ -131,6 +136,8 @@ class _Examination:
             with found.looking("server"):
                 session, watcher = self.session, self.watcher
                 self.there[url] = endpoints.notary_server(found, session, watcher, gun, url)
+            bad = (one.area for one in found.examined().findings if one.level == "bad")
+            self.clock_wrong |= "clock" in bad
             yield found
 
     def _url(self, each: Findings, text: str) -> str:
@@ -168,7 +175,9 @@ class _Examination:
             )
             keyids = None
         else:
-            keyids = repositories.repository(each, session, self.watcher, text, here)
+            keyids = repositories.repository(
+                each, session, self.watcher, text, here, clock_wrong=self.clock_wrong
+            )
         if self.there.get(f"registry {host}"):
             with each.looking("registry"):
                 reference = Reference(host, gun.partition("/")[2], None, None)

@@ -9,6 +9,7 @@ Rules:
 2. A time in the future is one that this machine's clock has not reached, give or take some minutes.
 3. A root that cannot be read is bad: nothing goes on without a decision. Any other cached file is fetched
    anew, so it is a warning.
+4. What cannot be looked at is bad: nobody knows which repositories and keys are there.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from notarypy import __version__, files
 from notarypy.client.backup import lastbackup
+from notarypy.client.findings import quoted
 from notarypy.errors import Advice, MetadataError
 from notarypy.keys import oskeyring
 from notarypy.keys.keypaths import key_paths
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("cryptography", "securesystemslib", "canonicaljson", "typer", "requests", "urllib3")
 _LEAST_FREE = 16 << 20
-_SKEW = timedelta(minutes=5)
+_SKEW, _WRITING = timedelta(minutes=5), timedelta(minutes=10)
 _OTHERS_READ, _OTHERS_WRITE = 0o077, 0o022
 _MOST_NAMED, _SHORT = 5, 12
 BACKUP_OLD = timedelta(days=90)
@@ -56,8 +58,11 @@ def environment(found: Findings, session: Session) -> None:
             found.ok(area, f"{name} {(version := metadata.version(name))}", package=name, version=version)
         except metadata.PackageNotFoundError:
             found.bad(area, f"the package {name} is not installed", Advice("install-anew", package=name))
-    if not environ.get("HOME"):
+    if not (home := environ.get("HOME", "")):
         found.warning(area, "HOME is not set", Advice("set-home"))
+    elif not Path(home).is_absolute():
+        text = f"HOME is {home}, which means another directory wherever a command is run"
+        found.warning(area, text, Advice("set-home"))
     with found.looking(area):
         if oskeyring.wanted(environ):
             oskeyring.require_usable()
@@ -73,20 +78,23 @@ def environment(found: Findings, session: Session) -> None:
 def trust_files(found: Findings, session: Session) -> None:
     """Look at the trust directory: who may use it, what is in it, and what was left in it."""
     area, directory = "files", session.trust_dir
-    for folder in (directory.path, session.settings.docker_config):
-        if folder.exists() and not folder.is_dir():
-            found.bad(area, f"{folder} is no directory", Advice("put-directory"))
+    folders = (session.settings.docker_config, directory.path, directory.private, directory.path / "tuf")
+    for folder in folders:
+        if os.path.lexists(folder) and not os.path.isdir(folder):  # noqa: PTH112 - asks, and raises nothing
+            what = "is a link to no directory" if folder.is_symlink() else "is no directory"
+            found.bad(area, f"{folder} {what}", Advice("put-directory"))
     if not directory.path.is_dir():
-        if not directory.path.exists():
+        if not os.path.lexists(directory.path):
             found.ok(area, f"{directory.path} is not there yet: nothing is known, and no key is here")
         return
     with found.looking(area):
         for text in directory.check():
-            found.warning(area, text, Advice("close-directory", path=directory.path))
+            close = Advice("close-directory", path=quoted(directory.path))
+            found.warning(area, text, Advice("check-owner") if " belongs to " in text else close)
     _access(found, directory.path)
     with found.looking(area):
         guns = directory.guns()
-        found.ok(area, f"{directory.path} knows {len(guns)} repositories", repositories=guns)
+        found.ok(area, f"repositories known in {directory.path}: {len(guns)}", repositories=guns)
         for gun in guns:
             with found.looking(area):
                 _cached(found, session, gun)
@@ -99,13 +107,16 @@ def _access(found: Findings, path: Path) -> None:
     elif not os.access(path, os.W_OK):
         text = f"{path} cannot be written: nothing new is remembered, and nothing can be signed"
         found.warning("files", text, Advice("choose-writable"))
+    elif (path / "private").is_dir() and not os.access(path / "private", os.W_OK | os.X_OK):
+        text = f"{path / 'private'} cannot be written: no key can be made, taken in or changed"
+        found.warning("files", text, Advice("check-owner"))
     free = shutil.disk_usage(path).free
     if free < _LEAST_FREE:
         found.bad("files", f"the disk of {path} has {free} bytes left", Advice("free-disk"))
     private = path / "private"
     if private.is_dir() and stat.S_IMODE(private.stat().st_mode) & _OTHERS_READ:
         text = f"other users may look into {private} (mode {stat.S_IMODE(private.stat().st_mode):o})"
-        found.warning("files", text, Advice("close-private", path=private))
+        found.warning("files", text, Advice("close-private", path=quoted(private)))
 
 
 def _cached(found: Findings, session: Session, gun: str) -> None:
@@ -122,38 +133,48 @@ def _cached(found: Findings, session: Session, gun: str) -> None:
             text = f"the cached {role} of {gun} is cut short or damaged: it is fetched anew"
             found.warning("files", text, Advice("refresh-cache", gun=gun), *cache.warnings)
     if staged := cache.staged():
-        text = f"{staged} changes of {gun} are staged by Go notary, and not published"
+        text = f"Go notary has changes of {gun} staged, and not published: {staged}"
         found.warning("files", text, Advice("publish-staged", gun=gun))
 
 
 def _left_behind(found: Findings, path: Path, now: datetime) -> None:
     held, left, ahead = list[Path](), list[Path](), list[Path]()
-    for each, status in _walk(path):
+    for each, status in _walk(found, path):
+        changed = datetime.fromtimestamp(min(status.st_mtime, 1 << 37), UTC)
         if each.name.startswith(".notarypy-") and each.name.endswith(".lock"):
             held += [each] if files.is_locked(each) else []
         elif each.name.startswith(".notarypy-") and each.name.endswith(".tmp"):
-            left.append(each)
-        if datetime.fromtimestamp(min(status.st_mtime, 1 << 37), UTC) > now + _SKEW:
+            left += [each] if changed < now - _WRITING else []
+        if changed > now + _SKEW:
             ahead.append(each)
     for lock in held:
-        text = f"another process works on {lock.parent.relative_to(path)} now, and holds its lock"
+        text = f"another process works in {lock.parent} now, and holds its lock"
         found.warning("files", text, Advice("wait-for-other"))
     if left:
-        text = f"{len(left)} files of processes that were killed are left: {_names(left)}"
+        text = f"files of processes that were killed are left: {_names(left)}"
         found.warning("files", text, Advice("remove-files", files=_words(left)))
     if ahead:
-        text = f"{len(ahead)} files have a time in the future: {_names(ahead)}"
+        text = f"files have a time in the future: {_names(ahead)}"
         found.warning("clock", text, Advice("touch-files", files=_words(ahead)))
 
 
-def _walk(top: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    for folder, _, names in os.walk(top):
+def _walk(found: Findings, top: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield every file, and note the folders and files that nobody can look at (rule 4)."""
+
+    def unseen(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):  # it has just gone
+            text = f"{error.filename} cannot be looked at: {error.strerror}"
+            found.bad("files", text, Advice("check-owner"))
+
+    for folder, inner, names in os.walk(top, onerror=unseen):
+        for link in (path for name in inner if (path := Path(folder, name)).is_symlink()):
+            found.bad("files", f"{link} is a link, and is not followed", Advice("put-directory"))
         for name in sorted(names):
             path = Path(folder, name)
             try:
                 yield path, path.lstat()
-            except OSError:
-                continue  # it has just gone
+            except OSError as error:
+                unseen(error)
 
 
 def _names(paths: list[Path]) -> str:
@@ -162,9 +183,7 @@ def _names(paths: list[Path]) -> str:
 
 
 def _words(paths: list[Path]) -> str:
-    from shlex import quote  # for what goes into a shell alone
-
-    return " ".join(quote(str(path)) for path in paths[:_MOST_NAMED])
+    return " ".join(map(quoted, paths[:_MOST_NAMED]))
 
 
 def policy(found: Findings, session: Session) -> None:
@@ -200,7 +219,11 @@ def _named_files(found: Findings, session: Session) -> None:
     for path in filter(None, (settings.passphrase_file, settings.tls_key)):
         if path.exists() and stat.S_IMODE(path.stat().st_mode) & _OTHERS_READ:
             text = f"other users may read {path}, which holds a secret"
-            found.warning("configuration", text, Advice("close-file", path=path))
+            found.warning("configuration", text, Advice("close-file", path=quoted(path)))
+    for path in (settings.config, None if settings.policy is None else settings.policy.path):
+        if path is not None and path.exists() and path.stat().st_mode & _OTHERS_WRITE:
+            text = f"other users may write to {path}, which says whom to trust"
+            found.warning("configuration", text, Advice("close-directory", path=quoted(path)))
 
 
 def service(found: Findings, session: Session) -> None:

@@ -8,11 +8,14 @@ Rules:
 1. A program is started with the words for its version alone, without a terminal, for some seconds at most.
 2. Variables contradict each other where two programs would take different servers or passphrases for the
    same. No value of a passphrase is shown.
-3. A host tells by its name alone until when its Notary service is there.
+3. A variable that looks like one of ours, docker's or Go notary's, and is none, is named: what it was to say
+   does not count. Kubernetes sets some by itself, for services that are called so.
+4. A host tells by its name alone until when its Notary service is there.
 """
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
@@ -23,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy import files
+from notarypy.client.doctor import origins
 from notarypy.errors import Advice, NotarypyError
 from notarypy.images.reference import DOCKER_HUB
 from notarypy.limits import DEFAULT
@@ -138,7 +142,11 @@ def _shared(found: Findings, settings: Settings) -> None:
         found.warning("docker", text, Advice("share-with-notary", path=settings.trust_dir))
     path = settings.docker_config / "config.json"
     if path.exists():
-        document = json.loads(files.read_regular(path, DEFAULT.config_bytes, follow=True) or b"{}")
+        try:
+            document = json.loads(files.read_regular(path, DEFAULT.config_bytes, follow=True) or b"{}")
+        except ValueError:
+            found.bad("docker", f"{path} is not JSON", Advice("mend-file", file=path))
+            return
         if isinstance(document, dict) and "contentTrust" in document:
             found.warning(
                 "docker",
@@ -148,7 +156,12 @@ def _shared(found: Findings, settings: Settings) -> None:
 
 
 def _variables(found: Findings, environ: Mapping[str, str]) -> None:
-    """Compare variables of docker and of Go notary (rule 2)."""
+    """Compare variables of docker and of Go notary (rule 2), and name those that nobody reads (rule 3)."""
+    for name in origins.unread(environ):
+        longer = [each for each in origins.READ if each.startswith(name)]
+        meant = (longer or difflib.get_close_matches(name, origins.READ, 1, 0.0))[0]
+        text = f"{name} is set, and nothing reads a variable of this name"
+        found.warning("environment", text, Advice("use-variable", name=name, meant=meant))
     server, other = environ.get(SERVER_VARIABLE, ""), environ.get("NOTARY_REMOTE_SERVER_URL", "")
     if server and other and server.rstrip("/") != other.rstrip("/"):
         text = f"{SERVER_VARIABLE} is {server}, and Go notary is told NOTARY_REMOTE_SERVER_URL={other}"
@@ -173,7 +186,7 @@ def _variables(found: Findings, environ: Mapping[str, str]) -> None:
 
 
 def endings(found: Findings, hosts: Sequence[str], today: date) -> None:
-    """Say of services that are going to end when that is (rule 3)."""
+    """Say of services that are going to end when that is (rule 4)."""
     for host in hosts:
         known = [(name, ends) for pattern, name, ends in _ENDS if pattern.fullmatch(host)]
         if host in {DOCKER_HUB, "notary.docker.io"}:

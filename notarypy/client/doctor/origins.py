@@ -34,6 +34,21 @@ _SECRET = re.compile(
     r".*_PASSPHRASE(?:_FILE)?|NOTARYPY_PASSPHRASE_.*|NOTARY_AUTH|DOCKER_AUTH_CONFIG|COSIGN_PASSWORD|"
     r"(?:VAULT|BAO)_TOKEN|AWS_(?:SECRET_ACCESS_KEY|SESSION_TOKEN)"
 )
+_PASSPHRASES = (
+    *("NOTARYPY_NEW_PASSPHRASE", "NOTARYPY_PASSPHRASE_NAME"),
+    *("DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE", "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE"),
+    *(f"NOTARY_{role}_PASSPHRASE" for role in ("ROOT", "TARGETS", "SNAPSHOT", "DELEGATION")),
+)
+READ = (
+    *("NOTARYPY_FIRST_USE", "NOTARYPY_KEYRING", "NOTARYPY_SERVICE", "DOCKER_CONTENT_TRUST", SERVER_VARIABLE),
+    *("NOTARY_AUTH", *_PASSPHRASES, *(f"{name}_FILE" for name in _PASSPHRASES)),
+)
+"""Variables of ours, docker's and Go notary's that are read; NAME is that of any key."""
+# Names of keys; of old docker, which are named elsewhere; of Go's programs; and what Kubernetes sets.
+_FAMILIES = re.compile(
+    r"NOTARYPY_PASSPHRASE_(?!FILE$).+|DOCKER_CONTENT_TRUST_(?:OFFLINE|TAGGING)_PASSPHRASE|"
+    r"NOTARY_(?:REMOTE_SERVER|TRUST|TRUST_PINNING|SERVER|SIGNER)_.+|.*_(?:SERVICE_HOST|(?:SERVICE_)?PORT)(?:_.*)?"
+)
 _SHOWN = (
     *("NOTARYPY_SERVICE", "NOTARYPY_KEYRING", "REGISTRY_AUTH_FILE", "SSL_CERT_FILE", "SSL_CERT_DIR"),
     *("DOCKER_CONTENT_TRUST", "DOCKER_HOST", "DOCKER_CONTEXT", "NO_PROXY"),
@@ -156,7 +171,7 @@ def _first_use(settings: Settings, place: _Places) -> str:
 def _variables(environ: Mapping[str, str]) -> Iterator[Origin]:
     """Yield variables that count, without secrets (rule 2)."""
     for name in sorted(environ):
-        if not environ[name]:
+        if not environ[name] or name in unread(environ):
             continue
         if _SECRET.fullmatch(name):
             yield Origin(name, "set, and not shown", "the environment")
@@ -164,6 +179,12 @@ def _variables(environ: Mapping[str, str]) -> Iterator[Origin]:
             yield Origin(name, environ[name], "the environment")
         elif name.upper() in _PROXIES:
             yield Origin(name, proxy_address(environ[name]) or "set", "the environment")
+
+
+def unread(environ: Mapping[str, str]) -> list[str]:
+    """Return the variables that look like ours, docker's or Go notary's, and that nobody reads."""
+    ours = (name for name in environ if name.startswith(("NOTARYPY_", "NOTARY_", "DOCKER_CONTENT_TRUST")))
+    return sorted(name for name in ours if name not in READ and not _FAMILIES.fullmatch(name))
 
 
 class InSpite(NamedTuple):

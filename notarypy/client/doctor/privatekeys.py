@@ -7,7 +7,8 @@ Rules:
 
 1. No passphrase is asked for and no PIN is tried. Where a place tells nothing without one, that is said.
 2. A key that belongs to a repository, or is a signer's, and is in no role of what was looked at, is of no use
-   there any more. A root key is, for the next repository.
+   there any more. A root key is, for the next repository. Only servers know: what is cached or in an archive
+   may be older than the keys.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING
 
+from notarypy.client.findings import quoted
 from notarypy.errors import Advice, NotarypyError, PassphraseNeededError, PassphraseWrongError
 from notarypy.keys.keystore import KeyStore
 from notarypy.keys.passphrases import PassphraseChain
@@ -42,6 +44,9 @@ def keys(found: Findings, session: Session) -> list[KeyInfo]:
     with found.looking(_AREA):
         listed = store.list()
         for key in store.damaged():
+            if key.path.is_symlink():
+                found.bad(_AREA, f"{key.path} is a link, and is not followed", Advice("put-file"))
+                continue
             with found.looking(_AREA):
                 store.find(key.keyid)
         for sentence in store.warnings:
@@ -62,7 +67,7 @@ def _key(found: Findings, store: KeyStore, key: KeyInfo) -> None:
         found.bad(
             _AREA,
             f"other users may read or change {name} (mode {mode:o})",
-            Advice("close-file", path=key.path),
+            Advice("close-file", path=quoted(key.path)),
         )
     if key.uri is not None:
         _elsewhere(found, store, key)

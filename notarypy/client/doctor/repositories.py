@@ -61,9 +61,12 @@ class KeysHere(NamedTuple):
 
 
 def repository(
-    found: Findings, session: Session, watcher: Watcher, text: str, here: KeysHere
+    found: Findings, session: Session, watcher: Watcher, text: str, here: KeysHere, *, clock_wrong: bool
 ) -> frozenset[str] | None:
-    """Look at a repository, and return the keys of all of its roles; None if they are not known."""
+    """Look at a repository, and return the keys of all of its roles; None if they are not known.
+
+    By a clock that is wrong nobody is told to renew: the clock is what has to be mended.
+    """
     gun, _ = session.gun(text, whole=True)
     _pins(found, session, gun)
     try:
@@ -81,7 +84,8 @@ def repository(
     found.ok("server", f"{gun} can be read", gun=gun)
     found_roles = statuses(trusted, here.available, WITHIN, lambda keyid: keyid in here.elsewhere)
     for one in findings_of_roles(found_roles, gun, trusted.now):
-        found.note(replace(one, area="roles"))
+        fix = Advice("mend-clock") if clock_wrong and one.area == "dates" and one.fix else one.fix
+        found.note(replace(one, area="roles", fix=fix))
     _root(found, gun, found_roles[0])
     _certificates(found, trusted)
     if looked_at.server is not None:

@@ -170,7 +170,8 @@ def keys_of(manager: KeyManager, directory: TrustDirectory, gun: str) -> list[Ke
             read = Root.from_signed(signed, limits) if role == roles.ROOT else None
             names = (read or Targets.from_signed(signed, role, limits)).keys
             ids |= {key.canonical_id for key in names.values()}
-    found = [info for info in manager.store.list() if info.keyid in ids or info.gun == gun]
+    every = [*manager.store.list(), *manager.store.damaged()]
+    found = [info for info in every if info.keyid in ids or info.gun == gun]
     if not found:
         message, advice = f"no key of {gun} is here", Advice("list-keys")
         raise KeyMissingError(message, why="" if ids else "nothing of it is cached here", advice=advice)
@@ -193,9 +194,7 @@ def rename_key(manager: KeyManager, selector: str, name: str) -> KeyInfo:
     if info.role in roles.BASE_ROLES:
         what = f"key {info.keyid[:SHORT_KEYID]} is a {info.role} key and has no other name"
         raise KeyAccessError(what, keyid=info.keyid)
-    if name != roles.RELEASES:
-        roles.signer_role(name)
-    return manager.store.rename(info.keyid, name)
+    return manager.store.rename(info.keyid, roles.key_name(name))
 
 
 def remove_key(manager: KeyManager, directory: TrustDirectory, selector: str, *, force: bool) -> KeyInfo:

@@ -191,8 +191,7 @@ class KeyManager:
 
     def refer(self, uri: str, role: str, algorithm: str | None = None) -> StoredKey:
         """Note where the key of a role is, or make it there; AlreadyExistsError: it is for another role."""
-        if role not in _KEPT:
-            roles.signer_role(role)
+        role = role if role in _KEPT else roles.key_name(role)
         noted = self.store.refer(uri, role, self.passphrases, algorithm)
         if noted.role != role and noted.keyid in self._made[threading.get_ident()]:
             raise both(noted, role)
@@ -261,8 +260,8 @@ class KeyManager:
             if role in pem.GUN_ROLES and block.gun is None:
                 message = f"a {role} key belongs to one repository, and this file does not say to which"
                 raise UsageError(message, advice=Advice("load-exported"))
-            if role not in roles.BASE_ROLES and role != roles.RELEASES:
-                roles.signer_role(role)
+            if role not in roles.BASE_ROLES:
+                role = roles.key_name(role)
             present = self.store.present(public_key_of(key).keyid)
             if present is not None and present.role != role:
                 raise other_name(present, role)
@@ -275,7 +274,7 @@ class KeyManager:
             made = self.refer(uri, name, algorithm)
             public = self.store.public(made.keyid, self.passphrases)
         else:
-            roles.signer_role(name)
+            name = roles.key_name(name)
             key = keyfile.generate(algorithm)
             made, public = self._add(key, name, None), public_key_of(key)
         return made, pem.public_pem(public, name)

@@ -323,9 +323,13 @@ def _path(given: Mapping[str, object], name: str) -> Path | None:
 
 
 def _file_settings(path: Path | None, xdg: Path, home: Path) -> FileSettings:
+    usual = xdg / "notarypy" / "config.toml"
     try:
-        return configfile.read(path or xdg / "notarypy" / "config.toml", home)
+        return configfile.read(path or usual, home)
     except FileNotFoundError as error:
+        if path is None and os.path.lexists(usual):  # pins are in it
+            why, advice = "what it leads to is not there", Advice("check-file")
+            raise ConfigurationError(f"{usual} is a link", why=why, advice=advice) from error
         if path is None:
             return FileSettings()
         why = f"there is no {path}"
