@@ -19,6 +19,8 @@ Rules:
    exist): nothing is removed recursively.
 7. Delegations below `targets/metadata` are never cached: their files would lie where the repository
    `<gun>/metadata/targets` has its own, the root among them.
+8. A repository that nobody can look into is listed, and whoever looks at it gets the error: one that is not
+   listed would look like one that was never known.
 """
 
 from __future__ import annotations
@@ -31,7 +33,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from notarypy import files
-from notarypy.errors import Advice, CacheDamagedError, InvalidNameError, MetadataError, StorageError
+from notarypy.errors import (
+    Advice,
+    CacheDamagedError,
+    InvalidNameError,
+    MetadataError,
+    NotarypyError,
+    StorageError,
+)
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import canonical, roles
 
@@ -58,14 +67,16 @@ class TrustDirectory:
         return RepositoryCache(self.path, gun, self.limits)
 
     def guns(self) -> list[str]:
-        """Return the repositories that have a cached root, sorted."""
+        """Return the repositories of which something is cached, sorted (rule 8).
+
+        Raises StorageError where nobody can tell which there are.
+        """
         base = self.path / "tuf"
         files.refuse_links(base, self.path)
         found = []
-        for directory in _directories(base):
-            if directory.name == "metadata" and os.path.lexists(directory / "root.json"):
-                with suppress(InvalidNameError):  # a directory of something else
-                    found.append(roles.check_gun(directory.parent.relative_to(base).as_posix()))
+        for directory in set(_homes(base)):
+            with suppress(InvalidNameError):  # a directory of something else
+                found.append(roles.check_gun(directory.relative_to(base).as_posix()))
         return sorted(found)
 
     def check(self) -> list[str]:
@@ -150,14 +161,18 @@ class RepositoryCache:
         except FileNotFoundError:
             return None
         except (StorageError, MetadataError) as error:
-            raise CacheDamagedError(
-                f"the trusted root of {self.gun} cannot be read",
-                why=(f"the file is {path}", error.message, *error.why),
-                advice=Advice("restore-or-forget", gun=self.gun),
-                gun=self.gun,
-                path=str(path),
-            ) from error
+            raise self._damaged(error) from error
         return data
+
+    def _damaged(self, error: NotarypyError) -> CacheDamagedError:
+        path = self._path(roles.ROOT)
+        return CacheDamagedError(
+            f"the trusted root of {self.gun} cannot be read",
+            why=(f"the file is {path}", error.message, *error.why),
+            advice=error.advice or Advice("restore-or-forget", gun=self.gun),
+            gun=self.gun,
+            path=str(path),
+        )
 
     def store(self, metadata: Mapping[str, bytes]) -> None:
         """Write the files of these roles, each as a whole (rules 4, 5 and 7); the caller holds `lock`.
@@ -232,10 +247,17 @@ class RepositoryCache:
         _LOG.debug("removed the cached metadata of %s", self.gun)
 
     def cached(self) -> list[str]:
-        """Return the roles that have a cached file, readable or not."""
+        """Return the roles that have a cached file, readable or not.
+
+        Raises CacheDamagedError where nobody can tell, as a root may be there (rule 2).
+        """
         files.refuse_links(self.directory, self._base)
+        try:
+            folders = list(self._role_directories())
+        except StorageError as error:
+            raise self._damaged(error) from error
         found = [role for role in roles.BASE_ROLES if os.path.lexists(self._path(role))]
-        for folder in self._role_directories():
+        for folder in folders:
             names = (path.relative_to(self.directory).with_suffix("") for path in folder.glob("*.json"))
             found += [name.as_posix() for name in names if roles.is_delegation(name.as_posix())]
         return sorted(role for role in found if not _in_another_cache(role))
@@ -262,7 +284,7 @@ class RepositoryCache:
 
     def _role_directories(self) -> Iterator[Path]:
         top = self.directory / "targets"
-        if top.is_symlink():
+        if os.path.islink(top):  # noqa: PTH114 - the other one raises where nobody may look
             return
         for directory in _directories(top):
             inner = directory.relative_to(top).parts
@@ -305,9 +327,41 @@ def _order(role: str) -> tuple[int, str]:
 
 
 def _directories(top: Path) -> Iterator[Path]:
-    for name, inner, _ in os.walk(top, followlinks=False):
+    for name, inner, _ in os.walk(top, onerror=_refuse, followlinks=False):
         inner.sort()
         yield Path(name)
+
+
+def _refuse(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise files.failure("read", Path(error.filename), error) from error
+
+
+def _homes(base: Path) -> Iterator[Path]:
+    """Yield the directories of repositories, also where nobody can look into them (rule 8)."""
+    shut: list[Path] = []
+
+    def unread(error: OSError) -> None:
+        path = Path(error.filename)
+        if len(path.relative_to(base).parts) <= 1:  # a registry's: it may have any number of repositories
+            _refuse(error)
+        elif not isinstance(error, FileNotFoundError):
+            shut.append(path)
+
+    for name, inner, names in os.walk(base, onerror=unread, followlinks=False):
+        folder = Path(name)
+        if folder.name == "metadata" and ("root.json" in inner or any(map(_is_metadata, names))):
+            yield folder.parent
+        elif "metadata" in names:
+            yield folder
+        shut += [folder / each for each in inner if os.path.islink(folder / each)]  # noqa: PTH114 - as above
+    for path in shut:
+        above = [each.parent for each in (path, *path.parents) if each.name == "metadata" and each != base]
+        yield above[0] if above and above[0].is_relative_to(base) else path
+
+
+def _is_metadata(name: str) -> bool:
+    return name.endswith(".json")
 
 
 def _remove_left_behind(folder: Path) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +12,7 @@ import pytest
 
 from notarypy import files
 from notarypy.cli.text.advice import advice
-from notarypy.errors import CacheDamagedError, InvalidNameError, StorageError
+from notarypy.errors import Advice, CacheDamagedError, InvalidNameError, StorageError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.storage import trustdir
 from notarypy.storage.trustdir import RepositoryCache, TrustDirectory
@@ -303,12 +305,66 @@ def test_repositories_are_listed_also_with_a_damaged_root(trust: TrustDirectory)
     guns = ["localhost:5000/a", "localhost:5000/a/b", GUN]
     for gun in guns:
         trust.repository(gun).store({"root": b""})
-    trust.repository("no/root").store({"targets": b"{}"})
     odd = trust.path / "tuf" / "a?b" / "metadata"
     odd.mkdir(parents=True)
     (odd / "root.json").touch()
-    (trust.path / "tuf" / "link").symlink_to("localhost:5000")
+    with trust.repository("forgotten/b").lock(0):
+        pass
     assert trust.guns() == sorted(guns)
+
+
+@pytest.mark.parametrize("odd", ["rootless", "file", "link", "linked metadata"])
+def test_repositories_that_nobody_can_look_into_are_listed(trust: TrustDirectory, odd: str) -> None:
+    trust.repository(GUN).store(ALL)
+    cache = trust.repository("localhost:5000/a")
+    if odd == "rootless":
+        cache.store({"targets": b"{}"})
+    else:
+        place = cache.directory.parent if odd == "link" else cache.directory
+        place.parent.mkdir(parents=True)
+        place.touch() if odd == "file" else place.symlink_to(trust.repository(GUN).directory)
+    assert trust.guns() == [GUN, "localhost:5000/a"]
+    with pytest.raises(StorageError) if odd != "rootless" else nullcontext():
+        cache.cached()
+
+
+class Shut:
+    """Folders that this process may not look into, also where it is root."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self._scandir = Path("nothing"), os.scandir
+        monkeypatch.setattr(os, "scandir", self)
+
+    def __call__(self, path: str | Path) -> object:
+        if Path(path).is_relative_to(self.folder):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return self._scandir(path)
+
+
+@pytest.mark.parametrize("inner", ["", "metadata", "metadata/targets"])
+def test_a_folder_that_nobody_may_enter_is_a_repository(
+    trust: TrustDirectory, monkeypatch: pytest.MonkeyPatch, inner: str
+) -> None:
+    shut = Shut(monkeypatch)
+    trust.repository(GUN).store(ALL)
+    cache = trust.repository("localhost:5000/k2/b")
+    cache.store(ALL)
+    shut.folder = cache.directory.parent / inner
+    assert trust.guns() == [GUN, "localhost:5000/k2/b"]
+    with pytest.raises(CacheDamagedError) as caught:
+        cache.cached()
+    assert caught.value.advice == Advice("check-owner")
+
+
+@pytest.mark.parametrize("folder", ["tuf", "tuf/localhost:5000"])
+def test_where_nobody_can_tell_which_repositories_there_are_is_an_error(
+    trust: TrustDirectory, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    trust.repository(GUN).store(ALL)
+    (trust.path / "tuf" / "localhost:5000").mkdir()
+    Shut(monkeypatch).folder = trust.path / folder
+    with pytest.raises(StorageError, match="cannot read"):
+        trust.guns()
 
 
 def test_staged_changes_are_counted_and_left_alone(trust: TrustDirectory, cache: RepositoryCache) -> None:

@@ -101,18 +101,20 @@ def _repositories(session: Session, writer: BackupWriter, failed: Failed) -> Ite
     """Write what is cached of each repository, and yield what the manifest says of it (rule 2)."""
     for gun in session.directory().guns():
         cache = session.directory().repository(gun)
-        with nullcontext() if files.is_read_only(cache.directory) else cache.lock(LOCK_SECONDS):
-            try:
+        try:
+            with nullcontext() if files.is_read_only(cache.directory) else cache.lock(LOCK_SECONDS):
                 found = {role: data for role in cache.cached() if (data := cache.load(role)) is not None}
-                if roles.ROOT in found:
-                    trusting(gun, found[roles.ROOT], session.limits)
-            except NotarypyError as error:
-                failed(gun, error)
-                continue
+            if roles.ROOT in found:
+                trusting(gun, found[roles.ROOT], session.limits)
+        except NotarypyError as error:
+            failed(gun, error)
+            continue
         for warning in cache.warnings:
             failed(gun, StorageError(f"a file of {gun} is left out", why=warning))
         if roles.ROOT not in found:
-            continue  # it was forgotten meanwhile
+            if found:  # else it was forgotten meanwhile
+                failed(gun, StorageError(f"{gun} is left out", why="its trusted root is gone"))
+            continue
         named = {role: writer.add(f"tuf/{gun}/metadata/{role}.json", found[role]) for role in sorted(found)}
         yield {"repository": gun, "metadata": named, **_server(session, gun)}
 
