@@ -174,6 +174,9 @@ FromFile = Annotated[
     str | None, Option(metavar="FILE", help="More REFs, one a line; # begins a comment; - is stdin.")
 ]
 Within = Annotated[str, Option(metavar="TIME", help="How far ahead: 10d, 4w, 1y.")]
+WithinOrUsual = Annotated[
+    str | None, Option("--within", metavar="TIME", help="How far ahead: 10d, 4w, 1y; default: 90d.")
+]
 Signers = Annotated[
     list[str] | None,
     Option("--signer", metavar="NAME", help="This signer must have signed the image. May be repeated."),

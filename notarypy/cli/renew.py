@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from notarypy.cli import references, userfiles
@@ -25,10 +26,12 @@ from notarypy.errors import (
 from notarypy.tuf.roles import SNAPSHOT, TIMESTAMP, signer_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from notarypy.client.results import Renewed
     from notarypy.client.verdicts import RoleStatus
+
+    _Fix = Callable[[RepositoryStatus], Advice]
 
 _ROLE = "role version expires days_left keys threshold here elsewhere signable due problem"
 _USUAL, _STDOUT = "90d", "-"
@@ -48,9 +51,10 @@ def renew(
     repos: Annotated[list[str] | None, Argument(metavar="[REPO...]", help="Repositories.")] = None,
     *,
     from_file: references.RepositoriesFile = None,
-    within: references.Within = _USUAL,
+    within: references.WithinOrUsual = None,
     role: Annotated[
-        list[str] | None, Option(metavar="ROLE", help="Only this role, whatever its date. May be repeated.")
+        list[str] | None,
+        Option(metavar="ROLE", help="Only this role; without --within whatever its date. May be repeated."),
     ] = None,
     offline_part: references.OfflinePart = None,
     over_limits: references.OverLimits = False,
@@ -68,7 +72,7 @@ def renew(
     asked = references.repositories(run, repos, from_file)
     if not asked:
         raise UsageError("no repository was given", advice=Advice("name-image"))
-    span = references.span(within)
+    span = None if within is None else references.span(within)
     with run.client() as client:
         if offline_part is not None:
             from notarypy.cli import partfiles  # most renew alone
@@ -117,7 +121,7 @@ def status(
     path = _destination(run, form, output)
     named = references.repositories(run, repos, from_file)
     span, pin = references.span(within), references.required_root(run, root, policy)
-    watched = form in _WATCHED
+    watched, fix = form in _WATCHED, partial(_what_to_do, within=within, archived=archive is not None)
     with run.client(asking=False) as client:
         looked_at = named or _known(run, client.repositories(), all_of_them=check or watched)
         run.asked_for = len(named) or 2  # who named none is told which it is
@@ -127,9 +131,9 @@ def status(
                 read[repo] = found.get()
                 if form == "table":
                     run.report.table(_HEADER, map(_row, read[repo].roles), read[repo].repository)
-                _judge(run, repo, read[repo], within, check=check)
+                _judge(run, repo, read[repo], within, fix, check=check)
     if watched:
-        _write(run, path, _watched(run, form, read, within))
+        _write(run, path, _watched(run, form, read, within, fix))
     elif path is not None:
         _write(run, path, run.report.document())
         run.report.answered = True
@@ -147,7 +151,7 @@ def _destination(run: Run, form: str, output: str | None) -> Path | None:
     return None if output == _STDOUT else userfiles.destination(run, output, ask=False)
 
 
-def _watched(run: Run, form: str, read: Mapping[str, RepositoryStatus], within: str) -> str:
+def _watched(run: Run, form: str, read: Mapping[str, RepositoryStatus], within: str, fix: _Fix) -> str:
     """Return the text for programs that watch, with each repository once, and what could not be read."""
     from notarypy.cli.text import monitoring  # for these forms alone
 
@@ -159,9 +163,7 @@ def _watched(run: Run, form: str, read: Mapping[str, RepositoryStatus], within: 
             looks.setdefault(name, found)
     if form == "prometheus":
         return monitoring.prometheus(looks)
-    return monitoring.junit(
-        looks, within, lambda found: text_of(_what_to_do(found, within)), run.report.command
-    )
+    return monitoring.junit(looks, within, lambda found: text_of(fix(found)), run.report.command)
 
 
 def _name(run: Run, repo: str) -> str:
@@ -191,40 +193,40 @@ def _known(run: Run, repos: list[str], *, all_of_them: bool) -> list[str]:
         else:
             what, why = f"{repo} was not looked at", "it is no image's name"
             if all_of_them:
-                advice = Advice("status-literally", gun=repo)
+                advice = Advice("status-literally", gun=quote(repo))
                 run.report.failed([repo], NothingThereError(what, why=why, advice=advice))
             else:
-                run.report.warn(Unverified(f"{what}: {why}; notarypy status --gun {repo} shows it"))
+                run.report.warn(Unverified(f"{what}: {why}; notarypy status --gun {quote(repo)} shows it"))
     if not found and not all_of_them:
         message = "no repository that is known here is an image's"
         raise NothingThereError(message, advice=Advice("name-repositories"))
     return found
 
 
-def _judge(run: Run, repo: str, found: RepositoryStatus, within: str, *, check: bool) -> None:
+def _judge(run: Run, repo: str, found: RepositoryStatus, within: str, fix: _Fix, *, check: bool) -> None:
     data = render.fields(found, "repository server roles")
     data["roles"] = [render.fields(status, _ROLE) for status in found.roles]
     names = ", ".join(status.role for status in found.due)
     verb, past = ("end", "have") if len(found.due) > 1 else ("ends", "has")
     due = [f"{names} of {found.repository} {verb} within {within} or {past} ended"] if names else []
-    if check and (error := _failure(found, due, within)) is not None:
+    if check and (error := _failure(found, due, fix)) is not None:
         run.report.failed([repo], error, data)
         return
     run.report.done(repo, data)
     for broken in found.roles:
         if broken.problem:
-            run.report.warn(f"{broken.role}: {broken.problem}")
+            run.report.warn(f"{broken.role} of {found.repository}: {broken.problem}")
     for message in due:
-        run.report.warn(f"{message}; {text_of(_what_to_do(found, within))}")
+        run.report.warn(f"{message}; {text_of(fix(found))}")
     for early in (status for status in found.roles if status.ends_soon and not status.due):
         what = f"{early.role} of {found.repository} ends on {early.expires:%Y-%m-%d}"
         run.report.warn(f"{what}; {text_of(Advice('renew-root-early', gun=found.repository))}")
 
 
-def _failure(found: RepositoryStatus, due: list[str], within: str) -> TrustError | None:
+def _failure(found: RepositoryStatus, due: list[str], fix: _Fix) -> TrustError | None:
     """Return what a check fails with: a file whose date nobody knows is no better than one that ended."""
     broken = [status for status in found.roles if status.problem]
-    advice = _what_to_do(found, within)
+    advice = fix(found)
     if broken:
         one = next((status for status in broken if not status.usable), broken[0])
         advice = Advice("sign-anew-or-remove", role=one.role, gun=found.repository)
@@ -238,16 +240,21 @@ def _failure(found: RepositoryStatus, due: list[str], within: str) -> TrustError
     return None
 
 
-def _what_to_do(found: RepositoryStatus, within: str) -> Advice:
-    """Return who renews what is due: whoever has the keys, or for its own roles the server."""
+def _what_to_do(found: RepositoryStatus, within: str, *, archived: bool) -> Advice:
+    """Return who renews what is due: whoever has the keys, or for its own roles the server, or an archive."""
     ours = [status for status in found.due if status.role != TIMESTAMP]
     ours = [status for status in ours if status.signable or status.role != SNAPSHOT]
+    served = [status for status in found.due if status.role in {SNAPSHOT, TIMESTAMP}]
+    if served and archived:
+        return Advice("export-anew", gun=found.repository)
     if found.due and not ours:
         return Advice("check-clock")
     # What `renew` finds due by itself may be less than what was found here.
     what = found.repository if within == _USUAL else f"--within {within} {found.repository}"
     if all(status.signable for status in ours):
         return Advice("renew", gun=what)
+    if any(status.threshold > 1 for status in ours if not status.signable):
+        return Advice("renew-in-parts", gun=what)
     return Advice("sign-role-again", gun=what)
 
 

@@ -336,12 +336,17 @@ class Client(Groups):
         options = RemovalOptions(force, tags, dry_run)
         return remove_signer(self._session, name, repository, options, key=key, paths=paths)
 
-    def renew(self, repository: str, *, within: timedelta = WITHIN, only: Sequence[str] = ()) -> Renewed:
-        """Sign again, with the keys here, what ends within a time or has ended; or `only` these roles."""
+    def renew(self, repository: str, *, within: timedelta | None = None, only: Sequence[str] = ()) -> Renewed:
+        """Sign again, with the keys here, what has ended or ends `within` a time, 90 days if none is given.
+
+        `only` these roles: whatever their dates, if no time is given.
+        """
         from notarypy.client.publish.maintenance import renew
 
         require_lists(only=only)
-        return renew(self._session, repository, within, only)
+        return renew(
+            self._session, repository, WITHIN if within is None else within, only, named=within is None
+        )
 
     def history(
         self,

@@ -72,13 +72,21 @@ def require_own_threshold(root: Root, file: Envelope, gun: str, budget: Verifica
 
 
 def require_in_date(root: Root, file: Envelope, gun: str, now: datetime) -> None:
-    """Raise ExpiredError unless enough keys signed whose certificates are in date (rule 4)."""
+    """Raise ExpiredError unless enough keys signed whose certificates are in date (rule 4).
+
+    One that is still to begin is for the clock that says so: no other certificate would begin earlier.
+    """
     if not signed(root, file, gun, now):
+        early = [keyid for keyid in usable(root, gun, None) if begin(root.keys[keyid]) > now + FUTURE]
         raise ExpiredError(
             f"the root certificate of {gun} is out of date",
-            why=_problems(root, gun, now),
-            advice=Advice("renew-root-certificate", gun=gun),
+            why=(
+                *_problems(root, gun, now),
+                *([f"this machine's clock says {now:%Y-%m-%d}"] if early else []),
+            ),
+            advice=Advice("set-clock") if early else Advice("renew-root-certificate", gun=gun),
             role=roles.ROOT,
+            early=bool(early),
         )
 
 
@@ -96,6 +104,11 @@ def problem(key: PublicKey, gun: str, now: datetime | None) -> str:
 def expiry(key: PublicKey) -> datetime:
     """Return when a root key's certificate ends."""
     return (usual.certificate(key.public) or certificates(key)[0]).not_valid_after_utc
+
+
+def begin(key: PublicKey) -> datetime:
+    """Return from when on a root key's certificate is valid."""
+    return (usual.certificate(key.public) or certificates(key)[0]).not_valid_before_utc
 
 
 def certificate_problem(certificate: Leaf, now: datetime) -> str:

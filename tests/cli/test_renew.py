@@ -82,6 +82,18 @@ def test_the_fix_renews_as_far_ahead_as_was_looked(run: Run, stub: StubClient) -
     assert f"signs it again: notarypy renew --within 20y {REPO}" in outcome.err
 
 
+def test_what_several_sign_is_renewed_in_parts(run: Run, stub: StubClient) -> None:
+    stub.answers["status"] = RepositoryStatus(REPO, "https://n", (replace(ROOT_STATUS, threshold=2),))
+    assert f"notarypy renew --offline-part FILE {REPO}; have" in run("status", "--check", REPO).expect(5).err
+
+
+def test_what_ends_in_an_archive_is_exported_anew(run: Run, stub: StubClient) -> None:
+    ends = replace(ROOT_STATUS, role="timestamp", here=())
+    stub.answers["status"] = RepositoryStatus(REPO, "t.tar", (ends,))
+    shown = run("status", "--check", "--from", "t.tar", REPO).expect(5).err
+    assert f"notarypy export {REPO} -o TAR" in shown
+
+
 def test_a_known_name_is_taken_as_no_other_repository(run: Run, stub: StubClient) -> None:
     stub.answers["repositories"] = ["coll", REPO]
     stub.answers["status"] = RepositoryStatus(REPO, "https://n.test", (BOB_STATUS,))
@@ -112,8 +124,8 @@ def test_nothing_known_is_no_all_clear(run: Run, stub: StubClient, check: list[s
     outcome = run("status", *check).expect(12)
     assert "no repository is known here" in outcome.err
     assert run("--json", "status", *check).expect(12).document["error"]["code"] == "operation.nothing"
-    stub.answers["repositories"] = ["A/B"]
-    assert "notarypy status --gun A/B" in run("-q", "status", *check).expect(12).err
+    stub.answers["repositories"] = ["A B"]
+    assert "notarypy status --gun 'A B'" in run("-q", "status", *check).expect(12).err
 
 
 def test_what_a_check_leaves_out_fails_it(run: Run, stub: StubClient) -> None:
@@ -130,7 +142,7 @@ def test_a_check_fails_for_a_role_that_cannot_be_verified(run: Run, stub: StubCl
     outcome = run("status", REPO).expect(0)
     assert "(unusable)" in outcome.out
     assert "too few" not in outcome.out
-    assert "targets/bob: too few signatures" in outcome.err
+    assert f"targets/bob of {REPO}: too few signatures" in outcome.err
     assert "targets/bob: too few signatures" in run("status", "--check", REPO).expect(4).err
     stub.answers["status"] = RepositoryStatus(REPO, "https://n.test", (replace(broken, usable=False),))
     shown = run("status", "--check", REPO).expect(4).err
@@ -151,7 +163,7 @@ def test_renewing_tells_each_role(run: Run, stub: StubClient) -> None:
 def test_nothing_due_is_said(run: Run, stub: StubClient) -> None:
     stub.answers["renew"] = Renewed(REPO, (), (PIN,), published=False)
     assert run("renew", REPO).expect(0).out == f"nothing of {REPO} is due; nothing was published\n"
-    assert stub.calls[0][2] == {"within": DAYS, "only": ()}
+    assert stub.calls[0][2] == {"within": None, "only": ()}
 
 
 def test_every_repository_is_tried(run: Run, stub: StubClient) -> None:

@@ -504,6 +504,12 @@ def test_nothing_can_be_published_to_an_archive(stage: Stage, tar: Path) -> None
             call()
 
 
+def test_nobody_renews_an_archive(stage: Stage, tar: Path) -> None:
+    client = away(stage.world, archive=tar, first_use=True)
+    assert {one.role for one in client.status(GUN, within=timedelta(days=30)).due} == {"timestamp"}
+    assert client.status(GUN, within=timedelta(days=3)).due == ()
+
+
 def test_a_name_that_is_no_image_s_is_imported_literally(world: World, tmp_path: Path) -> None:
     owner = world.person("owner")
     owner.client(gun=True).init("coll")

@@ -196,12 +196,16 @@ def test_what_cannot_be_read_is_left_out_and_said(owner: Machine, world: World, 
     (owner.trust / "private" / f"{'1' * 64}.key").write_text("damaged")
     (owner.trust / "tuf/b.test/app/metadata").mkdir(parents=True)
     (owner.trust / "tuf/b.test/app/metadata/root.json").write_text("damaged")
+    (owner.trust / "tuf/b.test/linked").symlink_to(tmp_path)
+    (owner.trust / "tuf/b.test/rootless/metadata").mkdir(parents=True)
+    (owner.trust / "tuf/b.test/rootless/metadata/targets.json").write_text("{}")
     (owner.trust / f"tuf/{GUN}/metadata/targets.json").unlink()
     (owner.trust / f"tuf/{GUN}/metadata/targets.json").mkdir()
     owner.set_up("policy.toml", POLICY)
     failed: dict[str, NotarypyError] = {}
     contents = owner.client().upkeep.backup(tmp_path / "b.tar", failed=failed.__setitem__)
-    assert set(failed) == {"1" * 64, "b.test/app", GUN, str(owner.settings / "root.pem")}
+    shut = {"b.test/app", "b.test/linked", "b.test/rootless"}
+    assert set(failed) == {"1" * 64, *shut, GUN, str(owner.settings / "root.pem")}
     assert len(contents.keys) == 3
     assert [each.repository for each in contents.repositories] == [GUN]
     assert "targets" not in contents.repositories[0].roles

@@ -7,6 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from notarypy.cli.text.advice import advice
+from notarypy.client.publish import maintenance
 from notarypy.client.publish.pipeline import publisher_for
 from notarypy.errors import (
     Advice,
@@ -17,6 +18,7 @@ from notarypy.errors import (
     ServerError,
     SignatureError,
     TrustError,
+    UsageError,
 )
 from notarypy.keys.signers.keyfile import LocalSigner
 from notarypy.keys.signers.rootcertificate import root_certificate
@@ -189,6 +191,60 @@ def test_a_role_that_is_named_is_renewed_whatever_its_date(world: World, owner: 
     [key] = owner.client().refresh(GUN).root.signers(roles.ROOT)
     assert done.root_pins == (key.canonical_id,)
     assert _verifies(world)
+
+
+def test_a_role_that_is_named_with_a_time_is_renewed_when_it_is_due(world: World, owner: Person) -> None:
+    def publishes() -> bool:
+        return owner.client().renew(GUN, within=YEAR, only=[roles.ROOT]).published
+
+    assert not publishes()
+    world.clock.now += 9 * YEAR + timedelta(days=10)
+    assert publishes()
+    assert not publishes()
+
+
+def test_a_root_that_is_named_gets_a_later_end(world: World, owner: Person) -> None:
+    before = _status(owner)[roles.ROOT].expires
+    world.clock.now += YEAR
+    owner.client().renew(GUN, only=[roles.ROOT])
+    assert _status(owner)[roles.ROOT].expires == (before or world.clock.now) + YEAR
+    assert owner.warnings == []
+
+
+def test_a_root_whose_end_does_not_move_is_warned_of(
+    world: World, owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintenance, "_made_itself", lambda _: False)  # as one that an authority made
+    world.clock.now += YEAR
+    owner.client().renew(GUN, only=[roles.ROOT])
+    assert any("does not move: its certificate stays" in warning for warning in owner.warnings)
+
+
+def test_a_clock_that_is_behind_shortens_nothing(world: World, owner: Person) -> None:
+    world.clock.now += YEAR
+    owner.client().renew(GUN, only=[roles.TARGETS])
+    world.clock.now -= YEAR / 2
+    world.requests()
+    with pytest.raises(UsageError, match="a new one would earlier") as caught:
+        owner.client().renew(GUN, only=[roles.TARGETS])
+    assert caught.value.advice == Advice("set-clock")
+    assert not any(line.startswith("POST") for line in world.requests())
+
+
+def test_by_a_clock_before_the_certificate_nobody_can_tell(world: World, owner: Person) -> None:
+    world.clock.now -= YEAR
+    client = owner.client()
+    for look in (lambda: client.status(GUN), lambda: client.renew(GUN, only=[roles.TARGETS])):
+        with pytest.raises(ExpiredError, match="out of date") as caught:
+            look()
+        assert caught.value.advice == Advice("set-clock")
+        assert "this machine's clock says" in caught.value.why[-1]
+
+
+def test_what_the_server_signs_is_its_own_to_renew(owner: Person) -> None:
+    with pytest.raises(KeyNotAuthorisedError) as caught:
+        owner.client().renew(GUN, only=[roles.SNAPSHOT])
+    assert caught.value.advice == Advice("timestamp-renewed")
 
 
 def test_a_snapshot_key_that_is_here_renews_the_snapshot(world: World, owner: Person) -> None:

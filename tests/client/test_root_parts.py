@@ -229,6 +229,9 @@ def test_a_root_and_its_certificates_are_renewed(made: Circle) -> None:
     with pytest.raises(KeyNotAuthorisedError) as caught:
         made.alice.client().renew(GUN)
     assert "--offline-part" in advice(caught.value)
+    with pytest.raises(KeyNotAuthorisedError) as caught:
+        made.world.person("somebody without keys").client().renew(GUN, only=[roles.ROOT])
+    assert "--offline-part" in advice(caught.value)
     client = made.alice.client()
     draft = client.parts.make(lambda: client.renew(GUN, only=[roles.ROOT])).document
     assert made.publish(made.signed(made.carol, draft))

@@ -20,6 +20,10 @@ TEXTS = {
         "run it with --offline-part FILE, have others sign that with theirs: "
         "notarypy sign --offline-part FILE; then: notarypy sign --join FILE"
     ),
+    "renew-in-parts": (
+        "notarypy renew --offline-part FILE {gun}; have others sign that with theirs: "
+        "notarypy sign --offline-part FILE; then: notarypy sign --join FILE"
+    ),
     "raise-releases": (
         "let all releases take as many: notarypy delegate add targets/releases {gun} "
         "--threshold {threshold}; or keep it out with --no-releases"

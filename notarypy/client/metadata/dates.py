@@ -8,7 +8,7 @@ Rules:
 1. The root ends with its file or with the certificates that it takes to meet its threshold, whichever is
    earlier.
 2. A role is due when it ends within the window. What a server signs is renewed by the server: its timestamp,
-   and a snapshot whose key is not here, are due only when they are over.
+   and a snapshot whose key is not here, are due only when they are over. In an archive nobody renews them.
 3. A delegation whose keys cannot reach its threshold, for some of them cannot be used, has a problem, whether
    it has published anything or not.
 """
@@ -64,6 +64,8 @@ def statuses(
     available: Collection[str],
     within: timedelta,
     elsewhere: Callable[[str], bool] = lambda _: False,
+    *,
+    archived: bool = False,
 ) -> list[RoleStatus]:
     """Return every role with its date; `available` are canonical ids of the private keys here (rule 2).
 
@@ -76,6 +78,7 @@ def statuses(
         by_server = entry.role == roles.TIMESTAMP or (
             entry.role == roles.SNAPSHOT and not meets(here, entry.threshold)
         )
+        by_server = by_server and not archived
         found.append(
             RoleStatus(
                 role=entry.role,

@@ -5,7 +5,8 @@ date. What it is not: a way to verify images; nothing of what is read here reach
 
 Rules:
 
-1. Dates are noted and not enforced. Signatures, hashes, versions and names count as ever.
+1. What has ended is noted and not refused. Signatures, hashes, versions and names count as ever, and so does
+   a root's certificate that is still to begin: by such a clock nobody can tell what has ended.
 2. What is expired is not stored in the cache, and no warnings are given: the callers speak of dates
    themselves.
 3. A server refuses to make a new timestamp under an expired root. Then the newest
@@ -62,6 +63,8 @@ class OutdatedMetadata(TrustedMetadata):
         try:
             super()._require_final_root()
         except ExpiredError as error:
+            if error.facts.get("early"):
+                raise
             self.expired[roles.ROOT] = error
 
 

@@ -7,11 +7,13 @@ Rules:
 
 1. Only what is verified in all but its date is signed again; its content stays as it is. A file with any
    other fault is left alone.
-2. What is due and can be signed here is renewed in one publish. A role that is named is renewed whatever its
-   date.
+2. What is due and can be signed here is renewed in one publish. A role that is named without a time is
+   renewed whatever its date. Nothing gets an end that is earlier: then this machine's clock is behind.
 3. A root certificate that made itself and is due is replaced by another one of the same key; the new root is
    signed under both. So is one that Go notary made on a YubiKey, whose own signature is no good. One that an
    authority made is not replaced: that takes the authority; one of a key that is not here takes its holder.
+   Those of a root that is named (rule 2) are due, if enough can be replaced here for it to end later; a root
+   whose end does not move is warned of.
 4. What is signed on is the newest there is, by rule 4 of `metadata.expired`.
 5. What is due and cannot be renewed here is an error that names the keys it takes, after everything else was
    published. A key that is noted here and out of reach, as one on a token in a drawer, is not here. In a part
@@ -23,13 +25,14 @@ Rules:
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidSignature
 
-from notarypy.client.metadata.dates import ended, statuses
+from notarypy.client.metadata.dates import ended, root_end, statuses
 from notarypy.client.metadata.expired import refresh_to_renew
 from notarypy.client.publish.pipeline import publisher_for
 from notarypy.client.results import Renewed
@@ -47,12 +50,12 @@ from notarypy.tuf import certificates, envelope, roles, serials
 from notarypy.tuf.changes import Change, Resign, State
 from notarypy.tuf.keys import SHORT_KEYID, PublicKey, public_key_of
 from notarypy.tuf.keys import certificates as certificates_of
+from notarypy.tuf.plan import ROOT_LIFETIME, TARGETS_LIFETIME
 from notarypy.tuf.rootchanges import AssignKeys
 from notarypy.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
-    from datetime import datetime, timedelta
 
     from notarypy.client.session import Session
     from notarypy.client.verdicts import RoleStatus
@@ -60,27 +63,36 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _OF_SERVER = frozenset({roles.SNAPSHOT, roles.TIMESTAMP})
+_LAST, _SKEW = datetime.max.replace(tzinfo=UTC), timedelta(days=1)
 _UNPUBLISHED = (KeyAccessError, UsageError, AuthenticationError, RefusedUpdateError, ConflictError)
 
 
-def renew(session: Session, repository: str, within: timedelta, only: Sequence[str]) -> Renewed:
-    """Sign again, if the keys are here, what ends `within` a time, or `only` these roles (rules 1 to 5)."""
+def renew(
+    session: Session, repository: str, within: timedelta, only: Sequence[str], *, named: bool
+) -> Renewed:
+    """Sign again, if the keys are here, what ends `within` a time (rules 1 to 5).
+
+    `only` of these roles, if there are any; they may be `named` to be renewed whatever their dates.
+    """
+    named = named and bool(only)
     session.whole_repository(repository)
     publisher = replace(publisher_for(session, repository), read=refresh_to_renew)
     before, manager = refresh_to_renew(publisher.repository), session.keys()
-    wanted = _wanted(statuses(before, publisher.keys.available, within), before.gun, only)
+    wanted = _wanted(statuses(before, publisher.keys.available, within), before.gun, only, named=named)
     able = [one for one in wanted if one.signable and one.role != roles.SNAPSHOT]
     keys, absent = publisher.keys.in_reach(keyid for one in able for keyid in one.here)
     publisher, available = replace(publisher, keys=keys), keys.available
-    wanted = _wanted(statuses(before, available, within), before.gun, only)
+    wanted = _wanted(statuses(before, available, within), before.gun, only, named=named)
     root_keys: tuple[PublicKey, ...] = ()
     limit = before.now + within
     if any(one.role == roles.ROOT for one in wanted):
         signers = before.root.signers(roles.ROOT)
         anew = partial(manager.certified_anew, gun=before.gun, now=before.now)
-        root_keys = tuple(_recertified(key, before, available, limit, anew) for key in signers)
+        last = _LAST if named and _movable(before, available) else limit
+        root_keys = tuple(_recertified(key, before, available, last, anew) for key in signers)
     by_others = publisher.handing_over is not None
     names = _possible(wanted, root_keys, before, by_others=by_others)
+    _require_later([one for one in wanted if one.role in names], root_keys, before)
     changes: dict[str, Change] = {name: Resign(name) for name in names}
     same = tuple(key.keyid for key in root_keys) == before.root.roles[roles.ROOT].keyids
     if roles.ROOT in changes and not same:
@@ -102,7 +114,11 @@ def renew(session: Session, repository: str, within: timedelta, only: Sequence[s
     now = {status.role: status for status in statuses(after, available, within, keys.elsewhere)}
     renewed = tuple(now[name] for name in names if name in now)
     others = [now[one.role] for one in wanted if one.role in now and one.role not in names]
-    left = [status for status in others if status.due or only]
+    left = [status for status in others if status.due or named]
+    if roles.ROOT in names and root_end(after) == root_end(before):
+        publisher.repository.warn(
+            f"the end of the root of {before.gun} does not move: its certificate stays, and ends then"
+        )
     left += [now[roles.ROOT]] if roles.ROOT in names and _kept(before, root_keys, limit) else []
     if left and not by_others:
         raise _left_over(before.gun, left, renewed, absent)
@@ -123,17 +139,17 @@ def _too_late(error: RefusedUpdateError, trusted: TrustedMetadata) -> RefusedUpd
     return found
 
 
-def _wanted(found: Sequence[RoleStatus], gun: str, only: Sequence[str]) -> list[RoleStatus]:
+def _wanted(found: Sequence[RoleStatus], gun: str, only: Sequence[str], *, named: bool) -> list[RoleStatus]:
     if not only:
         return [status for status in found if status.due]
-    named = [status for status in found if status.role in only]
-    missing = sorted(set(only) - {status.role for status in named})
+    listed = [status for status in found if status.role in only]
+    missing = sorted(set(only) - {status.role for status in listed})
     if missing or roles.TIMESTAMP in only:
         raise InvalidNameError(
             f"{gun} has no role {missing[0]}" if missing else "the timestamp is renewed by the server alone",
             advice=Advice("see-status", gun=gun),
         )
-    return named
+    return [status for status in listed if named or status.due]
 
 
 def _version(state: State, name: str) -> int | None:
@@ -153,11 +169,16 @@ def _possible(
     signed = {status.role for status in wanted if status.signable}
     signed |= {status.role for status in wanted if by_others and status.role not in _OF_SERVER}
     able = [status.role for status in wanted if status.role in signed and not status.problem]
-    ends = sorted((certificates.expiry(key) for key in root_keys if _certified(key, trusted)), reverse=True)
-    if roles.ROOT in able and ended(ends[trusted.root.roles[roles.ROOT].threshold - 1], trusted.now):
+    if roles.ROOT in able and ended(_certificates_end(root_keys, trusted), trusted.now):
         able.remove(roles.ROOT)
     over = any(status.role == roles.ROOT and ended(status.expires, trusted.now) for status in wanted)
     return [] if over and roles.ROOT not in able else able
+
+
+def _certificates_end(root_keys: Sequence[PublicKey], trusted: TrustedMetadata) -> datetime:
+    """Return until when enough of these keys have certificates."""
+    ends = sorted((certificates.expiry(key) for key in root_keys if _certified(key, trusted)), reverse=True)
+    return ends[trusted.root.roles[roles.ROOT].threshold - 1]
 
 
 def _kept(trusted: TrustedMetadata, root_keys: Sequence[PublicKey], limit: datetime) -> bool:
@@ -179,14 +200,41 @@ def _recertified(
     anew: Callable[[str], PublicKey],
 ) -> PublicKey:
     """Return a root key with a certificate that lasts, if that can be made here (rule 3)."""
-    if (
-        not _certified(key, trusted)
-        or not ended(certificates.expiry(key), limit)
-        or key.canonical_id not in available
-        or not _made_itself(key)
-    ):
+    if not _replaceable(key, trusted, available) or not ended(certificates.expiry(key), limit):
         return key
     return anew(key.canonical_id)
+
+
+def _replaceable(key: PublicKey, trusted: TrustedMetadata, available: Collection[str]) -> bool:
+    return _certified(key, trusted) and key.canonical_id in available and _made_itself(key)
+
+
+def _movable(trusted: TrustedMetadata, available: Collection[str]) -> bool:
+    """Tell whether the root ends later once all certificates are replaced that can be here (rule 3)."""
+    others = [key for key in trusted.root.signers(roles.ROOT) if _certified(key, trusted)]
+    later = [
+        key
+        for key in others
+        if _replaceable(key, trusted, available) or certificates.expiry(key) > root_end(trusted)
+    ]
+    return len(later) >= trusted.root.roles[roles.ROOT].threshold
+
+
+def _require_later(
+    chosen: Sequence[RoleStatus], root_keys: Sequence[PublicKey], trusted: TrustedMetadata
+) -> None:
+    """Raise UsageError if what is renewed would end earlier than it does (rule 2)."""
+    for status in chosen:
+        end = trusted.now + (ROOT_LIFETIME if status.role == roles.ROOT else TARGETS_LIFETIME)
+        if status.role == roles.ROOT:
+            end = min(end, _certificates_end(root_keys, trusted))
+        if status.expires is not None and status.expires > end + _SKEW:
+            raise UsageError(
+                f"{status.role} of {trusted.gun} ends on {status.expires:%Y-%m-%d}, a new one would earlier",
+                why=f"this machine's clock says {trusted.now:%Y-%m-%d}, and it would end on {end:%Y-%m-%d}",
+                advice=Advice("set-clock"),
+                role=status.role,
+            )
 
 
 def _made_itself(key: PublicKey) -> bool:
@@ -213,13 +261,15 @@ def _left_over(
 ) -> KeyNotAuthorisedError:
     done = [status.role for status in renewed]
     missing = [error for keyid, error in absent.items() if any(keyid in status.keys for status in left)]
-    several = any(status.here and not status.signable for status in left)
+    several = any(status.threshold > 1 and not status.signable for status in left)
     usual = Advice("sign-in-parts") if several else Advice("import-these-keys")
     advice = next((error.advice for error in missing if error.advice), usual)
     if any(status.role == roles.ROOT and status.signable for status in left):
         advice = Advice("rotate-root", gun=gun)
     if any(map(_of_others, left)):
         advice = Advice("certify-anew", gun=gun)
+    if all(status.role in _OF_SERVER and not status.signable for status in left):
+        advice = Advice("timestamp-renewed")
     return KeyNotAuthorisedError(
         f"{', '.join(status.role for status in left)} of {gun} could not be renewed here",
         why=(

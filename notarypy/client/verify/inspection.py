@@ -84,7 +84,8 @@ def status(session: Session, repository: str, within: timedelta, root: str | Non
     session.whole_repository(repository)
     known = _looked_at(session, repository, root)
     keys = session.keys().signing_keys()
-    found = statuses(refresh_outdated(known), keys.available, within, keys.elsewhere)
+    archived, trusted = known.archive is not None, refresh_outdated(known)
+    found = statuses(trusted, keys.available, within, keys.elsewhere, archived=archived)
     return RepositoryStatus(known.gun, known.server_url, tuple(found))
 
 
