@@ -42,6 +42,7 @@ from notarypy.errors import (
     StorageError,
 )
 from notarypy.limits import DEFAULT, Limits
+from notarypy.storage import trustfolders
 from notarypy.tuf import canonical, roles
 
 _LOG = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ class TrustDirectory:
         base = self.path / "tuf"
         files.refuse_links(base, self.path)
         found = []
-        for directory in set(_homes(base)):
+        for directory in set(trustfolders.homes(base)):
             with suppress(InvalidNameError):  # a directory of something else
                 found.append(roles.check_gun(directory.relative_to(base).as_posix()))
         return sorted(found)
@@ -286,7 +287,7 @@ class RepositoryCache:
         top = self.directory / "targets"
         if os.path.islink(top):  # noqa: PTH114 - the other one raises where nobody may look
             return
-        for directory in _directories(top):
+        for directory in trustfolders.directories(top):
             inner = directory.relative_to(top).parts
             nested = [top.joinpath(*inner[: end + 1]) for end, name in enumerate(inner) if name == "metadata"]
             if not any(os.path.lexists(folder / "root.json") for folder in nested):
@@ -324,44 +325,6 @@ def _order(role: str) -> tuple[int, str]:
     """Sort key of rule 5; roles that it does not name are delegations."""
     named = (roles.ROOT, roles.SNAPSHOT, roles.TARGETS, "", roles.TIMESTAMP)
     return named.index(role if role in named else ""), role
-
-
-def _directories(top: Path) -> Iterator[Path]:
-    for name, inner, _ in os.walk(top, onerror=_refuse, followlinks=False):
-        inner.sort()
-        yield Path(name)
-
-
-def _refuse(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):
-        raise files.failure("read", Path(error.filename), error) from error
-
-
-def _homes(base: Path) -> Iterator[Path]:
-    """Yield the directories of repositories, also where nobody can look into them (rule 8)."""
-    shut: list[Path] = []
-
-    def unread(error: OSError) -> None:
-        path = Path(error.filename)
-        if len(path.relative_to(base).parts) <= 1:  # a registry's: it may have any number of repositories
-            _refuse(error)
-        elif not isinstance(error, FileNotFoundError):
-            shut.append(path)
-
-    for name, inner, names in os.walk(base, onerror=unread, followlinks=False):
-        folder = Path(name)
-        if folder.name == "metadata" and ("root.json" in inner or any(map(_is_metadata, names))):
-            yield folder.parent
-        elif "metadata" in names:
-            yield folder
-        shut += [folder / each for each in inner if os.path.islink(folder / each)]  # noqa: PTH114 - as above
-    for path in shut:
-        above = [each.parent for each in (path, *path.parents) if each.name == "metadata" and each != base]
-        yield above[0] if above and above[0].is_relative_to(base) else path
-
-
-def _is_metadata(name: str) -> bool:
-    return name.endswith(".json")
 
 
 def _remove_left_behind(folder: Path) -> None:

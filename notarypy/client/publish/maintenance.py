@@ -211,13 +211,10 @@ def _replaceable(key: PublicKey, trusted: TrustedMetadata, available: Collection
 
 def _movable(trusted: TrustedMetadata, available: Collection[str]) -> bool:
     """Tell whether the root ends later once all certificates are replaced that can be here (rule 3)."""
-    others = [key for key in trusted.root.signers(roles.ROOT) if _certified(key, trusted)]
-    later = [
-        key
-        for key in others
-        if _replaceable(key, trusted, available) or certificates.expiry(key) > root_end(trusted)
-    ]
-    return len(later) >= trusted.root.roles[roles.ROOT].threshold
+    keys = [key for key in trusted.root.signers(roles.ROOT) if _certified(key, trusted)]
+    stay = [key for key in keys if not _replaceable(key, trusted, available)]
+    ending = [key for key in stay if certificates.expiry(key) <= root_end(trusted)]
+    return len(keys) - len(ending) >= trusted.root.roles[roles.ROOT].threshold
 
 
 def _require_later(
