@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import ast
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "notarypy"
-MODULES = sorted(PACKAGE.rglob("*.py"))
+from support.sources import FILES as MODULES
+from support.sources import PACKAGE, name_of, tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 MAX_MODULE, MAX_FUNCTION = 350, 60
 # The surface of the library is one page: it has a method, and no logic, for each thing that the client does.
 LONGER = {"notarypy/client/api.py": 400, "notarypy/errors.py": 380}
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-
-
-def name_of(path: Path) -> str:
-    return path.relative_to(PACKAGE.parent).as_posix()
-
-
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def texts(path: Path) -> list[str]:
@@ -57,36 +53,40 @@ def test_there_are_modules() -> None:
     assert PACKAGE / "tuf" / "trusted.py" in MODULES
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_modules_are_small_and_say_what_they_are(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= LONGER.get(name_of(path), MAX_MODULE)
-    assert ast.get_docstring(tree(path))
+def test_modules_are_small_and_say_what_they_are() -> None:
+    lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    assert {name_of(p): n for p, n in lines.items() if n > LONGER.get(name_of(p), MAX_MODULE)} == {}
+    assert [name_of(path) for path in MODULES if not ast.get_docstring(tree(path))] == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_functions_are_short(path: Path) -> None:
-    long = [
-        f"{node.name}: {(node.end_lineno or 0) - node.lineno + 1} lines"
+def test_functions_are_short() -> None:
+    assert [
+        f"{name_of(path)}: {node.name}: {(node.end_lineno or 0) - node.lineno + 1} lines"
+        for path in MODULES
         for node in ast.walk(tree(path))
         if isinstance(node, FUNCTIONS) and (node.end_lineno or 0) - node.lineno >= MAX_FUNCTION
-    ]
-    assert long == []
+    ] == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_everything_public_has_a_docstring(path: Path) -> None:
-    silent = [
-        f"{node.name} (line {node.lineno})" for node in public(tree(path)) if not ast.get_docstring(node)
-    ]
-    assert silent == []
+def test_everything_public_has_a_docstring() -> None:
+    assert [
+        f"{name_of(path)}: {node.name} (line {node.lineno})"
+        for path in MODULES
+        for node in public(tree(path))
+        if not ast.get_docstring(node)
+    ] == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_modules_with_code_postpone_annotations(path: Path) -> None:
-    body = [node for node in tree(path).body if not isinstance(node, ast.Expr)]
-    first = body[0] if body else None
-    assert first is None or (isinstance(first, ast.ImportFrom) and first.module == "__future__")
+def test_modules_with_code_postpone_annotations() -> None:
+    first = {
+        name_of(path): next((node for node in tree(path).body if not isinstance(node, ast.Expr)), None)
+        for path in MODULES
+    }
+    assert [
+        name
+        for name, node in first.items()
+        if node is not None and not (isinstance(node, ast.ImportFrom) and node.module == "__future__")
+    ] == []
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "tuf").glob("*.py")), ids=name_of)
@@ -94,12 +94,12 @@ def test_the_trust_core_is_pure(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     imported = {
         alias.name.partition(".")[0]
-        for node in ast.walk(ast.parse(text))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.Import)
         for alias in node.names
     } | {
         (node.module or "").partition(".")[0]
-        for node in ast.walk(ast.parse(text))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.ImportFrom)
     }
     impure = {
@@ -135,7 +135,7 @@ def test_possessive_expressions_are_recognised(expression: str, wanted: bool) ->
     assert possessive(expression) is wanted
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_no_regular_expression_is_possessive(path: Path) -> None:
+def test_no_regular_expression_is_possessive() -> None:
     """Early releases of Python 3.11, such as Debian 12's 3.11.2, match nested ones wrongly."""
-    assert [text for text in texts(path) if possessive(text)] == []
+    found = [(name_of(path), text) for path in MODULES for text in texts(path) if possessive(text)]
+    assert found == []

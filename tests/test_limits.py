@@ -22,9 +22,9 @@ from notarypy.storage.images import locations
 from support import layouts
 from support.author import GUN
 from support.people import REGISTRY_PATH, World
+from support.sources import FILES, name_of, tree
 from support.stage import Stage
 
-PACKAGE = Path(notarypy.__file__).parent
 REF = f"{GUN}:1"
 SAYS_LIMIT = re.compile(r"(?:^|_)(?:LIMIT|MAX|MOST|LONGEST|DEEPEST)")
 # No limits on what is received: fixed by a format or by another program, or about what is sent or shown.
@@ -90,7 +90,7 @@ def test_limits_are_given_by_name_and_do_not_change() -> None:
 def constants(path: Path) -> set[str]:
     """Return the upper-case names of a module that stand for integers."""
     found = set()
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in tree(path).body:
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
         value = getattr(node, "value", None)
         if isinstance(target, ast.Name) and target.id.isupper() and value is not None:
@@ -104,8 +104,8 @@ def constants(path: Path) -> set[str]:
 
 def test_no_other_module_has_a_limit() -> None:
     found = {
-        path.relative_to(PACKAGE.parent).as_posix(): set(filter(SAYS_LIMIT.search, constants(path)))
-        for path in PACKAGE.rglob("*.py")
+        name_of(path): set(filter(SAYS_LIMIT.search, constants(path)))
+        for path in FILES
         if path.name != "limits.py"
     }
     assert {name: names for name, names in found.items() if names} == OTHERS

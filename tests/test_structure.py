@@ -9,14 +9,17 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from notarypy.keys.signers import SIGNERS
+from support import sources
+from support.sources import FILES, PACKAGE
 
-PACKAGE = Path(__file__).parents[1] / "notarypy"
-FILES = sorted(PACKAGE.rglob("*.py"))
+if TYPE_CHECKING:
+    from pathlib import Path
+
 # Every room may have a front page, and those are called the same.
 SHARED_NAMES = {"__init__.py", "api.py"}
 # What a first-time reader would have to learn that neither TUF nor OCI says.
@@ -32,18 +35,28 @@ def module(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-TREES = {module(path): ast.parse(path.read_text()) for path in FILES}
+MODULES = {module(path): path for path in FILES}
+
+
+def tree_of(name: str) -> ast.Module:
+    """Return the tree of the file with a dotted name."""
+    return sources.tree(MODULES[name])
+
+
+def trees() -> list[ast.Module]:
+    """Return the tree of every file."""
+    return [sources.tree(path) for path in FILES]
 
 
 def imported(name: str) -> set[str]:
     """Return the files that a file imports anywhere, for types too."""
     found = set()
-    for node in ast.walk(TREES[name]):
+    for node in ast.walk(tree_of(name)):
         if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
-                found.add(inner if inner in TREES else node.module)
-    return (found & TREES.keys()) - {name, "notarypy"}
+                found.add(inner if inner in MODULES else node.module)
+    return (found & MODULES.keys()) - {name, "notarypy"}
 
 
 def functions(tree: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -61,7 +74,7 @@ def inner_imports(tree: ast.Module) -> int:
 
 def test_no_file_imports_itself_by_way_of_others() -> None:
     try:
-        TopologicalSorter({name: imported(name) for name in TREES}).prepare()
+        TopologicalSorter({name: imported(name) for name in MODULES}).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
 
@@ -73,7 +86,7 @@ def test_no_two_files_have_one_name() -> None:
 
 def test_no_two_classes_have_one_name() -> None:
     names = Counter(
-        node.name for tree in TREES.values() for node in tree.body
+        node.name for tree in trees() for node in tree.body
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )  # fmt: skip
     assert [name for name, count in names.items() if count > 1] == []
@@ -104,7 +117,7 @@ def test_the_package_stays_small() -> None:
     assert sum(len(path.read_text().splitlines()) for path in FILES) <= 67_900
     # What only some commands need is imported by these alone: starting is most of what a command costs.
     # A backend imports what its service takes when it is opened; a look for secrets in a URI takes patterns.
-    assert sum(inner_imports(tree) for tree in TREES.values()) < 240
+    assert sum(inner_imports(tree) for tree in trees()) < 240
 
 
 def test_no_module_but_the_table_names_a_backend() -> None:
@@ -114,19 +127,19 @@ def test_no_module_but_the_table_names_a_backend() -> None:
         *(f"{room}.{name}" for name in ("base", "cosignsigner", "keyfile", "rootcertificate", "services")),
     }
     backends = {row.partition(":")[0] for row in SIGNERS.values()}
-    beside = {name for name in TREES if name.startswith(f"{room}.")} - common  # what backends stand on, too
+    beside = {name for name in MODULES if name.startswith(f"{room}.")} - common  # what backends stand on, too
     assert backends <= beside
-    assert {name for name in TREES.keys() - beside if imported(name) & beside} == set()
-    others = TREES.keys() - beside - {room}
+    assert {name for name in MODULES.keys() - beside if imported(name) & beside} == set()
+    others = MODULES.keys() - beside - {room}
     constants = {
-        node.value for name in others for node in ast.walk(TREES[name]) if isinstance(node, ast.Constant)
+        node.value for name in others for node in ast.walk(tree_of(name)) if isinstance(node, ast.Constant)
     }
     assert constants & {*SIGNERS, *(f"{scheme}:" for scheme in SIGNERS), *backends} == set()
 
 
 def test_names_are_the_words_of_the_field() -> None:
     names = {
-        f"{name}: {node.name}" for name, tree in TREES.items() for node in ast.walk(tree)
+        f"{name}: {node.name}" for name in MODULES for node in ast.walk(tree_of(name))
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
         and DIALECT & set(node.name.lower().strip("_").split("_"))
     }  # fmt: skip

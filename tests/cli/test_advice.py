@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from string import Formatter
 from types import SimpleNamespace
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import pytest
 
-import notarypy
 from notarypy.cli.text.advice import TEXTS, advice, own_advice
 from notarypy.client.build import arguments
 from notarypy.client.build.builders import BUILDERS
@@ -34,13 +34,10 @@ from notarypy.errors import (
     UsageError,
     VerificationError,
 )
+from support.sources import FILES, PACKAGE, tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from notarypy.client.metadata.repository import Repository
-
-PACKAGE = Path(notarypy.__file__).parent
 
 
 class Use(NamedTuple):
@@ -49,11 +46,14 @@ class Use(NamedTuple):
     values: list[str | None]
 
 
-def calls() -> Iterator[tuple[Path, ast.Call]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "Advice":
-                yield path, node
+@cache
+def calls() -> list[tuple[Path, ast.Call]]:
+    return [
+        (path, node)
+        for path in FILES
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "Advice"
+    ]
 
 
 def names(node: ast.expr) -> list[str]:
