@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.keys.formats import cosignkey, pkcs8
+
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
 
 def pytest_configure() -> None:
@@ -32,3 +34,25 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     if report.outcome == "skipped":
         report.outcome, report.longrepr = "failed", f"skipped, which counts as failed: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session")
+def rounds_of_key_files() -> tuple[int, tuple[int, ...]]:
+    """Return how many rounds key files take outside of tests: ours, and those of cosign."""
+    return pkcs8.ROUNDS, vars(cosignkey)["_ROUNDS"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_key_files(rounds_of_key_files: tuple[int, tuple[int, ...]]) -> Iterator[None]:
+    """Write key files of few rounds, which are read as quickly; others are read as ever."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pkcs8, "ROUNDS", 1000)
+        patch.setattr(cosignkey, "_ROUNDS", (1024, *rounds_of_key_files[1]))
+        yield
+
+
+@pytest.fixture
+def usual_rounds(rounds_of_key_files: tuple[int, tuple[int, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write key files of as many rounds as outside of tests."""
+    monkeypatch.setattr(pkcs8, "ROUNDS", rounds_of_key_files[0])
+    monkeypatch.setattr(cosignkey, "_ROUNDS", rounds_of_key_files[1])

@@ -123,7 +123,14 @@ PLACES = (
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(
-    "scheme", ["pkcs11:token=t 1", "PKCS11:token=t", " pkcs11:token=t", "'pkcs11:", "clay:jeff"]
+    "scheme",
+    [
+        "pkcs11:token=t 1",
+        *(
+            pytest.param(scheme, marks=pytest.mark.slow)
+            for scheme in ("PKCS11:token=t", " pkcs11:token=t", "'pkcs11:", "clay:jeff")
+        ),
+    ],
 )
 def test_no_secret_in_a_uri_is_repeated(run: Run, kms: FakeKms, place: str, scheme: str) -> None:
     assert kms

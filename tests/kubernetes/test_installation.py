@@ -124,7 +124,9 @@ def pod(wanted: Installation) -> Any:  # noqa: ANN401 - part of a document
     return one(wanted, "Deployment")["spec"]["template"]["spec"]
 
 
-@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize(
+    "release", [*(pytest.param(each, marks=pytest.mark.slow) for each in RELEASES[:-1]), RELEASES[-1]]
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_document_fits_the_published_schemas(kind: str, release: str) -> None:
     for document in documents(KINDS[kind]):

@@ -376,6 +376,7 @@ def test_a_mistake_of_ours_is_a_refusal(world: World, policy: Path, monkeypatch:
         assert service.ask(f"{GUN}:1").result(SECONDS).ok
 
 
+@pytest.mark.slow
 def test_nothing_adds_up_over_thousands_of_questions(world: World, policy: Path) -> None:
     threads = threading.active_count()
     with closing(verifier(world, policy, limits=Limits(kept_verdicts=8, kept_repositories=1))) as service:
