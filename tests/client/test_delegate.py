@@ -17,7 +17,7 @@ from notarypy.errors import (
 )
 from notarypy.tuf import canonical, roles
 from support.author import GUN
-from support.people import owned
+from support.people import owned, publishing
 
 if TYPE_CHECKING:
     from notarypy.tuf.metadata import Targets
@@ -135,16 +135,17 @@ def test_a_private_key_is_no_public_key(world: World) -> None:
 # -- removing
 
 
-@pytest.fixture
-def owner(world: World) -> Person:
-    """The owner of a repository whose tag 1 jeff signed, from elsewhere; bob signed nothing yet."""
-    owner = owned(world)
+def _release(world: World, owner: Person) -> None:
     for name in ("jeff", "bob"):
         owner.client().add_signer(name, GUN, [world.person(name).key(name)])
     world.push("1")
     world.person("jeff").client().sign([f"{GUN}:1"])
-    world.requests()
-    return owner
+
+
+@pytest.fixture
+def owner(world: World) -> Person:
+    """The owner of a repository whose tag 1 jeff signed, from elsewhere; bob signed nothing yet."""
+    return publishing(world, _release)
 
 
 def test_removing_who_carries_the_releases_needs_another_key(world: World, owner: Person) -> None:

@@ -20,7 +20,7 @@ from notarypy.errors import (
 )
 from notarypy.limits import Limits
 from support.author import GUN
-from support.people import PASSPHRASE, manifest, owned
+from support.people import PASSPHRASE, manifest, publishing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,17 +37,17 @@ OTHERS = [f"{HOST}/other{number}" for number in range(3)]
 REFS = [f"{GUN}:1", *(f"{other}:1" for other in OTHERS), f"{GUN}:2", f"{OTHERS[0]}:2"]
 
 
-@pytest.fixture
-def owner(world: World) -> Person:
-    """The owner of four repositories, with two signed tags each."""
-    owner = owned(world)
+def _release(world: World, owner: Person) -> None:
     for gun in (GUN, *OTHERS):
         for tag in "12":
             world.push(tag, path=gun.partition("/")[2])
         owner.client().sign([f"{gun}:1", f"{gun}:2"], init=True)
-    world.requests()
-    owner.warnings.clear()
-    return owner
+
+
+@pytest.fixture
+def owner(world: World) -> Person:
+    """The owner of four repositories, with two signed tags each."""
+    return publishing(world, _release)
 
 
 class Gathering:

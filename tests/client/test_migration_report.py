@@ -33,7 +33,7 @@ from notarypy.testing import FakeSigner
 from notarypy.tuf import roles
 from support.author import GUN
 from support.cosigned import CosignedImage, SigningKey
-from support.people import REGISTRY_PATH, manifest, owned, push_index
+from support.people import REGISTRY_PATH, manifest, owned, publishing, push_index
 from support.stage import JEFF, Stage
 
 if TYPE_CHECKING:
@@ -78,15 +78,16 @@ def cosigned(
         image.bundle(key)
 
 
-@pytest.fixture
-def owner(world: World) -> Person:
-    """The owner of tags 1, 2 and 10, which jeff signed."""
-    owner = owned(world, "jeff")
+def _release(world: World, owner: Person) -> None:
     for tag in ("2", "10", "1"):
         world.push(tag)
         owner.client().sign([f"{GUN}:{tag}"])
-    world.requests()
-    return owner
+
+
+@pytest.fixture
+def owner(world: World) -> Person:
+    """The owner of tags 1, 2 and 10, which jeff signed."""
+    return publishing(world, _release, "jeff")
 
 
 @pytest.mark.usefixtures("owner")

@@ -28,7 +28,7 @@ from notarypy.remote.http.messages import Response
 from notarypy.storage.trustdir import RepositoryCache
 from notarypy.tuf import roles
 from support.author import GUN
-from support.people import SERVER, owned
+from support.people import SERVER, publishing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,14 +40,15 @@ TIMESTAMP = "GET timestamp.json"
 SNAPSHOT = "GET snapshot.HASH.json"
 
 
+def _release(world: World, owner: Person) -> None:
+    world.push("1")
+    owner.client().sign([f"{GUN}:1"])
+
+
 @pytest.fixture
 def owner(world: World) -> Person:
     """The owner of a repository whose tag 1 is signed by jeff."""
-    owner = owned(world, "jeff")
-    world.push("1")
-    owner.client().sign([f"{GUN}:1"])
-    world.requests()
-    return owner
+    return publishing(world, _release, "jeff")
 
 
 @pytest.fixture

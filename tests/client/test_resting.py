@@ -9,7 +9,7 @@ import pytest
 from notarypy.errors import InvalidNameError, KeyNotAuthorisedError, TagUnsignedError, UndecidedTagsError
 from notarypy.tuf import roles
 from support.author import GUN
-from support.people import owned, released_tags
+from support.people import owned, publishing, released_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,15 +23,17 @@ if TYPE_CHECKING:
 JEFF, BOB = "targets/jeff", "targets/bob"
 
 
-@pytest.fixture
-def owner(world: World) -> Person:
-    """The owner, who has bob's key too; jeff, whose key is elsewhere, signed tag 1 last."""
-    owner, jeff = owned(world, "bob"), world.person("jeff")
+def _release(world: World, owner: Person) -> None:
+    jeff = world.person("jeff")
     owner.client().add_signer("jeff", GUN, [jeff.key("jeff")])
     _sign(world, owner, "2")
     _sign(world, jeff, "1")
-    world.requests()
-    return owner
+
+
+@pytest.fixture
+def owner(world: World) -> Person:
+    """The owner, who has bob's key too; jeff, whose key is elsewhere, signed tag 1 last."""
+    return publishing(world, _release, "bob")
 
 
 @pytest.fixture(params=["remove", "purge"])
@@ -232,16 +234,18 @@ def test_a_decision_that_is_none_is_a_programmers_mistake(owner: Person) -> None
 # -- paths
 
 
-@pytest.fixture
-def limited(world: World) -> Person:
-    """The owner; jeff, whose key is elsewhere, may sign all tags, `v` among them, and signed some."""
-    owner, jeff = owned(world, "bob"), world.person("jeff")
+def _release_some(world: World, owner: Person) -> None:
+    jeff = world.person("jeff")
     owner.client().add_signer("jeff", GUN, [jeff.key("jeff")], paths=["", "v"])
     for tag in ("v1", "dev-1", "dev-2"):
         _sign(world, jeff, tag)
     owner.client().sign([f"{GUN}:dev-2"])
-    world.requests()
-    return owner
+
+
+@pytest.fixture
+def limited(world: World) -> Person:
+    """The owner; jeff, whose key is elsewhere, may sign all tags, `v` among them, and signed some."""
+    return publishing(world, _release_some, "bob")
 
 
 def test_tags_outside_of_the_paths_that_are_left_are_named(world: World, limited: Person) -> None:

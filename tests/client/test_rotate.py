@@ -17,20 +17,21 @@ from notarypy.keys.signers import keyfile
 from notarypy.remote.http.messages import Request, Response
 from notarypy.tuf import roles
 from support.author import GUN
-from support.people import owned, pem_of, root_pem
+from support.people import pem_of, publishing, root_pem
 
 if TYPE_CHECKING:
     from notarypy.tuf.metadata import Root
     from support.people import Person, World
 
 
-@pytest.fixture
-def owner(world: World) -> Person:
-    owner = owned(world, "jeff")
+def _release(world: World, owner: Person) -> None:
     world.push("1")
     owner.client().sign([f"{GUN}:1"])
-    world.requests()
-    return owner
+
+
+@pytest.fixture
+def owner(world: World) -> Person:
+    return publishing(world, _release, "jeff")
 
 
 @pytest.fixture

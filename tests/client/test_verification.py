@@ -27,7 +27,7 @@ from notarypy.errors import (
 )
 from notarypy.tuf import roles
 from support.author import GUN
-from support.people import SERVER, manifest, owned
+from support.people import SERVER, manifest, publishing
 
 if TYPE_CHECKING:
     from notarypy.client.api import Client
@@ -37,17 +37,18 @@ MIRROR = "registry.test/mirror/app"
 FREE = "first_use = true\n"
 
 
-@pytest.fixture
-def owner(world: World) -> Person:
-    """The owner of a repository whose tag 1 jeff and bob signed, and 2 jeff alone."""
-    owner = owned(world, "jeff")
+def _release(world: World, owner: Person) -> None:
     world.push("2")
     owner.client().sign([f"{GUN}:2"])
     owner.client().add_signer("bob", GUN, [owner.key("bob")])
     world.push("1")
     owner.client().sign([f"{GUN}:1"])
-    world.requests()
-    return owner
+
+
+@pytest.fixture
+def owner(world: World) -> Person:
+    """The owner of a repository whose tag 1 jeff and bob signed, and 2 jeff alone."""
+    return publishing(world, _release, "jeff")
 
 
 @pytest.fixture

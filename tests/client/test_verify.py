@@ -21,7 +21,7 @@ from notarypy.limits import Limits
 from notarypy.tuf import roles
 from support.author import GUN, private_key
 from support.chains import authority, leaf, pem
-from support.people import index, manifest, owned, pem_of
+from support.people import index, manifest, owned, pem_of, publishing
 
 if TYPE_CHECKING:
     from support.people import Person, World
@@ -29,17 +29,18 @@ if TYPE_CHECKING:
 OTHER = "sha256:" + "1" * 64
 
 
-@pytest.fixture
-def owner(world: World) -> Person:
-    """The owner of a repository whose tag 1 jeff and bob signed, and 2 jeff alone."""
-    owner = owned(world, "jeff")
+def _release(world: World, owner: Person) -> None:
     world.push("2")
     owner.client().sign([f"{GUN}:2"])
     owner.client().add_signer("bob", GUN, [owner.key("bob")])
     world.push("1")
     owner.client().sign([f"{GUN}:1"])
-    world.requests()
-    return owner
+
+
+@pytest.fixture
+def owner(world: World) -> Person:
+    """The owner of a repository whose tag 1 jeff and bob signed, and 2 jeff alone."""
+    return publishing(world, _release, "jeff")
 
 
 def test_a_warm_verify_is_one_request_to_each_server(world: World, owner: Person) -> None:

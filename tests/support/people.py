@@ -11,7 +11,7 @@ import re
 import shutil
 from copy import deepcopy
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -29,12 +29,13 @@ from support.author import GUN
 from support.fakes import Clock, make_fake
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Hashable, Sequence
     from pathlib import Path
 
     import pytest
 
-    from notarypy.devserver.stores import MetadataStore, ServerKeys
+    from notarypy.devserver.core import Fake
+    from notarypy.devserver.stores import ImageStore, MetadataStore, ServerKeys
     from notarypy.keys.questions import PassphraseRequest
     from notarypy.keys.signers.base import Signer
 
@@ -198,39 +199,69 @@ def push_index(world: World, tag: str, *more: dict[str, object]) -> tuple[str, l
 
 
 def make_world(base: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """Return a world of quick key files, a quick disk and a quick network."""
-    monkeypatch.setattr("notarypy.keys.formats.pkcs8.ROUNDS", 1000)
+    """Return a world of a quick disk and a quick network."""
     monkeypatch.setattr("os.fsync", lambda _: None)
     monkeypatch.setattr("notarypy.remote.http.attempts.backoff", lambda _: 0.001)
     return World(base)
 
 
-_made: dict[tuple[str, ...], tuple[MetadataStore, ServerKeys, dict[str, bytes]]] = {}
+class _Made(NamedTuple):
+    """What there is after something was done: what the servers hold, and every file with its mode."""
+
+    held: tuple[MetadataStore, ServerKeys, ImageStore]
+    folders: dict[str, int]
+    files: dict[str, tuple[int, bytes]]
+
+
+_made: dict[Hashable, _Made] = {}
+
+
+def prepared(fake: Fake, base: Path, name: Hashable, make: Callable[[], object]) -> None:
+    """Have done with fresh servers, in a directory, what `make` does: copied, if it was done before."""
+    assert not fake.requests, "the servers are to be fresh"
+    assert not (base.exists() and any(base.iterdir())), "the directory is to be empty"
+    notary, registry = fake.notary, fake.registry
+    if name not in _made:
+        make()
+        found = {str(path.relative_to(base)): path for path in [base, *sorted(base.rglob("*"))]}
+        modes = {place: path.stat().st_mode & 0o7777 for place, path in found.items()}
+        folders = {place: modes[place] for place, path in found.items() if path.is_dir()}
+        files = {place: (modes[place], path.read_bytes()) for place, path in found.items() if path.is_file()}
+        _made[name] = _Made(deepcopy((notary.store, notary.keys, registry.images)), folders, files)
+    else:
+        (notary.store, notary.keys, registry.images), folders, files = deepcopy(_made[name])
+        for place, mode in folders.items():
+            (base / place).mkdir(exist_ok=True)
+            (base / place).chmod(mode)
+        for place, (mode, data) in files.items():
+            (base / place).write_bytes(data)
+            (base / place).chmod(mode)
+    fake.requests.clear()
 
 
 def owned(world: World, *signers: str) -> Person:
     """Return the owner of an initialised `GUN`, who holds the keys of these signers too.
 
-    It is made once, and copied into every fresh world after that.
+    It is made once, and copied into every fresh world after that, whatever is in its registry.
     """
-    owner, notary = world.person("owner"), world.fake.notary
-    assert not world.fake.requests, "the world is to be fresh"
-    if signers not in _made:
+    owner, images = world.person("owner"), world.fake.registry.images
+
+    def make() -> None:
         owner.client().init(GUN)
         for name in signers:
             owner.client().add_signer(name, GUN, [owner.key(name)])
-        found = {path for path in owner.trust_dir.rglob("*") if path.is_file()}
-        files = {str(path.relative_to(owner.trust_dir)): path.read_bytes() for path in found}
-        _made[signers] = (deepcopy(notary.store), deepcopy(notary.keys), files)
-    else:
-        store, keys, files = _made[signers]
-        notary.store, notary.keys = deepcopy(store), deepcopy(keys)
-        for name, data in files.items():
-            (owner.trust_dir / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (owner.trust_dir / name).write_bytes(data)
-    world.requests()
+
+    prepared(world.fake, owner.trust_dir, signers, make)
+    world.fake.registry.images = images
     owner.warnings.clear()
     return owner
+
+
+def publishing(world: World, publish: Callable[[World, Person], object], *signers: str) -> Person:
+    """Return the owner as `owned` does, after `publish`, which is copied with whatever is in the world."""
+    name = (publish, *signers)
+    prepared(world.fake, world.base, name, lambda: publish(world, owned(world, *signers)))
+    return world.person("owner")
 
 
 def copy_of(world: World, person: Person) -> Person:
