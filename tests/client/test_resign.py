@@ -269,15 +269,15 @@ def test_tags_with_one_digest_are_layers_of_one_manifest_and_have_one_bundle(
 
 
 def test_each_of_many_tags_of_one_digest_is_there_afterwards(one: Migration, owner: Person) -> None:
-    few = {"limits": Limits(cosign_signatures=20)}
-    tags = [str(number) for number in range(few["limits"].cosign_signatures + 12)]
+    few = Limits(cosign_signatures=20)
+    tags = [str(number) for number in range(few.cosign_signatures + 12)]
     for tag in tags:
         owner.world.push(tag, "same")
     owner.client().sign([f"{GUN}:{tag}" for tag in tags])
-    one.done(client=few)
+    one.done(client={"limits": few})
     for tag in (tags[0], tags[-1]):
-        assert one.done(f"{GUN}:{tag}", client=few)[f"{GUN}:{tag}"].states == {"there"}
-    (found,) = owner.client(**few).migration.report([GUN], keys={"key": one.key.pem})
+        assert one.done(f"{GUN}:{tag}", client={"limits": few})[f"{GUN}:{tag}"].states == {"there"}
+    (found,) = owner.client(limits=few).migration.report([GUN], keys={"key": one.key.pem})
     assert (found.get().error, len(found.get().tags)) == (None, len(tags))
 
 
