@@ -11,7 +11,7 @@ from notarypy.errors import DigestMismatchError, NetworkError, NotarypyError, Ve
 from notarypy.images.manifests import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, digest_of
 from notarypy.remote.http.messages import Response
 from support.author import GUN
-from support.people import index, make_world, manifest, owned
+from support.people import index, make_world, manifest, released
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,11 +28,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 @pytest.fixture
 def owner(world: World) -> Person:
-    owner = owned(world)
-    world.push("1")
-    owner.client().sign([f"{GUN}:1"])
-    world.requests()
-    return owner
+    return released(world)
 
 
 def _serve(world: World, body: bytes, media_type: str = OCI_MANIFEST, **headers: str) -> None:

@@ -112,7 +112,6 @@ def docker_trust(
         return Client(settings, passphrases=chain, transport=fake, clock=lambda: NOW, warn=run.warn)
 
     monkeypatch.setattr(shell, "open_client", opened)
-    monkeypatch.setattr("notarypy.keys.formats.pkcs8.ROUNDS", 1000)
 
     def call(*argv: str | Path, typed: str | None = None) -> Outcome:
         capsys.readouterr()

@@ -32,9 +32,8 @@ def release(fake: Fake, home: Path) -> Cosigner:
 
 
 @pytest.fixture
-def digest(run: Run, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> str:
+def digest(run: Run, fake: Fake) -> str:
     """Return the digest of `app:1`, which jeff signed with Notary."""
-    monkeypatch.setattr("notarypy.keys.formats.pkcs8.ROUNDS", 1000)
     found = fake.registry.push("app", "1", manifest("1"), OCI_MANIFEST)
     run("key", "generate", "jeff").expect(0)
     run("signer", "add", "--key", "jeff.pub", "jeff", REPO).expect(0)

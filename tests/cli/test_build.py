@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from notarypy.devserver.core import REGISTRY_HOST
-from notarypy.images.manifests import OCI_MANIFEST
+from notarypy.images.manifests import OCI_MANIFEST, digest_of
 from support.commands import written
-from support.people import manifest
+from support.people import manifest, prepared
 from support.schema import problems
 
 if TYPE_CHECKING:
@@ -82,18 +82,22 @@ class Builders:
 
 
 @pytest.fixture
-def digest(run: Run, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> str:
+def digest(run: Run, fake: Fake, home: Path) -> str:
     """Return the digest of `base:1`, which is signed; `base:2` is not, and `app` has trust data."""
-    monkeypatch.setattr("notarypy.keys.formats.pkcs8.ROUNDS", 1000)
-    found = fake.registry.push("base", "1", manifest("1"), OCI_MANIFEST)
-    fake.registry.push("base", "2", manifest("2"), OCI_MANIFEST)
-    run("init", BASE, APP).expect(0)
-    run("sign", f"{BASE}:1").expect(0)
-    return found
+
+    def make() -> None:
+        for tag in "12":
+            fake.registry.push("base", tag, manifest(tag), OCI_MANIFEST)
+        run("init", BASE, APP).expect(0)
+        run("sign", f"{BASE}:1").expect(0)
+
+    prepared(fake, home, __name__, make)
+    return digest_of(manifest("1"))
 
 
 @pytest.fixture
-def builders(home: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> Builders:
+def builders(home: Path, fake: Fake, digest: str, monkeypatch: pytest.MonkeyPatch) -> Builders:
+    assert digest  # is made before there is anything here
     for name in ("bin", "log", "context"):
         (home / name).mkdir()
     monkeypatch.setenv("PATH", f"relative:{home / 'bin'}")

@@ -39,7 +39,6 @@ READING = [
 @pytest.fixture
 def root(run: Run, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return the root key of `app:1`, signed by somebody else; nothing allows its first use."""
-    monkeypatch.setattr("notarypy.keys.formats.pkcs8.ROUNDS", 1000)
     fake.registry.push("app", "1", manifest("1"), OCI_MANIFEST)
     document = run("--json", "-d", "owner", "init", REPO).expect(0).document
     run("-d", "owner", "sign", REF).expect(0)

@@ -25,9 +25,8 @@ PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
-def kms(fake: Fake, fake_kms: FakeKms, monkeypatch: pytest.MonkeyPatch) -> FakeKms:
+def kms(fake: Fake, fake_kms: FakeKms) -> FakeKms:
     """Return a KMS with a key for each role; the client is the real one."""
-    monkeypatch.setattr("notarypy.keys.formats.pkcs8.ROUNDS", 1000)
     part = {"mediaType": "application/octet-stream", "digest": f"sha256:{'0' * 64}", "size": 1}
     content = {"schemaVersion": 2, "mediaType": MEDIA_TYPE, "config": part, "layers": [part]}
     fake.registry.push("team/app", "1", json.dumps(content).encode(), MEDIA_TYPE)

@@ -11,8 +11,8 @@ import pytest
 from notarypy.cli.text import terminal
 from notarypy.client.workers import Outcome, UnfinishedError
 from notarypy.devserver.core import REGISTRY_HOST
-from notarypy.images.manifests import OCI_INDEX, OCI_MANIFEST
-from support.people import index, manifest
+from notarypy.images.manifests import OCI_INDEX, OCI_MANIFEST, digest_of
+from support.people import index, manifest, prepared
 from support.results import RESIGNED
 from support.schema import problems
 
@@ -29,15 +29,21 @@ COSIGN = ("migrate", "cosign", "--key", "jeff")
 
 
 @pytest.fixture(autouse=True)
-def digests(run: Run, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def digests(run: Run, fake: Fake, home: Path) -> dict[str, str]:
     """Return the digests of the tags that jeff signed in two repositories."""
-    monkeypatch.setattr("notarypy.keys.formats.pkcs8.ROUNDS", 1000)
-    found = {f"{REPO}:{tag}": fake.registry.push("app", tag, manifest(tag), OCI_MANIFEST) for tag in "12"}
-    found[f"{OTHER}:multi"] = fake.registry.push("other", "multi", index("linux/amd64"), OCI_INDEX)
-    run("key", "generate", "jeff").expect(0)
-    for repo in (REPO, OTHER):
-        run("signer", "add", "--key", "jeff.pub", "jeff", repo).expect(0)
-    run("sign", *found).expect(0)
+    found = {f"{REPO}:{tag}": digest_of(manifest(tag)) for tag in "12"}
+    found[f"{OTHER}:multi"] = digest_of(index("linux/amd64"))
+
+    def make() -> None:
+        for tag in "12":
+            fake.registry.push("app", tag, manifest(tag), OCI_MANIFEST)
+        fake.registry.push("other", "multi", index("linux/amd64"), OCI_INDEX)
+        run("key", "generate", "jeff").expect(0)
+        for repo in (REPO, OTHER):
+            run("signer", "add", "--key", "jeff.pub", "jeff", repo).expect(0)
+        run("sign", *found).expect(0)
+
+    prepared(fake, home, __name__, make)
     return found
 
 

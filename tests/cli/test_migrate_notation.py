@@ -27,9 +27,8 @@ NOTATION = ("migrate", "notation", "--key", "./release.pem", "--cert", "chain.pe
 
 
 @pytest.fixture(autouse=True)
-def digests(run: Run, fake: Fake, home: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def digests(run: Run, fake: Fake, home: Path) -> dict[str, str]:
     """Return the digests of the tags that jeff signed in a repository; there is a key with a certificate."""
-    monkeypatch.setattr("notarypy.keys.formats.pkcs8.ROUNDS", 1000)
     found = {
         f"{REPO}:1": fake.registry.push("app", "1", manifest("1"), OCI_MANIFEST),
         f"{REPO}:multi": fake.registry.push("app", "multi", index("linux/amd64"), OCI_INDEX),

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.devserver.core import REGISTRY_HOST
-from notarypy.images.manifests import OCI_MANIFEST
+from notarypy.images.manifests import OCI_MANIFEST, digest_of
 from support.commands import written
-from support.people import manifest
+from support.people import manifest, prepared
 from support.schema import problems
 
 if TYPE_CHECKING:
@@ -24,14 +24,17 @@ SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schemas" / "notarypy.
 
 
 @pytest.fixture
-def digest(run: Run, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> str:
+def digest(run: Run, fake: Fake, home: Path) -> str:
     """Return the digest of `base:1`, which is signed; `base:2` and all of `tools` are not."""
-    monkeypatch.setattr("notarypy.keys.formats.pkcs8.ROUNDS", 1000)
-    found = fake.registry.push("base", "1", manifest("1"), OCI_MANIFEST)
-    fake.registry.push("base", "2", manifest("2"), OCI_MANIFEST)
-    run("init", BASE).expect(0)
-    run("sign", f"{BASE}:1").expect(0)
-    return found
+
+    def make() -> None:
+        for tag in "12":
+            fake.registry.push("base", tag, manifest(tag), OCI_MANIFEST)
+        run("init", BASE).expect(0)
+        run("sign", f"{BASE}:1").expect(0)
+
+    prepared(fake, home, __name__, make)
+    return digest_of(manifest("1"))
 
 
 def dockerfile(home: Path, *lines: str, name: str = "Dockerfile") -> str:

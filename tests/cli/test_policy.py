@@ -24,9 +24,8 @@ HEAD = f'[scope."{REPO}"]\nfirst_use = true\n'
 
 
 @pytest.fixture
-def digest(run: Run, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> str:
+def digest(run: Run, fake: Fake) -> str:
     """Return the digest of `app:1`, which jeff signed and bob did not."""
-    monkeypatch.setattr("notarypy.keys.formats.pkcs8.ROUNDS", 1000)
     found = fake.registry.push("app", "1", manifest("1"), OCI_MANIFEST)
     run("key", "generate", "jeff").expect(0)
     run("signer", "add", "--key", "jeff.pub", "jeff", REPO).expect(0)

@@ -42,9 +42,8 @@ GONE, SKIPPED, BESIDE = (f"{REGISTRY_HOST}/{name}" for name in ("gone", "skipped
 
 
 @pytest.fixture
-def lab(run: Run, fake: Fake, home: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def lab(run: Run, fake: Fake, home: Path) -> dict[str, Any]:
     """Publish images of every kind, and write a policy that everybody obeys here."""
-    monkeypatch.setattr("notarypy.keys.formats.pkcs8.ROUNDS", 1000)
     run("key", "generate", "jeff").expect(0)
     found: dict[str, Any] = {"key": Cosigner(fake, "app")}
     (home / "cosign.pub").write_bytes(found["key"].pem)

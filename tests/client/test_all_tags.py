@@ -11,7 +11,7 @@ from notarypy.client.verify.sharing import MetadataCache
 from notarypy.errors import DigestMismatchError, RepositoryMissingError, RootNotPinnedError
 from notarypy.tuf import roles
 from support.author import GUN
-from support.people import SERVER, owned
+from support.people import SERVER, owned, publishing
 
 if TYPE_CHECKING:
     from support.people import Person, World
@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 OTHER = "0" * 64
 
 
-@pytest.fixture
-def owner(world: World) -> Person:
-    """The owner of tags that the repository key or jeff released, and one that bob only vouches for."""
-    owner = owned(world)
+def _release(world: World, owner: Person) -> None:
     world.push("old")
     owner.client().sign([f"{GUN}:old"])
     owner.client().add_signer("jeff", GUN, [owner.key("jeff")])
@@ -33,7 +30,12 @@ def owner(world: World) -> Person:
     world.push("unreleased")
     owner.client().sign([f"{GUN}:unreleased"], signer="bob")
     world.push("unsigned")
-    return owner
+
+
+@pytest.fixture
+def owner(world: World) -> Person:
+    """The owner of tags that the repository key or jeff released, and one that bob only vouches for."""
+    return publishing(world, _release)
 
 
 @pytest.mark.usefixtures("owner")

@@ -31,7 +31,7 @@ from notarypy.remote.http.messages import Response
 from notarypy.testing import FakeSigner
 from support.author import GUN
 from support.cosigner import Cosigner
-from support.people import REGISTRY_PATH, Person, World, manifest, publishing
+from support.people import REGISTRY_PATH, Person, World, manifest, released
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,15 +39,10 @@ if TYPE_CHECKING:
     from notarypy.client.api import Client
 
 
-def _release(world: World, owner: Person) -> None:
-    world.push("1")
-    owner.client().sign([f"{GUN}:1"])
-
-
 @pytest.fixture
 def owner(world: World) -> Person:
     """The owner of a repository whose tag 1 is signed with Notary."""
-    return publishing(world, _release, "jeff")
+    return released(world, "jeff")
 
 
 @pytest.fixture

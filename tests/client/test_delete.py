@@ -16,7 +16,7 @@ from notarypy.errors import (
 )
 from notarypy.remote.http.messages import Response
 from support.author import GUN
-from support.people import Person, World, owned
+from support.people import Person, World, released
 
 OTHER = f"{GUN}-two"
 FEED = r".*/_trust/changefeed"
@@ -24,11 +24,7 @@ FEED = r".*/_trust/changefeed"
 
 @pytest.fixture
 def owner(world: World) -> Person:
-    owner = owned(world, "jeff")
-    world.push("1")
-    owner.client().sign([f"{GUN}:1"])
-    world.requests()
-    return owner
+    return released(world, "jeff")
 
 
 def deletions(world: World) -> int:

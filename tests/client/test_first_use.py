@@ -15,7 +15,7 @@ from notarypy.client.verdicts import FirstRoot
 from notarypy.errors import ConfigurationError, ExpiredError, FirstUseError, RootNotPinnedError
 from support.author import GUN
 from support.counting import work
-from support.people import SERVER, copy_of, owned
+from support.people import SERVER, copy_of, released
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,11 +47,7 @@ TRUSTING = [READING[name] for name in ("verify", "refresh")] + LOOKING
 @pytest.fixture(autouse=True)
 def owner(world: World) -> Person:
     """The owner of a repository with one signed tag."""
-    found = owned(world, "jeff")
-    world.push("1")
-    found.client().sign([REF])
-    world.requests()
-    return found
+    return released(world, "jeff")
 
 
 @pytest.fixture

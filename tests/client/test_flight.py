@@ -28,7 +28,7 @@ from notarypy.remote.http.messages import Response
 from notarypy.tuf import roles
 from notarypy.values import replace
 from support.author import GUN
-from support.people import publishing
+from support.people import released
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,15 +40,10 @@ if TYPE_CHECKING:
 PLAIN = ["GET snapshot.json", "GET targets.json", "GET timestamp.json"]
 
 
-def _release(world: World, owner: Person) -> None:
-    world.push("1")
-    owner.client().sign([f"{GUN}:1"])
-
-
 @pytest.fixture
 def reader(world: World) -> Person:
     """Somebody who knows nothing of the repository, tag 1 of which jeff signed."""
-    publishing(world, _release, "jeff")
+    released(world, "jeff")
     return world.person("reader")
 
 

@@ -28,7 +28,7 @@ from notarypy.remote.http.messages import Response
 from notarypy.storage.trustdir import RepositoryCache
 from notarypy.tuf import roles
 from support.author import GUN
-from support.people import SERVER, publishing
+from support.people import SERVER, released
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,15 +40,10 @@ TIMESTAMP = "GET timestamp.json"
 SNAPSHOT = "GET snapshot.HASH.json"
 
 
-def _release(world: World, owner: Person) -> None:
-    world.push("1")
-    owner.client().sign([f"{GUN}:1"])
-
-
 @pytest.fixture
 def owner(world: World) -> Person:
     """The owner of a repository whose tag 1 is signed by jeff."""
-    return publishing(world, _release, "jeff")
+    return released(world, "jeff")
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from notarypy.tuf.rootchanges import AssignKeys
 from notarypy.tuf.signerkeys import load_public_pem
 from support.author import GUN, private_key
 from support.chains import as_on_yubikey, authority, leaf, pem
-from support.people import copy_of, owned, pem_of
+from support.people import copy_of, pem_of, released
 
 if TYPE_CHECKING:
     from notarypy.client.verdicts import RoleStatus
@@ -42,11 +42,7 @@ YEAR = timedelta(days=365)
 
 @pytest.fixture
 def owner(world: World) -> Person:
-    owner = owned(world, "jeff")
-    world.push("1")
-    owner.client().sign([f"{GUN}:1"])
-    world.requests()
-    return owner
+    return released(world, "jeff")
 
 
 def _status(person: Person) -> dict[str, RoleStatus]:

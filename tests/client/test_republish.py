@@ -29,7 +29,7 @@ from notarypy.remote.http.messages import Response
 from notarypy.tuf import roles
 from notarypy.values import replace
 from support.author import GUN
-from support.people import copy_of, owned, released_tags
+from support.people import copy_of, publishing, released_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,15 +41,16 @@ if TYPE_CHECKING:
 ALL = ("root", "targets", "targets/jeff", "targets/releases")
 
 
-@pytest.fixture
-def owner(world: World) -> Person:
-    """Return the owner of a repository with two signed tags."""
-    owner = owned(world, "jeff")
+def _release(world: World, owner: Person) -> None:
     for tag in ("1", "2"):
         world.push(tag)
         owner.client().sign([f"{GUN}:{tag}"])
-    world.requests()
-    return owner
+
+
+@pytest.fixture
+def owner(world: World) -> Person:
+    """Return the owner of a repository with two signed tags."""
+    return publishing(world, _release, "jeff")
 
 
 @pytest.fixture

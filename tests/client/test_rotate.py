@@ -17,21 +17,16 @@ from notarypy.keys.signers import keyfile
 from notarypy.remote.http.messages import Request, Response
 from notarypy.tuf import roles
 from support.author import GUN
-from support.people import pem_of, publishing, root_pem
+from support.people import pem_of, released, root_pem
 
 if TYPE_CHECKING:
     from notarypy.tuf.metadata import Root
     from support.people import Person, World
 
 
-def _release(world: World, owner: Person) -> None:
-    world.push("1")
-    owner.client().sign([f"{GUN}:1"])
-
-
 @pytest.fixture
 def owner(world: World) -> Person:
-    return publishing(world, _release, "jeff")
+    return released(world, "jeff")
 
 
 @pytest.fixture

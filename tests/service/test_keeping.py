@@ -36,7 +36,7 @@ from notarypy.tuf import envelope, roles
 from notarypy.tuf.envelope import Signature
 from support.author import GUN, NOW
 from support.cosigner import Cosigner
-from support.people import REGISTRY_PATH, owned
+from support.people import REGISTRY_PATH, publishing
 from support.verifiers import SECONDS, Ticks, pin_of, pinned, until, verifier, write_policy
 
 if TYPE_CHECKING:
@@ -50,13 +50,15 @@ OTHER_PIN = "0" * 64
 ALONE = VerifyOptions(registry=False)
 
 
-@pytest.fixture
-def owner(world: World) -> Person:
-    owner = owned(world)
+def _release(world: World, owner: Person) -> None:
     for tag in "12":
         world.push(tag)
     owner.client().sign([f"{GUN}:1"])
-    return owner
+
+
+@pytest.fixture
+def owner(world: World) -> Person:
+    return publishing(world, _release)
 
 
 @pytest.fixture

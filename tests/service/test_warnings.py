@@ -25,7 +25,7 @@ from notarypy.remote.http.messages import Response
 from notarypy.service import generation
 from notarypy.service.ownsession import RememberingDirectory
 from support.author import GUN
-from support.people import owned
+from support.people import publishing
 from support.verifiers import SECONDS, Ticks, pin_of, pinned, verifier, write_policy
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from notarypy.remote.http.transport import Transport
     from notarypy.service.verifier import Verifier
     from notarypy.storage.settings.settings import Settings
-    from support.people import World
+    from support.people import Person, World
 
 AUDITED = f"{GUN.partition('/')[0]}/audited"
 
@@ -45,13 +45,16 @@ def ticks() -> Ticks:
     return Ticks()
 
 
-@pytest.fixture
-def policy(world: World) -> Path:
-    owner = owned(world)
+def _release(world: World, owner: Person) -> None:
     for gun in (GUN, AUDITED):
         for tag in "12":
             world.push(tag, path=gun.partition("/")[2])
         owner.client().sign([f"{gun}:1", f"{gun}:2"], init=True)
+
+
+@pytest.fixture
+def policy(world: World) -> Path:
+    owner = publishing(world, _release)
     audit = ('mode = "audit"', 'signers.all = ["jo"]')
     scopes = (pinned(pin_of(owner)), pinned(pin_of(owner, AUDITED), AUDITED, *audit))
     path = write_policy(world.base / "policy.toml", *scopes)

@@ -264,6 +264,16 @@ def publishing(world: World, publish: Callable[[World, Person], object], *signer
     return world.person("owner")
 
 
+def _release(world: World, owner: Person) -> None:
+    world.push("1")
+    owner.client().sign([f"{GUN}:1"])
+
+
+def released(world: World, *signers: str) -> Person:
+    """Return the owner as `owned` does, after tag 1 was pushed and signed."""
+    return publishing(world, _release, *signers)
+
+
 def copy_of(world: World, person: Person) -> Person:
     """Return somebody with the same keys and another cache."""
     other = world.person(f"copy of {person.trust_dir.name}")
