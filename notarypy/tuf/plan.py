@@ -168,6 +168,8 @@ def half_signable(state: State, listing: Collection[str], available: Collection[
     """Say which of these roles the keys at hand sign in part: others of theirs are needed, too."""
     found = []
     for role in listing:
+        if role not in state.root.roles and state.delegation(role) is None:
+            continue  # there is no such role
         keys, threshold = state.keys_for(role)
         here = {key.canonical_id for key in keys}.intersection(available)
         if here and not meets(here, threshold):

@@ -221,8 +221,7 @@ def sign(publisher: Publisher, contents: Contents, options: SignOptions) -> list
         written = signing_roles(done.after, tag, publisher.available(done.after), options.signer)
         _LOG.debug("%s:%s is %s in %s", repository.gun, tag, manifest.digest, written)
         if roles.RELEASES not in written and roles.TARGETS not in written:
-            listing = {roles.RELEASES} if done.after.delegation(roles.RELEASES) else set()
-            half = half_signable(done.after, listing, publisher.available(done.after))
+            half = half_signable(done.after, {roles.RELEASES}, publisher.available(done.after))
             repository.warn(f"{repository.gun}:{tag} is not released by this: {(half or _NO_KEY)[0]}")
         results.append(_result(tag, manifest, done, written))
     return results
