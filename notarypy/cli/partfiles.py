@@ -6,16 +6,18 @@ What it is: `--offline-part FILE` and `sign --join FILE...`. What it is not: wha
 Rules:
 
 1. A part is made in a new file: another one may have signatures of others. It is written in place of itself
-   when signatures are added, all of it or nothing.
-2. It is shown before it is signed, and whoever looks at a terminal, or says `--yes`, agrees. The bytes that
-   were shown are those that are signed: the file is read once.
+   when signatures are added, all of it or nothing, with those that others added since it was shown. A link
+   and the mode of the file stay.
+2. It is shown before it is signed, and whoever looks at a terminal, or says `--yes`, agrees: on the terminal
+   that is asked, whatever standard output is for. The bytes that were shown are those that are signed.
 3. What lacks signatures is not published, and no passphrase is asked for where those here are not enough.
 """
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from notarypy import files
 from notarypy.cli import references, userfiles
@@ -45,7 +47,7 @@ def make(
         raise UsageError(message, advice=advice)
     if len(repos) != 1:
         raise UsageError("--offline-part goes with one repository", why=f"{len(repos)} were given")
-    file = Path(path)
+    file = _named(path)
     if file.exists():
         raise AlreadyExistsError(
             f"{path} exists", why="it may have signatures of others", advice=Advice("other-part-file")
@@ -53,19 +55,43 @@ def make(
     userfiles.require_directory(file)
     with run.trying(repos[0]):
         review = client.parts.make(publish)
-        _write(run, file, review)
+        files.write_atomic(file, review.document, userfiles.PUBLIC_MODE, new=True)
+        _wrote(run, file, review, partlines.lines(review))
 
 
 def add(run: Run, path: str, root: Sequence[str] | None) -> None:
-    """Add the signatures of the keys here to a part (rule 2)."""
-    pin = references.required_root(run, root, None)
+    """Add the signatures of the keys here to a part (rules 1 and 2)."""
+    pin, file = references.required_root(run, root, None), _named(path)
     data = userfiles.read(path)
-    with run.client() as client, run.trying(path):
+    known: dict[str, Any] = {}
+    with run.client() as client, run.trying(path, data=known):
         review = client.parts.read([data], root=pin)
-        run.report.lines(partlines.lines(review))
-        if any(one.missing and {*one.could} & {*review.here} for one in review.required):
-            run.confirm("Sign it?", f"what stands above is signed by {render.short_ids(review.here)}")
-        _write(run, Path(path), _signed(client, review, path), shown=True)
+        known.update(partlines.as_json(review, path, published=False))
+        wanted = any(one.missing and {*one.could} & {*review.here} for one in review.required)
+        _show(run, review, "Sign it?", asking=wanted)
+        review = _signed(client, review, path)
+        while (now := userfiles.read(path)) != data:  # others signed it meanwhile
+            data, review = now, client.parts.read([now, review.document], root=pin)
+        target = file.resolve()
+        files.write_atomic(target, review.document, stat.S_IMODE(target.stat().st_mode))
+        _wrote(run, file, review, partlines.signatures(review))
+
+
+def _named(path: str) -> Path:
+    """Return the file of a part that is written."""
+    if path == "-":
+        message, why = "a part is written to a file", "- is standard input, or standard output"
+        raise UsageError(message, why=why, advice=Advice("name-part-file"))
+    return Path(path)
+
+
+def _show(run: Run, review: PartReview, question: str, *, asking: bool) -> None:
+    """Show a part, and go on only with a yes if keys here are to sign it (rule 2)."""
+    lines = partlines.lines(review)
+    if asking:
+        run.confirm(question, f"what stands above is signed by {render.short_ids(review.here)}", *lines)
+    else:
+        run.report.lines(lines)
 
 
 def _signed(client: Client, review: PartReview, path: str) -> PartReview:
@@ -82,14 +108,16 @@ def join(run: Run, paths: Sequence[str], root: Sequence[str] | None) -> None:
     if not paths:
         raise UsageError("no FILE was given", why="--join joins parts in files")
     documents = [userfiles.read(path) for path in paths]
-    with run.client() as client, run.trying(*paths):
+    known: dict[str, Any] = {}
+    with run.client() as client, run.trying(*paths, data=known):
         review = client.parts.read(documents, root=pin)
-        run.report.lines(partlines.lines(review))
+        known.update(partlines.as_json(review, None, published=False))
         here = {*review.here}
-        if any(one.missing > len({*one.could} & here) for one in review.missing):
+        few = any(one.missing > len({*one.could} & here) for one in review.missing)
+        _show(run, review, "Sign and publish it?", asking=bool(review.missing) and not few)
+        if few:
             _refuse(client, review, paths[0])
         if review.missing:
-            run.confirm("Sign and publish it?", f"what stands above is signed by {render.short_ids(here)}")
             review = client.parts.sign(review)
         done = client.parts.publish(review)
         data = partlines.as_json(review, None, published=done.published)
@@ -108,13 +136,10 @@ def _refuse(client: Client, review: PartReview, path: str) -> None:
         raise
 
 
-def _write(run: Run, file: Path, review: PartReview, *, shown: bool = False) -> None:
-    files.write_atomic(file, review.document, userfiles.PUBLIC_MODE)
+def _wrote(run: Run, file: Path, review: PartReview, lines: list[str]) -> None:
     data = partlines.as_json(review, str(file), published=False)
-    text = partlines.signatures(review) if shown else partlines.lines(review)
-    run.report.done(
-        review.repository, data, *text, f"wrote {file}; nothing was published", *_next(file, review)
-    )
+    wrote = f"wrote {file}; nothing was published"
+    run.report.done(review.repository, data, *lines, wrote, *_next(file, review))
 
 
 def _next(file: Path, review: PartReview) -> list[str]:

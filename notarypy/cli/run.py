@@ -117,8 +117,10 @@ class Run:
             logger.setLevel(logging.NOTSET)
 
     @contextmanager
-    def trying(self, *refs: str) -> Iterator[None]:
+    def trying(self, *refs: str, data: dict[str, Any] | None = None) -> Iterator[None]:
         """Note an error inside as the failure of those of `refs` that have no result by then.
+
+        `data` is filled inside with what is known all the same.
 
         Where they are not all that was `asked_for`, the error names them. Where it is about some of the tags
         that were to be published together, the others say that nothing was done because of those.
@@ -134,7 +136,7 @@ class Run:
             about = ", ".join(guilty) if self.asked_for > len(refs) else ""
             for ref in left:
                 own = error if ref in guilty else _held_back(ref, guilty, error)
-                self.report.failed([ref], own, about=about)
+                self.report.failed([ref], own, data, about=about)
 
     def each(
         self, items: Sequence[A], call: Callable[[A], T], most: int = 0
@@ -162,14 +164,17 @@ class Run:
         """Return what was typed after lines that say why; None where nobody can be asked."""
         return terminal.answer(question, *lines) if terminal.present() else None
 
-    def confirm(self, question: str, why: str) -> None:
-        """Go on only with a yes; raise ConfirmationNeededError without one."""
+    def confirm(self, question: str, why: str, *lines: str) -> None:
+        """Go on only with a yes, asked after these lines; raise ConfirmationNeededError without one."""
+        asking = not self.options.yes and terminal.present()
+        if not asking:
+            self.report.lines(lines)
         if self.options.yes:
             return
-        if not terminal.present():
+        if not asking:
             message = f"{why}, and there is no terminal to confirm on"
             raise ConfirmationNeededError(message, advice=Advice("add-yes"))
-        if not terminal.agreed(f"{why}. {question}"):
+        if not terminal.agreed(f"{why}. {question}", *lines):
             raise ConfirmationNeededError("nothing was changed", why="the answer was not yes")
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.cli.text.partlines import _words
 from notarypy.devserver.core import REGISTRY_HOST
+from notarypy.tuf.draftchanges import DraftChange
 from support.people import manifest
 from support.schema import problems
 
@@ -81,6 +84,81 @@ def test_nobody_signs_without_a_yes(desk: Desk) -> None:
     assert desk.by("bob", "--yes", "sign", "--join", desk.part).expect(0)
 
 
+@pytest.mark.parametrize("option", ["--offline-part", "--join"])
+def test_a_document_has_what_nobody_agreed_to_yet(desk: Desk, option: str) -> None:
+    desk.make()
+    document = desk.by("bob", "--json", "sign", option, desk.part).expect(2).document
+    [result] = document["results"]
+    assert problems(document, SCHEMA) == []
+    assert [one["kind"] for one in result["changes"]][-1] == "tag"
+    assert {one["missing"] for one in result["required"]} == {1}
+    refused = desk.by("owner", "--json", "sign", "--join", desk.part).expect(6).document
+    assert refused["results"][0]["changes"] == result["changes"]
+
+
+@pytest.mark.parametrize("json_too", [(), ("--json",)])
+def test_who_is_asked_sees_it_on_the_terminal(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, json_too: tuple[str, ...]
+) -> None:
+    desk.make()
+    screen: list[str] = []
+
+    def agreed(question: str, *before: str) -> bool:
+        screen.extend((*before, question))
+        return True
+
+    monkeypatch.setattr("notarypy.cli.text.terminal.present", lambda: True)
+    monkeypatch.setattr("notarypy.cli.text.terminal.agreed", agreed)
+    signed = desk.by("bob", *json_too, "sign", "--offline-part", desk.part).expect(0)
+    assert f"    + tag 1: {desk.digest}" in screen
+    assert screen[-1].endswith("Sign it?")
+    assert "+ tag" not in signed.out
+
+
+def test_nothing_that_is_signed_is_cut_off_or_looks_like_more(desk: Desk) -> None:
+    custom = desk.home / "custom.json"
+    custom.write_text(json.dumps({"a": "x" * 20_000, "z": "the end"}))
+    desk.by("ann", "sign", "--offline-part", desk.part, "--custom", custom, f"{REPO}:1").expect(0)
+    shown = desk.by("bob", "sign", "--offline-part", desk.part).expect(2).out
+    assert '"the end"' in shown
+    assert "characters more" not in shown
+    odd = DraftChange("targets/team", "tag", f"latest: sha256:{'a' * 64}", None, "sha256:b")
+    assert _words(odd) == f'+ tag "latest: sha256:{"a" * 64}": sha256:b'
+    assert _words(DraftChange("targets", "path", "targets/a", None, "all tags")).endswith(': "all tags"')
+    assert _words(DraftChange("targets", "path", "targets/a", None, "")).endswith(": all tags")
+
+
+def test_a_signature_that_came_meanwhile_stays(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.by("carol", "key", "generate", "carol", "--dir", desk.home).expect(0)
+    more = ("--key", desk.home / "carol.pub", "--threshold", "3")
+    desk.by("owner", "delegate", "add", "team", REPO, *more).expect(0)
+    desk.make()
+    link = desk.home / "link.part"
+    link.symlink_to(desk.part)
+    desk.part.chmod(0o640)
+
+    def agreed(*_: str) -> bool:
+        desk.by("carol", "--yes", "sign", "--offline-part", link).expect(0)
+        return True
+
+    monkeypatch.setattr("notarypy.cli.text.terminal.present", lambda: True)
+    monkeypatch.setattr("notarypy.cli.text.terminal.agreed", agreed)
+    signed = desk.by("bob", "sign", "--offline-part", desk.part).expect(0)
+    assert "3 of 3 signatures of targets/team" in signed.out
+    assert link.is_symlink()
+    assert stat.S_IMODE(desk.part.stat().st_mode) == 0o640
+    desk.by("owner", "sign", "--join", desk.part).expect(0)
+
+
+def test_another_part_that_came_meanwhile_is_not_lost(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.make()
+    other = desk.home / "other.part"
+    desk.by("owner", "delegate", "add", "team", REPO, "--threshold", "1", "--offline-part", other).expect(0)
+    monkeypatch.setattr("notarypy.cli.text.terminal.present", lambda: True)
+    monkeypatch.setattr("notarypy.cli.text.terminal.agreed", lambda *_: other.replace(desk.part))
+    desk.by("bob", "sign", "--offline-part", desk.part).expect(4)
+
+
 def test_a_part_that_is_there_is_not_written_over(desk: Desk) -> None:
     desk.make()
     before = desk.part.read_bytes()
@@ -95,6 +173,8 @@ def test_a_part_that_is_there_is_not_written_over(desk: Desk) -> None:
         ["sign", "--join"],
         ["sign", "--join", "missing.part"],
         ["sign", "--offline-part", "missing.part"],
+        ["sign", "--offline-part", "-"],
+        ["sign", "--offline-part", "-", f"{REPO}:1"],
         ["sign", "--join", "--offline-part", "x", "y"],
         ["sign", "--root", "0" * 64, f"{REPO}:1"],
         ["sign", "--offline-part", "x", "--dry-run", f"{REPO}:1"],

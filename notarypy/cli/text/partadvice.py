@@ -15,6 +15,7 @@ TEXTS = {
     ),
     "join-part": "nothing is missing; publish it: notarypy sign --join {file}",
     "make-part-anew": "make it anew, by the command that made it; the signatures so far are lost",
+    "name-part-file": "name one: --offline-part FILE",
     "other-part-file": "name another file; to add your signature to this one leave the REF out",
     "sign-in-parts": (
         "run it with --offline-part FILE, have others sign that with theirs: "

@@ -4,12 +4,16 @@ What it is: a part as it is shown before it is signed. What it is not: printing,
 
 Rules:
 
-1. All that a signature would be for is shown, one line for each thing.
+1. All that a signature would be for is shown, one line for each thing; what is too long for a line goes on in
+   the next one, and nothing is left out.
 2. `+` is what comes, `-` what goes, `~` what becomes something else, `=` what stays.
+3. A name or path that could be taken for more than a name is quoted, as in JSON.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from notarypy.cli.text import render
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
     from notarypy.tuf.parts import NeededSignatures
 
 _CHANGE, _REQUIRED = "role kind name before after", "role threshold signed could missing former"
+_PLAIN = re.compile(r"[A-Za-z0-9_./:@+-]+(?<!:)")
+_WIDEST = 4000  # well below what is cut (`render.safe`)
 
 
 def as_json(review: PartReview, file: str | None, *, published: bool) -> dict[str, Any]:
@@ -57,11 +63,13 @@ def _changes(review: PartReview) -> Iterator[str]:
         if change.role != role:
             role = change.role
             yield f"  {role}"
-        yield f"    {_words(change)}"
+        words = _words(change)
+        yield from (f"    {words[at : at + _WIDEST]}" for at in range(0, len(words), _WIDEST))
 
 
 def _words(change: DraftChange) -> str:
-    what, name, before, after = change.kind, change.name, change.before, change.after
+    what, before, after = change.kind, change.before, change.after
+    name = change.name if what in {"certificate", "other"} else _quoted(change.name)  # those are words
     sign = "+" if before is None else "-" if after is None else "=" if before == after else "~"
     value = f"{before} -> {after}" if sign == "~" else (after if before is None else before)
     if what in {"version", "expires"}:
@@ -70,11 +78,16 @@ def _words(change: DraftChange) -> str:
         return f"{sign} delegation {name}"
     if what in {"key", "certificate", "threshold", "path"}:
         if what == "path":
-            value = value or "all tags"
+            value = _quoted(value) if value else "all tags"
         return f"{sign} {what} of {name}: {value}{_lowered(change)}"
     if what == "entry":
         return f"{sign} said of tag {name}: {value}"
     return f"{sign} {what} {name}: {value}"
+
+
+def _quoted(name: str) -> str:
+    """Return a name that is nothing but one (rule 3)."""
+    return name if _PLAIN.fullmatch(name) else json.dumps(name)
 
 
 def _lowered(change: DraftChange) -> str:
