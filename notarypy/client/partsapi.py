@@ -28,8 +28,8 @@ class Parts:
         """Return as a part what a call of this client would publish, signed by the keys here.
 
         Nothing is sent. `publish` calls one method that publishes, for one repository: `lambda:
-        client.sign([reference])`. Until it returns this client publishes nothing else. What a role's
-        threshold lacks is no error here. NothingThereError: nothing would change.
+        client.sign([reference])`. What other threads do with this client meanwhile is published. What a
+        role's threshold lacks is no error here. NothingThereError: nothing would change.
         """
         return joining.make(self._session, publish)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,11 +65,10 @@ class Session:
         self.settings, self.literal, self.limits, self._heard = settings, literal, limits, warn
         self.first_uses = FirstUses(self.warn)
         self.progress: Progress | None = None
-        self.handing_over: Callable[..., Any] | None = None  # in place of publishing
-        self.transport = transport
+        self.handing_over: ContextVar[Callable[..., Any] | None] = ContextVar("a part is made", default=None)
+        self.transport, self._passphrases, self._clock = transport, passphrases, clock
         self._connections: Connections | None = None
         self.trust_dir = TrustDirectory(settings.trust_dir, limits)
-        self._passphrases, self._clock = passphrases, clock
         self._manager: KeyManager | None = None
         self.signers: Mapping[str, Signer] = {}
         self._archives: dict[Path, TrustArchive] = {}

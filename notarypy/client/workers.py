@@ -27,7 +27,7 @@ import threading
 import time
 import traceback
 from contextlib import contextmanager, nullcontext
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from notarypy.client import weight
@@ -244,7 +244,8 @@ class _Running(Generic[T]):
         self._threads = list[threading.Thread]()
         try:
             for _ in range(min(most, len(calls))):
-                thread = threading.Thread(target=self._work, name=_NAME, daemon=True)
+                inside = copy_context().run  # of the caller, a copy for each thread
+                thread = threading.Thread(target=inside, args=(self._work,), name=_NAME, daemon=True)
                 thread.start()
                 self._threads.append(thread)
         except (RuntimeError, MemoryError):  # those that there are do it all

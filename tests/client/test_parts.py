@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from notarypy.client import workers
 from notarypy.errors import (
     FirstUseError,
     KeyNotAuthorisedError,
@@ -128,6 +130,22 @@ def test_what_is_shown_is_all_that_changes(scene: Scene) -> None:
     assert shown == [(TEAM, "version", ""), (TEAM, "tag", "1")]
     (version,) = (one for one in review.changes if (one.role, one.kind) == (TEAM, "version"))
     assert (version.before, version.after) == ("1", "2")
+
+
+def test_what_others_do_while_a_part_is_made_is_published(scene: Scene) -> None:
+    client, seen = scene.owner.client(), list[bool]()
+    zoe, max_ = scene.bob.key("zoe"), scene.bob.key("max")
+
+    def both() -> None:
+        other = threading.Thread(target=lambda: seen.append(client.add_signer("zoe", GUN, [zoe]).published))
+        other.start()
+        other.join()
+        workers.run_all([lambda: client.add_signer("max", GUN, [max_]), lambda: None])
+
+    review = client.parts.make(both)
+    assert seen == [True]
+    assert [one.name for one in review.changes if one.kind == "delegation"] == ["targets/max"]
+    assert {"targets/zoe"} == {*listed_ids(scene)} - {*BOTH}
 
 
 def test_nothing_to_sign_is_said(scene: Scene) -> None:

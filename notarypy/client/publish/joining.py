@@ -102,13 +102,13 @@ class PartPublished:
 def make(session: Session, publish: Callable[[], object]) -> PartReview:
     """Return as a part what a call would have published (rule 1)."""
     made: list[tuple[Part, State]] = []
-    if session.handing_over is not None:
+    if session.handing_over.get() is not None:
         raise RuntimeError("a part is being made already")
-    session.handing_over = partial(_handed_over, made)
+    before = session.handing_over.set(partial(_handed_over, made))
     try:
         publish()
     finally:
-        session.handing_over = None
+        session.handing_over.reset(before)
     if not made:
         raise NothingThereError("nothing would change, so there is nothing to sign")
     if len(made) > 1:

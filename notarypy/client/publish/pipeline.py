@@ -219,7 +219,7 @@ def publisher_for(session: Session, text: str) -> Publisher:
     if staged := repository.cache.staged():
         session.warn_once(f"{staged} changes staged by Go notary for {repository.gun} are left alone")
     keys, patience = session.keys().signing_keys(), Patience(session.settings.retry_for)
-    return Publisher(repository, keys, patience, handing_over=session.handing_over)
+    return Publisher(repository, keys, patience, handing_over=session.handing_over.get())
 
 
 class _PublishLoop:
