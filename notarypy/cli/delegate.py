@@ -213,7 +213,8 @@ def _added_lines(added: SignerAdded) -> list[str]:
         return [*made, f"{who} is a signer of {added.repository} already; nothing was published"]
     keys = ", ".join(key[: render.SHORT_ID] for key in added.keys)
     if not keys:
-        return [*made, f"{who} of {added.repository} takes {added.threshold} signatures"]
+        word = "signature" if added.threshold == 1 else "signatures"
+        return [*made, f"{who} of {added.repository} takes {added.threshold} {word}"]
     takes = f"; it takes {added.threshold} signatures" if added.threshold > 1 else ""
     return [*made, f"added signer {who} to {added.repository} ({keys}){takes}"]
 

@@ -13,7 +13,7 @@ from notarypy.cli.text import render
 from notarypy.keys.signers import is_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from notarypy.client.api import Client
     from notarypy.client.results import RotatedKey
@@ -61,7 +61,7 @@ def rotate(
     run = begin(context)
     references.check_repositories(run, [repo])
     if role == "root" and offline_part is None:
-        run.confirm("Go on?", _what_changes(repo, key or (), threshold))
+        run.confirm("Go on?", _what_changes(repo, key or (), threshold, replace or ()))
     how: dict[str, Any] = {
         "key": key,
         "threshold": threshold,
@@ -114,10 +114,14 @@ def certify(
         run.report.done(repo, data, line)
 
 
-def _what_changes(repo: str, keys: list[str] | tuple[str, ...], threshold: int | None) -> str:
-    if keys or threshold is None:
-        return f"the root key of {repo} is replaced"
-    return f"{threshold} keys sign the root of {repo} from now on"
+def _what_changes(repo: str, keys: Sequence[str], threshold: int | None, replaced: Sequence[str]) -> str:
+    """Say which root keys go, and which come."""
+    sign = f"{threshold} keys sign the root of {repo} from now on"
+    if threshold is not None and not keys and not replaced:
+        return sign
+    comes = ", ".join(keys) or ("nothing" if replaced else "a key that is made now")
+    what = f"root keys of {repo} are replaced: {', '.join(replaced) or 'all that there are'}, by {comes}"
+    return what if threshold is None else f"{what}; {sign}"
 
 
 def _rotated_lines(done: RotatedKey) -> list[str]:

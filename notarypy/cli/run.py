@@ -195,7 +195,7 @@ def open_client(run: Run, *, asking: bool) -> Client:
 def confirm_root(root: FirstRoot) -> bool:
     """Ask whether to trust a root that nothing is known of; `--yes` is no answer to that."""
     lines = [f"{root.repository} is not known here, and no pin says which root it must have."]
-    lines += [f"  {root.server} answers with:"]
+    lines += [f"  {root.source}:"]
     for pin, keyid, certificate in root.keys:
         lines += [f"  root pin     {pin}", f"  its id here  {keyid}", f"  certificate  {certificate}"]
     lines += [

@@ -154,7 +154,8 @@ class FirstRoot:
 
     Of keys that signed it, as many as it takes, `root_pins` are the canonical ids, each good for a pin in all
     repositories of that key, `root_keys` the ids in this repository alone, and `certificates` the SHA-256 of
-    the certificates. It is not `lasting` where nothing is stored: an archive that is only looked at.
+    the certificates. It is not `lasting` where nothing is stored: an archive that is only looked at. No
+    `server` has shown it where a file of several people has it, on a machine without a network.
     """
 
     repository: str
@@ -163,6 +164,11 @@ class FirstRoot:
     root_keys: tuple[str, ...]
     certificates: tuple[str, ...]
     lasting: bool = True
+
+    @property
+    def source(self) -> str:
+        """Who shows it, in words."""
+        return f"{self.server} answers with" if self.server else "the file that is to be signed has"
 
     @property
     def keys(self) -> tuple[tuple[str, str, str], ...]:

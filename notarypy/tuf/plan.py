@@ -152,7 +152,8 @@ def _usable(
     if state.partial or meets((key.canonical_id for key in usable), threshold):
         return usable
     accepted = [key.canonical_id for key in keys]
-    advice = Advice("sign-in-parts") if usable else Advice("load-role-key", gun=state.gun)
+    several = usable or threshold > 1
+    advice = Advice("sign-in-parts") if several else Advice("load-role-key", gun=state.gun)
     short = ", ".join(keyid[:SHORT_KEYID] for keyid in accepted) or "none: the role has no keys"
     raise KeyNotAuthorisedError(
         f"the keys here cannot sign {role} of {state.gun}",

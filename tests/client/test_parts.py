@@ -268,12 +268,37 @@ def test_no_signer_takes_two_where_others_release_alone(world: World) -> None:
 def test_a_threshold_that_rises_takes_the_signatures_at_once(scene: Scene) -> None:
     scene.owner.client().add_signer("team", GUN, [], threshold=1)
     scene.ann.client().sign([f"{GUN}:1"])
-    with pytest.raises(KeyNotAuthorisedError):
+    with pytest.raises(KeyNotAuthorisedError) as caught:
         scene.owner.client().add_signer("team", GUN, [], threshold=2)
+    assert caught.value.advice is not None
+    assert caught.value.advice.name == "sign-in-parts"
     client = scene.owner.client()
     part = client.parts.make(lambda: client.add_signer("team", GUN, [], threshold=2)).document
     assert scene.publish(scene.signed(scene.bob, scene.signed(scene.ann, part)))
     assert {entry.threshold for entry in scene.owner.client().delegations(GUN)} == {2}
+    assert released_tags(scene.world) == {"1"}
+
+
+def test_those_who_stay_sign_again_in_parts(scene: Scene) -> None:
+    """A key of several goes: neither force nor lost tags, for the others can sign."""
+    scene.publish(scene.signed(scene.bob, scene.part()))
+    carol = scene.world.person("carol")
+    scene.owner.client().add_signer("team", GUN, [carol.key("carol")])
+    scene.owner.client().add_signer("zoe", GUN, [carol.key("zoe")], releases=False)
+    ann = scene.ann.client().keys.list()[0].keyid
+    client = scene.owner.client()
+    removals: list[Callable[[], object]] = [
+        lambda: client.remove_signer("team", GUN, key=ann, tags="keep"),
+        lambda: client.keys.purge(ann, GUN, tags="keep"),
+    ]
+    for remove in removals:
+        with pytest.raises(KeyNotAuthorisedError) as caught:
+            remove()
+        assert caught.value.facts["needed"] == ["team"]
+        assert caught.value.advice is not None
+        assert caught.value.advice.name == "sign-in-parts"
+    part = client.parts.make(removals[1]).document
+    assert scene.publish(scene.signed(carol, scene.signed(scene.bob, part)))
     assert released_tags(scene.world) == {"1"}
 
 
@@ -323,8 +348,11 @@ def test_no_key_goes_that_the_threshold_takes(scene: Scene) -> None:
         lambda: scene.owner.client().remove_signer("team", GUN, key=keyid),
         lambda: scene.owner.client().keys.purge(keyid, GUN),
     ):
-        with pytest.raises(UsageError):
+        with pytest.raises(UsageError) as caught:
             remove()
+        assert caught.value.advice is not None
+        assert caught.value.advice.name == "add-key-before"
+        assert caught.value.advice.values == {"name": "team", "gun": GUN}
     scene.owner.client().add_signer("team", GUN, [], threshold=1)
     assert scene.owner.client().remove_signer("team", GUN, key=keyid).published
 
@@ -482,8 +510,9 @@ def test_a_machine_that_knows_nothing_takes_a_pin(scene: Scene) -> None:
     half = scene.part()
     pin = scene.owner.client().refresh(GUN).root.pins[0]
     nobody = scene.bob.client(offline=True, first_use=False)
-    with pytest.raises(FirstUseError):
+    with pytest.raises(FirstUseError) as caught:
         nobody.parts.read([half])
+    assert any("the file that is to be signed has" in line for line in caught.value.why)
     with pytest.raises(RootNotPinnedError):
         nobody.parts.read([half], root="0" * 64)
     assert not nobody.parts.sign(nobody.parts.read([half], root=pin)).missing

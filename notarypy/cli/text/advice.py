@@ -156,7 +156,9 @@ TEXTS: Mapping[str, str] = {
     # -- verifying, signing and publishing
     "copy-then-sign": "copy it and sign it by itself; or name a signer or a root to verify it by",
     "force-or-sign-again": (
-        "run this where the key of one of them is, or add --force and have them sign again"
+        "run this where the key of one of them is; or with --offline-part FILE, which one of them signs: "
+        "notarypy sign --offline-part FILE; then: notarypy sign --join FILE; "
+        "or add --force and have them sign again"
     ),
     "have-it-signed": "whoever is missing signs it: notarypy sign {gun}:{tag}",
     "init": (

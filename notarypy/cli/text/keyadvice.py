@@ -152,7 +152,10 @@ TEXTS: dict[str, str] = {
         "let its owner publish; or hand it over, where the root key is:"
         " notarypy key rotate {gun} snapshot --server-managed"
     ),
-    "import-role-keys": "run this where they are, or take them over: notarypy key import FILE",
+    "import-role-keys": (
+        "run this where they are; or with --offline-part FILE, which is signed there: "
+        "notarypy sign --offline-part FILE; then: notarypy sign --join FILE"
+    ),
     "import-root-key": "run this where it is, or take it over: notarypy key import FILE",
     "import-these-keys": "run this where these keys are, or take them over: notarypy key import FILE",
     "leave-out-pin": "leave it out; a PIN comes from pin-source, NOTARYPY_PASSPHRASE_NAME or a prompt",

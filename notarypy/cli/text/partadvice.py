@@ -6,6 +6,10 @@ What it is: texts for parts and thresholds. What it is not: anything else.
 from __future__ import annotations
 
 TEXTS = {
+    "add-key-before": (
+        "add the key that comes in its place first: notarypy delegate add {name} {gun} --key PUB; then run "
+        "this again; a lower threshold meanwhile would let the key that goes sign with fewer"
+    ),
     "add-signatures": (
         "with one of these keys: notarypy sign --offline-part {file}; then: notarypy sign --join {file}"
     ),

@@ -100,7 +100,7 @@ def _refused(root: FirstRoot, message: str, why: str) -> FirstUseError:
         message,
         why=(
             why,
-            f"{root.server} answers with:",
+            f"{root.source}:",
             *(shown.format(*key) for key in root.keys),
         ),
         advice=advice,

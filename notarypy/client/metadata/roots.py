@@ -187,8 +187,9 @@ def first_root(repository: Repository, root: Root, data: bytes) -> FirstRoot:
         if meets(keys, assigned.threshold):
             break
     ids, leaves = zip(*keys.values(), strict=True)
-    lasting = repository.cache.lasting
-    return FirstRoot(gun, repository.server_url, tuple(keys), ids, leaves, lasting=lasting)
+    asked = repository.server is not None or repository.archive is not None
+    source, lasting = repository.server_url if asked else "", repository.cache.lasting
+    return FirstRoot(gun, source, tuple(keys), ids, leaves, lasting=lasting)
 
 
 def _pinned(pins: Pins, now: datetime) -> RootPolicy:

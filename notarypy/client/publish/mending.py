@@ -21,7 +21,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from notarypy.errors import Advice, KeyNotAuthorisedError, beginning
+from notarypy.errors import Advice, KeyNotAuthorisedError, UsageError, beginning
 from notarypy.tuf import roles
 from notarypy.tuf.changes import AddDelegation, Change, RemoveKeys, RemovePaths, Resign, State, apply_all
 from notarypy.tuf.keys import SHORT_KEYID, meets, require_enough
@@ -81,9 +81,8 @@ def mend(
     changes: Sequence[Change],
     available: Collection[str],
     options: RemovalOptions,
-    gone: str = "",
 ) -> Mended:
-    """Return removals with the files to sign again for them; `gone` is who cannot do it himself (rule 1)."""
+    """Return removals with the files to sign again for them (rule 1)."""
     after = apply_all(state, changes)
     _require_reachable(after, changes)
     signed = signatures(after)
@@ -100,9 +99,7 @@ def mend(
     releases = state.targets.get(roles.RELEASES)
     if releases and releases.targets and roles.RELEASES not in after.targets:
         lost.append(roles.RELEASES)  # it goes away as a whole, with tags in it
-    others = [one.name for one in after.targets[roles.TARGETS].roles if one.keyids]
-    needed = tuple(roles.signer_name(name) for name in others if name not in {gone, roles.RELEASES})
-    needed += _nameless(after) if roles.RELEASES in lost else ()
+    needed = _who_could(after, lost) + (_nameless(after) if roles.RELEASES in lost else ())
     found = tuple(one for one in found if one.role not in lost)
     made = [entry.name for role in resigned if not signed[role] for entry in after.targets[role].roles]
     _LOG.debug("%s: signed again by keys here: %s; nobody could verify: %s", state.gun, resigned, lost)
@@ -113,9 +110,28 @@ def mend(
 
 def _require_reachable(after: State, changes: Sequence[Change]) -> None:
     """Raise UsageError where keys go and too few are left for a threshold (rule 5)."""
-    for change in changes:
-        if isinstance(change, RemoveKeys) and after.delegation(change.role) is not None:
-            require_enough(change.role, *after.keys_for(change.role))
+    gone = [change.role for change in changes if isinstance(change, RemoveKeys)]
+    for role in sorted(gone, key=lambda role: role == roles.RELEASES):  # last, for it follows its signers
+        if after.delegation(role) is not None:
+            try:
+                require_enough(role, *after.keys_for(role))
+            except UsageError as error:
+                error.advice = Advice("add-key-before", name=roles.signer_name(role), gun=after.gun)
+                raise
+
+
+def _who_could(after: State, lost: Sequence[str]) -> tuple[str, ...]:
+    """Return the signers that have keys of lost files; all where none is lost, or one goes as a whole."""
+    names = [entry.name for file in after.targets.values() for entry in file.roles]
+    keys = {name: frozenset(key.canonical_id for key in after.keys_for(name)[0]) for name in names}
+    signers = {
+        name: ids
+        for name, ids in keys.items()
+        if name != roles.RELEASES and (name in lost or roles.parent(name) == roles.TARGETS)
+    }
+    anybody = frozenset[str]().union(*signers.values())
+    able = frozenset[str]().union(*(keys.get(role, anybody) for role in lost)) if lost else anybody
+    return tuple(roles.signer_name(name) for name, ids in signers.items() if ids & able)
 
 
 def _ended(state: State, after: State, found: Sequence[RestingTag], *, revoking: bool) -> bool:
@@ -152,15 +168,18 @@ def would_break(state: State, who: str, mended: Mended, options: RemovalOptions)
     left = ", ".join(mended.needed) or "nobody: this is the last signer"
     gone = roles.RELEASES in mended.lost and who == roles.signer_name(roles.RELEASES)
     most = len(listed) if options.dry_run else SHOWN
-    again, alone = Advice("force-or-sign-again"), Advice("replace-before", gun=state.gun)
+    kept = [role for role in mended.lost if mended.after.delegation(role) is not None]
+    takes = max((mended.after.keys_for(role)[1] for role in kept), default=1)
+    again = Advice("force-or-sign-again" if takes == 1 else "sign-in-parts")
+    few = "no other key of it is here" if takes == 1 else f"it takes {takes} keys, and fewer are here"
     return KeyNotAuthorisedError(
         f"without {who} nobody could verify {', '.join(mended.lost)} of {state.gun}",
         why=(
-            "it would be gone" if gone else "no other key of it is here",
+            "it would be gone" if gone else few,
             *(named(listed, most) or ["its tags: none"]),
             f"who can sign it again: {left}",
         ),
-        advice=again if mended.needed else alone,
+        advice=again if mended.needed else Advice("replace-before", gun=state.gun),
         roles=list(mended.lost),
         tags=sorted({one.tag for one in listed}),
         resting=as_facts(listed),

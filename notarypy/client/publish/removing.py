@@ -75,13 +75,8 @@ def remove_signer(
         if outcome and _gone(state, role, key, paths):
             return ()  # an earlier try did it, though its answer was lost, or somebody else did
         keyid = None if key is None else _key_of(state, role, key)
-        mended = mend(
-            state,
-            _removals(state, role, keyid, paths),
-            who_signs(state, publisher.keys.available),
-            options,
-            role,
-        )
+        removals = _removals(state, role, keyid, paths)
+        mended = mend(state, removals, who_signs(state, publisher.keys.available), options)
         if mended.lost and not options.force:
             # Whoever may not do it at all is not asked whether it should be done.
             require_signable(state, roles.parent(role), publisher.available(state))

@@ -111,7 +111,8 @@ class Rotation:
         if found is None:
             ids = ", ".join(key.canonical_id[:SHORT_KEYID] for key in present)
             message = f'no {self.role} key has an id that begins with "{selector}"'
-            raise UsageError(message, why=f"its keys: {ids}", advice=Advice("write-more-digits"))
+            why = (f"it takes at least {SHORT_KEYID} digits of the id", f"its keys: {ids}")
+            raise UsageError(message, why=why, advice=Advice("write-more-digits"))
         keyid: str = found.canonical_id
         return keyid
 
