@@ -114,7 +114,7 @@ def test_the_package_stays_small() -> None:
     # And: an owner's year, shared by several people: what is set and wrong, keys and roots kept in one file,
     # what happened and when, a page for whoever answers for it, half-signed roles that go from hand to hand.
     assert len(FILES) <= 382
-    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 67_900
+    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 68_050
     # What only some commands need is imported by these alone: starting is most of what a command costs.
     # A backend imports what its service takes when it is opened; a look for secrets in a URI takes patterns.
     assert sum(inner_imports(tree) for tree in trees()) < 240
