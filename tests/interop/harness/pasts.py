@@ -31,7 +31,7 @@ LIVED: list[Event] = [
     ("targets/jeff", 3, "renewed", ""),
     ("targets/jeff", 4, "tag-removed", "2"),
     ("targets/releases", 3, "tag-removed", "2"),
-    ("root", 7, "renewed", ""),
+    ("root", 7, "certificate-renewed", "root"),
     ("targets/jeff", 5, "tag-removed", "1"),
     ("targets", 4, "delegation-removed", "targets/bob"),
 ]
