@@ -501,7 +501,7 @@ def test_a_damaged_key_file_is_mended_or_removed(run: Run, kms: FakeKms, home: P
     path, keyid = home / ".docker/trust/private" / name, name.removesuffix(".key")
     path.write_bytes(b"-----BEGIN")
     outcome = run("key", "test", keyid[:12]).expect(6)
-    assert "fix: put it back from a copy: notarypy key load FILE; or give it up" in outcome.err
+    assert "or from a copy: notarypy key load FILE; or give it up" in outcome.err
     for verb in ("load", "import"):
         path.write_bytes(b"-----BEGIN")
         run("key", verb, "jo.pem").expect(0)
