@@ -108,7 +108,7 @@ def test_rotations_and_renewals_are_told_by_their_keys(owner: Person) -> None:
         ("targets", 3, "renewed", ""),
         ("root", 3, "key-rotated", "root"),
         ("root", 4, "key-rotated", "timestamp"),
-        ("root", 5, "renewed", ""),
+        ("root", 5, "certificate-renewed", "root"),
         ("targets", 4, "renewed", ""),
     ]
     rotated = [event for event in events if event.kind == "key-rotated"]
