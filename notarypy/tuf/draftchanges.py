@@ -6,17 +6,18 @@ is not: words, or who did it; `before` and `after` are values as metadata has th
 Rules:
 
 1. All of it is said: two files of which the same is said differ at most in the order of a role's keys and
-   paths, and in how often one is listed. Keys that no role has are said, too, and the order of delegations:
-   Go notary takes a tag from the first one that lists it.
+   paths, and in how often a path is listed, or in the old one a key. Keys that no role has are said, too, and
+   the order of delegations: Go notary takes a tag from the first one that lists it.
 2. `before` is None for what comes, `after` for what goes.
 3. A delegation that a draft adds or changes has no keys (it is left to nobody), or enough for its threshold,
    as all roles of a root have; of root keys those count that have a certificate for the repository. Where it
-   takes several signatures, what is changed lists no key under two ids. A tag that comes or changes has a
-   SHA-256 and a length.
+   takes several signatures, what is changed lists no key under two ids. None lists an id more often than the
+   file before it. A tag that comes or changes has a SHA-256 and a length.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -85,6 +86,7 @@ def require_usable(gun: str, role: str, old: Root | Targets | None, new: Root | 
         require_reachable(name, able, assigned.threshold)
         if known.get(name) != assigned:
             require_single(name, keys, assigned.threshold)
+        _require_once(role, name, known.get(name), assigned)
 
 
 def _require_usable_targets(role: str, old: Targets, new: Targets) -> None:
@@ -92,9 +94,18 @@ def _require_usable_targets(role: str, old: Targets, new: Targets) -> None:
         if old.delegation(entry.name) != entry or old.signers(entry.name) != new.signers(entry.name):
             require_enough(entry.name, *new.signers(entry.name))
             require_single(entry.name, *new.signers(entry.name))
+        _require_once(role, entry.name, old.delegation(entry.name), entry)
     for name in new.listed.otherwise(old.listed):
         if new.targets[name].digest is None:
             raise PartError(f"{role} in the part has a tag without content that can be checked", why=name)
+
+
+def _require_once(
+    role: str, name: str, old: RoleKeys | Delegation | None, new: RoleKeys | Delegation
+) -> None:
+    before = Counter(old.keyids if old else ())
+    if twice := [one for one, count in Counter(new.keyids).items() if count > max(before[one], 1)]:
+        raise PartError(f"{role} in the part lists a key of {name} twice", why=", ".join(twice), role=role)
 
 
 def _of_root(old: Root | None, new: Root) -> Found:

@@ -8,10 +8,11 @@ Rules:
 1. The TUF id is the SHA-256 of the canonical key object, its private half null.
 2. The canonical id is the TUF id of the bare public key. It differs from the TUF id only for `*-x509` keys,
    names the private key's file, and is what people see.
-3. What a key table lists and nobody can use counts as absent and is kept as it is: no type or no public
+3. What a key table lists and nobody can use counts as absent and is kept: no type or no public
    part (docker publishes such a key for an Ed25519 certificate), an id that is not its own, more than 64 KiB
    (used keys stay in memory). Roles that count on it may fall short of their threshold; all else is read. Go
-   reads it so too, and whoever signs a file can only spoil the own one with it.
+   reads it so too, and whoever signs a file can only spoil the own one with it. It is written with those
+   members alone that a key object has: a server drops others, and nobody could read what it hashes then.
 4. Keys of unknown types and unreadable certificates are kept, never used; their canonical id is the TUF id.
 5. The canonical id of an entry that is no key is never one that a private key could have.
 6. A threshold counts different canonical ids, and one below 1 is never met.
@@ -28,6 +29,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -82,8 +84,7 @@ class PublicKey:
 
     def to_json(self) -> canonical.JsonObject:
         """Return the key object as metadata stores it."""
-        public = base64.b64encode(self.public).decode()
-        return {"keytype": self.keytype, "keyval": {"private": None, "public": public}}
+        return _key_object(self.keytype, base64.b64encode(self.public).decode())
 
     def to_pem(self) -> bytes:
         """Return the bare key as a PEM block `PUBLIC KEY`; UnsupportedKeyError for a type nobody can read."""
@@ -109,9 +110,10 @@ class PublicKey:
     @classmethod
     def from_json(cls, value: object, limits: Limits = DEFAULT) -> PublicKey:
         """Read a key object; raise MetadataError if it is not one, or too large (rule 3)."""
-        keyval = value.get("keyval") if isinstance(value, dict) else None
-        keytype = value.get("keytype") if isinstance(value, dict) else None
-        public = keyval.get("public") if isinstance(keyval, dict) else None
+        keytype, public = (
+            _members(value).get("keytype"),
+            _members(_members(value).get("keyval")).get("public"),
+        )
         if not isinstance(keytype, str) or not isinstance(public, str):
             raise MetadataError("a key object has no keytype or no public part")
         found = decode_base64(public, "a public key")
@@ -143,19 +145,31 @@ class UnusableKey(PublicKey):
     @cached_property
     def canonical_id(self) -> str:
         """The hash of the entry, as Go has it; with the id where that is another (rule 5)."""
-        entry = canonical.encode(self.to_json())
+        entry = canonical.encode(json.loads(self.entry))
         own = hashlib.sha256(entry).hexdigest()
         return own if own == self.listed else hashlib.sha256(entry + b" " + self.listed.encode()).hexdigest()
 
     def to_json(self) -> canonical.JsonObject:
-        """Return the entry as it was."""
-        found: canonical.JsonObject = json.loads(self.entry)
-        return found
+        """Return the entry as Go writes it, whatever it is (rule 3)."""
+        entry = _members(json.loads(self.entry))
+        keytype, public = entry.get("keytype"), None
+        with suppress(MetadataError):
+            found = decode_base64(_members(entry.get("keyval")).get("public"), "a public key")
+            public = base64.b64encode(found).decode()
+        return _key_object(keytype if isinstance(keytype, str) else "", public)
 
     @classmethod
     def of(cls, listed: str, entry: object, why: str) -> UnusableKey:
         """Keep an entry as it is."""
         return cls("", b"", listed, json.dumps(entry, sort_keys=True), why)
+
+
+def _members(value: object) -> canonical.JsonObject:
+    return value if isinstance(value, dict) else {}
+
+
+def _key_object(keytype: str, public: str | None) -> canonical.JsonObject:
+    return {"keytype": keytype, "keyval": {"private": None, "public": public}}
 
 
 def listed_key(keyid: str, entry: object, limits: Limits = DEFAULT) -> PublicKey:

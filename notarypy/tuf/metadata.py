@@ -14,10 +14,10 @@ Rules:
    server drops them when it rewrites a file, and its hashes would no longer fit.
 7. Member names are case sensitive.
 8. One entry does not spoil a file that Go reads: a target, a delegation's file in the snapshot or a key that
-   cannot be used is kept as it is and written back as it was, and so is what the root says of roles that
-   Notary does not have. Whoever asks for such a tag, or relies on such a key or file, gets an error: a signer
-   could otherwise lock out everybody else, the owner who would remove the entry included. What a tag's entry
-   says wrong is never a reason to look for the tag in another role.
+   cannot be used is kept and written back, and so is what the root says of roles that Notary does not have;
+   keys and such roles in the form that Go writes (6). Whoever asks for such a tag, or relies on such a key or
+   file, gets an error: a signer could otherwise lock out everybody else, the owner who would remove the entry
+   included. What a tag's entry says wrong is never a reason to look for the tag in another role.
 9. A delegation beyond a limit is read, and never trusted: `excess` says why.
 
 `fields` has the readers that keep rules 1 to 4 and 6.
@@ -43,6 +43,7 @@ from notarypy.tuf.fields import (
     UnusableEntry,
     format_time,
     header,
+    is_integer,
     key_table,
     listed_file,
     mapping,
@@ -95,7 +96,7 @@ class Root:
             "expires": format_time(self.expires),
             "keys": {keyid: key.to_json() for keyid, key in self.keys.items()},
             "roles": {
-                **self.others,
+                **{name: _other_role(entry) for name, entry in self.others.items()},
                 **{
                     name: {"keyids": list(role.keyids), "threshold": role.threshold}
                     for name, role in self.roles.items()
@@ -237,6 +238,15 @@ class Timestamp:
 def _signed(kind: str, version: int, expires: datetime, meta: Mapping[str, MetaFile]) -> JsonObject:
     listed = {name: entry.to_json() for name, entry in meta.items()}
     return {"_type": kind, "expires": format_time(expires), "meta": listed, "version": version}
+
+
+def _other_role(entry: object) -> JsonObject | None:
+    """Return what a root says of a role that Notary does not have, as Go writes it (rules 6 and 8)."""
+    if not isinstance(entry, dict):
+        return None
+    keyids, threshold = entry.get("keyids"), entry.get("threshold")
+    listed = isinstance(keyids, list) and all(isinstance(one, str) for one in keyids)
+    return {"keyids": keyids if listed else None, "threshold": threshold if is_integer(threshold) else 0}
 
 
 def _meta(signed: JsonObject, role: str, needed: tuple[str, ...]) -> Mapping[str, MetaFile]:

@@ -420,6 +420,15 @@ def many_signatures(part: dict[str, Any]) -> None:
     part["files"][TEAM]["signatures"] *= 65
 
 
+def a_key_that_is_none(part: dict[str, Any]) -> None:
+    part["files"][TEAM]["signed"]["delegations"]["keys"]["0" * 64] = None
+
+
+def a_key_with_more(part: dict[str, Any]) -> None:
+    entry = {"keytype": "new", "keyval": {"private": None, "public": "QQ=="}, "note": "a server drops it"}
+    part["files"][TEAM]["signed"]["delegations"]["keys"]["0" * 64] = entry
+
+
 def another_form(part: dict[str, Any]) -> None:
     part["part"] = 2
 
@@ -432,7 +441,7 @@ HOSTILE = [
     a_member_more, a_version_far_ahead, a_version_beyond, a_timestamp, no_root, another_root,
     another_targets, a_tag_of_it,
     another_repository, a_role_of_nobody, deep, a_name_with_control_characters, many_signatures,
-    another_form, nothing,
+    another_form, nothing, a_key_that_is_none, a_key_with_more,
 ]  # fmt: skip
 
 

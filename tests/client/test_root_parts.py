@@ -306,9 +306,25 @@ def _hidden(root: dict[str, Any]) -> None:
     root["roles"]["root"]["note"] = "of which nobody hears"
 
 
+def _key_that_is_none(root: dict[str, Any]) -> None:
+    root["keys"]["0" * 64] = {}
+
+
+def _hidden_in_another_role(root: dict[str, Any]) -> None:
+    root["roles"]["mirrors"] = {"keyids": None, "threshold": 1, "url": "a server drops it"}
+
+
+def _id_twice(root: dict[str, Any]) -> None:
+    root["roles"]["root"]["keyids"] *= 2
+
+
 @pytest.mark.parametrize(
-    "change", [_above_keys, _no_keys_of_targets, _one_key_twice, _one_bare, _jump, _hidden]
-)
+    "change",
+    [
+        _above_keys, _no_keys_of_targets, _one_key_twice, _one_bare, _jump, _hidden,
+        _key_that_is_none, _hidden_in_another_role, _id_twice,
+    ],
+)  # fmt: skip
 def test_a_draft_that_nobody_should_sign_is_refused_before_anybody_is_asked(
     made: Circle, change: Callable[[dict[str, Any]], None]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -319,7 +320,7 @@ def test_go_lists_a_key_twice_when_it_was_added_twice() -> None:
         {"keytype": "new", "keyval": {"private": None, "public": "QQ==" * 40_000}},
     ],
 )  # fmt: skip
-def test_an_entry_that_is_no_key_counts_as_absent_and_is_kept_as_it_is(entry: object) -> None:
+def test_an_entry_that_is_no_key_counts_as_absent_and_is_kept(entry: object) -> None:
     own = hashlib.sha256(encode(entry)).hexdigest()
     key = public_key("a")
     table = key_table({own: entry, "other": entry, key.keyid: key.to_json()}, "targets")
@@ -327,9 +328,30 @@ def test_an_entry_that_is_no_key_counts_as_absent_and_is_kept_as_it_is(entry: ob
     for listed in (own, "other"):
         found = table[listed]
         assert isinstance(found, UnusableKey)
-        assert (found.keyid, found.to_json(), bool(key_problem(found))) == (listed, entry, True)
+        assert (found.keyid, json.loads(found.entry), bool(key_problem(found))) == (listed, entry, True)
+        written = found.to_json()
+        assert written.keys() == {"keytype", "keyval"}
+        assert written["keyval"].keys() == {"private", "public"}
+        assert key_table({listed: written}, "targets")[listed].to_json() == written
         assert not verify(found, "ecdsa", b"", b"")
     assert table[own].canonical_id == own != table["other"].canonical_id
+
+
+@pytest.mark.parametrize(
+    ("entry", "keytype", "public"),
+    [
+        (None, "", None),
+        ("x", "", None),
+        ({"keytype": "ecdsa", "keyval": None}, "ecdsa", None),
+        ({"keytype": None, "keyval": {"public": "QQ=="}}, "", "QQ=="),
+        ({"keytype": "new", "keyval": {"public": "QQ==", "more": 1}, "more": 1}, "new", "QQ=="),
+        ({"keytype": "new", "keyval": {"public": "QR=="}}, "new", "QQ=="),
+        ({"keytype": "new", "keyval": {"public": ""}}, "new", ""),
+    ],
+)
+def test_an_entry_is_written_as_a_server_rewrites_it(entry: object, keytype: str, public: str | None) -> None:
+    (found,) = key_table({"other": entry}, "targets").values()
+    assert found.to_json() == {"keytype": keytype, "keyval": {"private": None, "public": public}}
 
 
 def test_what_docker_publishes_for_an_ed25519_certificate_goes_by_the_id_that_go_gives_it() -> None:

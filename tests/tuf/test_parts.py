@@ -27,7 +27,7 @@ from notarypy.tuf.changes import (
     State,
     apply_all,
 )
-from notarypy.tuf.draftchanges import draft_changes
+from notarypy.tuf.draftchanges import draft_changes, require_usable
 from notarypy.tuf.envelope import Envelope, VerificationBudget
 from notarypy.tuf.fields import TargetFile
 from notarypy.tuf.joinedparts import Joined, merged, require_verified
@@ -96,6 +96,17 @@ def test_rule_4_no_draft_locks_a_role(author: Author) -> None:
     draft.signed["delegations"]["roles"][-1]["threshold"] = 2
     with pytest.raises(UsageError):
         Part(GUN, before.published, {roles.TARGETS: HalfSigned(draft.signed)}).require_sound()
+
+
+def test_rule_4_no_draft_lists_a_key_once_more(author: Author) -> None:
+    before = replace(state_of(author), partial=True)
+    after = apply_all(before, [AddDelegation("targets/new", [public_key("carol")])])
+    (draft,) = plan(after, NOW, ())
+    draft.signed["delegations"]["roles"][-1]["keyids"] *= 2
+    part = Part(GUN, before.published, {roles.TARGETS: HalfSigned(draft.signed)})
+    with pytest.raises(PartError, match="twice"):
+        part.require_sound()
+    require_usable(GUN, roles.TARGETS, part.after.targets[roles.TARGETS], part.after.targets[roles.TARGETS])
 
 
 @pytest.mark.parametrize("name", roles.BASE_ROLES)
