@@ -11,6 +11,7 @@ Rules:
 2. It is shown before it is signed, and whoever looks at a terminal, or says `--yes`, agrees: on the terminal
    that is asked, whatever standard output is for. The bytes that were shown are those that are signed.
 3. What lacks signatures is not published, and no passphrase is asked for where those here are not enough.
+4. A dry run shows, and ends as the command would; it signs, writes, publishes and asks nothing.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ def make(
         _wrote(run, file, review, partlines.lines(review))
 
 
-def add(run: Run, path: str, root: Sequence[str] | None) -> None:
-    """Add the signatures of the keys here to a part (rules 1 and 2)."""
+def add(run: Run, path: str, root: Sequence[str] | None, *, dry_run: bool = False) -> None:
+    """Add the signatures of the keys here to a part, or say who would sign (rules 1, 2 and 4)."""
     pin, file = references.required_root(run, root, None), _named(path)
     data = userfiles.read(path)
     known: dict[str, Any] = {}
@@ -68,7 +69,11 @@ def add(run: Run, path: str, root: Sequence[str] | None) -> None:
         review = client.parts.read([data], root=pin)
         known.update(partlines.as_json(review, path, published=False))
         wanted = any(one.missing and {*one.could} & {*review.here} for one in review.required)
-        _show(run, review, "Sign it?", asking=wanted)
+        _show(run, review, "Sign it?", asking=wanted and not dry_run)
+        if wanted and dry_run:
+            signers = render.short_ids(review.here)
+            run.report.done(review.repository, known, f"would be signed by {signers}; nothing was written")
+            return
         review = _signed(client, review, path)
         while (now := userfiles.read(path)) != data:  # others signed it meanwhile
             data, review = now, client.parts.read([now, review.document], root=pin)
@@ -102,8 +107,8 @@ def _signed(client: Client, review: PartReview, path: str) -> PartReview:
         raise
 
 
-def join(run: Run, paths: Sequence[str], root: Sequence[str] | None) -> None:
-    """Publish parts that belong together, signed here too where that is enough (rule 3)."""
+def join(run: Run, paths: Sequence[str], root: Sequence[str] | None, *, dry_run: bool = False) -> None:
+    """Publish parts that belong together, signed here too where that is enough, or say so (rules 3 and 4)."""
     pin = references.required_root(run, root, None)
     if not paths:
         raise UsageError("no FILE was given", why="--join joins parts in files")
@@ -114,9 +119,13 @@ def join(run: Run, paths: Sequence[str], root: Sequence[str] | None) -> None:
         known.update(partlines.as_json(review, None, published=False))
         here = {*review.here}
         few = any(one.missing > len({*one.could} & here) for one in review.missing)
-        _show(run, review, "Sign and publish it?", asking=bool(review.missing) and not few)
+        _show(run, review, "Sign and publish it?", asking=bool(review.missing) and not few and not dry_run)
         if few:
             _refuse(client, review, paths[0])
+        if dry_run:
+            would = f"would publish {', '.join(sorted(review.part.files))} of {review.repository}"
+            run.report.done(review.repository, known, would)
+            return
         if review.missing:
             review = client.parts.sign(review)
         done = client.parts.publish(review)

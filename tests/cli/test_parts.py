@@ -84,6 +84,43 @@ def test_nobody_signs_without_a_yes(desk: Desk) -> None:
     assert desk.by("bob", "--yes", "sign", "--join", desk.part).expect(0)
 
 
+def test_a_dry_run_of_what_goes_around_changes_nothing(desk: Desk) -> None:
+    desk.make()
+    before = desk.part.read_bytes()
+    for name, option, code in [
+        ("bob", "--offline-part", 0),
+        ("bob", "--join", 0),
+        ("ann", "--join", 6),
+        ("owner", "--offline-part", 6),
+    ]:
+        tried = desk.by(name, "--yes", "sign", option, desk.part, "--dry-run").expect(code)
+        assert f"    + tag 1: {desk.digest}, " in tried.out
+        assert ("would" in tried.out) == (code == 0)
+        document = desk.by(name, "--json", "sign", option, desk.part, "--dry-run").expect(code).document
+        assert problems(document, SCHEMA) == []
+    assert desk.part.read_bytes() == before
+    desk.by("owner", "verify", f"{REPO}:1").expect(3)
+
+
+@pytest.mark.parametrize("option", ["--offline-part", "--join"])
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("--push", "oci:x"), ("--local",), ("--init",), ("--signer", "ann"), ("--discard-unverified",),
+        ("--digest-file", "x"), ("--custom", "x"),
+    ],
+)  # fmt: skip
+def test_an_option_for_images_is_not_dropped_in_silence(
+    desk: Desk, option: str, other: tuple[str, ...]
+) -> None:
+    desk.make()
+    before = desk.part.read_bytes()
+    refused = desk.by("bob", "--yes", "sign", option, desk.part, *other).expect(2)
+    assert f"leave {other[0]} out" in refused.err
+    assert desk.part.read_bytes() == before
+    desk.by("owner", "verify", f"{REPO}:1").expect(3)
+
+
 @pytest.mark.parametrize("option", ["--offline-part", "--join"])
 def test_a_document_has_what_nobody_agreed_to_yet(desk: Desk, option: str) -> None:
     desk.make()
