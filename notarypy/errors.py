@@ -109,6 +109,10 @@ class SignatureError(VerificationError, code="trust.signature"):
     """Too few valid signatures for a role."""
 
 
+class FileMissingError(VerificationError, code="trust.file_missing"):
+    """The server announces a file that it does not have."""
+
+
 class RollbackError(VerificationError, code="trust.rollback"):
     """The server offers something older than what was already seen."""
 

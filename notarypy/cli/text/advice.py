@@ -177,6 +177,10 @@ TEXTS: Mapping[str, str] = {
         "if its keys were changed on purpose, as when a signer is removed, start it over with the tags that "
         "you name: notarypy sign --discard-unverified REF...; if not, do not use it, and tell the owner"
     ),
+    "file-missing": (
+        "whoever has its keys starts it over with tags that they name: notarypy sign --discard-unverified "
+        "REF...; or its owner takes it out: notarypy delegate remove --force {role} {gun}"
+    ),
     "inspect-published": "look at it: notarypy inspect {gun} --json; and ask the server's operator",
     "inspect-signer": "leave --signer out, or see: notarypy inspect {gun}",
     "inspect-tags": "see what is signed with: notarypy inspect {gun}",

@@ -8,8 +8,8 @@ Rules:
 1. With a current cache one request is made: the timestamp.
 2. No answer is an error. "No trust data" is an answer only while the trust directory
    holds no root of this repository; afterwards it is an alarm.
-3. Nothing reaches the cache unless all of it was verified, except a newer root that
-   the chain vouches for: keys that it revoked must not stay usable.
+3. Nothing reaches the cache unless all of it could be had and was looked at, except a newer root that the
+   chain vouches for: keys that it revoked must not stay usable.
 4. What is stored is stored by the rules of `repository`.
 5. At most 256 root versions are walked, and the root may change twice in one refresh.
 6. All requests of a refresh have one deadline, those that are made ahead of their turn (`flight`) too.
@@ -30,19 +30,13 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.dates import warn_of_age, warn_of_expiry
 from notarypy.client.metadata.flight import Flight
-from notarypy.client.metadata.repository import (
-    KnownFiles,
-    Repository,
-    cached_in_between,
-    no_trust_data,
-    store,
-    vanished,
-)
+from notarypy.client.metadata.repository import KnownFiles, Repository, no_trust_data, store, vanished
 from notarypy.client.metadata.roots import first_pinned, first_root, require_pinned, walk
 from notarypy.client.weight import Weight
 from notarypy.errors import (
     Advice,
     CacheDamagedError,
+    FileMissingError,
     FirstUseError,
     MetadataError,
     MetadataLimitError,
@@ -82,8 +76,7 @@ def refresh(
         TrustError: It does not exist, cannot be verified, or is out of date.
         OperationError: The server cannot be asked.
     """
-    repository, own, kind = repository.timed(), own or {}, kind or Refresh
-    archive = repository.archive
+    repository, own, kind, archive = repository.timed(), own or {}, kind or Refresh, repository.archive
     try:
         if archive is not None and archive.exported > repository.now:  # rule 9
             quiet = replace(repository, cache=repository.cache.unwritten(), warn=lambda _: None)
@@ -106,7 +99,7 @@ def refresh(
             trusted = _refreshed(repository.past_caches(), own, kind)
         except OperationError:
             raise error from None
-    repository.warn(cached_in_between(repository))
+    repository.warn_of_a_cache()
     return trusted
 
 
@@ -132,7 +125,7 @@ class Refresh:
         self.repository, self.gun, self.own = repository, repository.gun, own
         self.known = KnownFiles(repository.cache, own)
         self.trusted = self._blank()
-        self.anchored, self.pinned = False, True
+        self.anchored, self.pinned, self.whole = False, True, True
         self.start: bytes | None = None
         self.stored: Callable[[], None] = lambda: None
         self.began = self.known.cached(roles.TIMESTAMP)
@@ -154,20 +147,22 @@ class Refresh:
     def _verify(self) -> None:
         self.start = self.repository.cache.load_root()
         here = {*self.own, *self.repository.cache.cached()} - {roles.ROOT}
-        known = self.start is not None or roles.ROOT in self.own
-        self.flight.set_out(self._fetch, {*here, *([roles.ROOT] if known else [])})
+        known = [roles.ROOT] if self.start is not None or roles.ROOT in self.own else []
+        self.flight.set_out(self._fetch, {*here, *known})
         self._anchor()
-        anchor = self.trusted.files[roles.ROOT]
         try:
             self._load_top()
             if not self.pinned:  # the pins did not fit the cached root
                 require_pinned(self.repository, self.trusted.files[roles.ROOT], self._blank)
             self._load_targets()
         except TrustError:
-            root = self.trusted.files[roles.ROOT]
-            if self.anchored and root != anchor:
-                self._store({roles.ROOT: root})
+            self._keep_root()
             raise
+
+    def _keep_root(self) -> None:
+        root = self.trusted.files[roles.ROOT]
+        if self.anchored and root != (self.start or self.own.get(roles.ROOT)):
+            self._store({roles.ROOT: root})
 
     def _blank(self) -> TrustedMetadata:
         return self.kind(self.gun, self.repository.now, self.known, self.repository.limits)
@@ -178,8 +173,7 @@ class Refresh:
 
     def _anchor(self) -> None:
         """Trust a first root: ours, the cached one, or the server's by the pins."""
-        cached = self.start or self.own.get(roles.ROOT)
-        self.anchored = cached is not None
+        self.anchored = (cached := self.start or self.own.get(roles.ROOT)) is not None
         _LOG.debug("%s: anchored in %s", self.gun, "our root" if cached else "the server's root")
         cache = self.repository.cache
         if not self.anchored and cache.cached() and cache.load_root() is None:  # nobody stored it just now
@@ -200,12 +194,10 @@ class Refresh:
         except VerificationError as error:
             if not self.anchored:
                 raise
-            raise CacheDamagedError(
-                f"the trusted root of {self.gun} was changed or damaged on this machine",
-                why=(f"it is in {self.repository.cache.directory}", error.message, *error.why),
-                advice=Advice("restore-or-forget", gun=self.gun),
-                gun=self.gun,
-            ) from error
+            text = f"the trusted root of {self.gun} was changed or damaged on this machine"
+            why = (f"it is in {self.repository.cache.directory}", error.message, *error.why)
+            advice = Advice("restore-or-forget", gun=self.gun)
+            raise CacheDamagedError(text, why=why, advice=advice, gun=self.gun) from error
         if not self.anchored and isinstance(accept, FirstUse):
             first = first_root(self.repository, root, data)
             self.stored = self.repository.decide(first, allowed=accept.allowed)
@@ -299,18 +291,26 @@ class Refresh:
     def _load_targets(self) -> None:
         meta = self.trusted.snapshot.meta
         self.trusted.update_targets(self._file(roles.TARGETS, meta[roles.TARGETS]))
-        limits = self.repository.limits
-        most = left = limits.all_delegations_bytes
+        most = left = (limits := self.repository.limits).all_delegations_bytes
         while (role := self.trusted.pending()) is not None:
-            limit = min(limits.delegation_bytes, left)
-            if meta[role].length > limit:
+            if meta[role].length > (limit := min(limits.delegation_bytes, left)):
                 why = f"{meta[role].length} bytes; {limit} at most, of {most} for all delegations"
                 error = MetadataLimitError(f"{role} is too long to be read", why=why, role=role)
                 self.trusted.skip_delegation(role, error)
             else:
                 self.flight.ask_delegations(self.trusted, self.known, left, self.weight)
                 left -= meta[role].length
-                self.trusted.update_delegation(role, self._file(role, meta[role]))
+                self._load_delegation(role, meta[role])
+
+    def _load_delegation(self, role: str, meta: MetaFile) -> None:
+        try:
+            self.trusted.update_delegation(role, self._file(role, meta))
+        except FileMissingError as error:
+            if self.repository.lacking is None:
+                raise
+            self.repository.lacking(f"nobody can read {self.gun} as it is: {error.message}")
+            self.trusted.skip_delegation(role, error)  # `repository`: rule 11
+            self.whole = False
 
     def _file(self, role: str, meta: MetaFile) -> bytes:
         """Return the file with this hash: from what we know if it fits, else from the server."""
@@ -323,6 +323,9 @@ class Refresh:
 
     def _persist(self) -> None:
         """Write what differs from the cache (rules 3 and 4), and note if a server called it current now."""
+        if not self.whole:
+            self._keep_root()
+            return
         files = {role: data for role, data in self.trusted.files.items() if self.known.cached(role) != data}
         cache, timestamp = self.repository.cache, self.trusted.files[roles.TIMESTAMP]
         if files:
@@ -343,7 +346,5 @@ class Refresh:
     def _vanished(self) -> TrustError:
         if self.anchored:
             return vanished(self.repository)
-        url = self.repository.server_url
-        return VerificationError(
-            f"{url} has a root of {self.gun} and no timestamp", why="the server's data is broken"
-        )
+        text = f"{self.repository.server_url} has a root of {self.gun} and no timestamp"
+        return VerificationError(text, why="the server's data is broken")

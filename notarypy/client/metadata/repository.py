@@ -23,6 +23,8 @@ Rules:
 9. What is no signed file at all is an alarm where the repository is known here. Where it is not, who sends
    it is no Notary server: an address that is wrong is likelier, and nothing is trusted of it either way.
 10. Of repositories that are read side by side the large ones go one at a time (`client.weight`).
+11. Where a delegation's file cannot be had the repository is refused. Who publishes is told so and goes on,
+    as with one that is not to be trusted: to take it out or to start it over is what mends the repository.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from notarypy.client.weight import clock
 from notarypy.errors import (
     Advice,
     DeadlineError,
+    FileMissingError,
     NotFoundError,
     OperationError,
     RepositoryMissingError,
@@ -85,7 +88,8 @@ class Repository:
     `patience` seconds, and sends no request after `until`, by `weight.clock`.
     With `fresh` the server itself is asked, past any cache in between. Of `renewed` roles the server is known
     to have other files than the cache, and so many `connections` are wanted beforehand (`flight`). An
-    `archive` answers in place of a server, and takes nothing (`client.archived`).
+    `archive` answers in place of a server, and takes nothing (`client.archived`). Who publishes is told by
+    `lacking` of a delegation that cannot be had (rule 11).
     """
 
     gun: str
@@ -103,6 +107,7 @@ class Repository:
     renewed: tuple[str, ...] = ()
     connections: int = 1
     archive: ArchivedNotary | None = None
+    lacking: Callable[[str], None] | None = None
 
     @property
     def source(self) -> NotaryClient | ArchivedNotary | None:
@@ -138,7 +143,7 @@ class Repository:
         return self.online().get_by_hash(self.gun, role, sha256, limit, fresh=self.fresh)
 
     def fetch_announced(self, role: str, meta: MetaFile) -> bytes:
-        """Return the file that verified metadata names; VerificationError if the server does not have it."""
+        """Return the file that verified metadata names; FileMissingError if the server does not have it."""
         if meta.length > (most := self.ceiling(role)):
             raise too_many(role, "bytes", meta.length, most)
         _LOG.debug("%s: fetching %s, %s bytes, sha256 %s", self.gun, role, meta.length, meta.sha256)
@@ -146,7 +151,8 @@ class Repository:
             return self.fetch_by_hash(role, meta.sha256, meta.length)
         except NotFoundError:
             message, why = f"the server does not have the {role} that it announces", f"sha256 {meta.sha256}"
-            raise VerificationError(message, why=why, role=role) from None
+            advice = Advice("file-missing", role=role, gun=self.gun) if roles.is_delegation(role) else None
+            raise FileMissingError(message, why=why, advice=advice, role=role) from None
         except ResponseLimitError as error:
             message = f"the server sends another {role} than it announces"
             raise VerificationError(message, why=f"longer than {meta.length} bytes", role=role) from error
@@ -193,6 +199,11 @@ class Repository:
             raise DeadlineError(message, why=why, advice=advice, gun=self.gun)
         return self.source
 
+    def warn_of_a_cache(self) -> None:
+        """Say that the server, asked past caches, has something newer (`refresh`: 8)."""
+        url = self.server_url
+        self.warn(f"a cache between here and {url} answers with old data; the server itself was asked")
+
     def notary(self) -> NotaryClient:
         """Return the server for what is published; errors as of `online`."""
         self.online()
@@ -201,24 +212,13 @@ class Repository:
         return self.server
 
 
-def cached_in_between(repository: Repository) -> str:
-    """Return what to say where the server, asked past caches, has something newer (`refresh`: 8)."""
-    url = repository.server_url
-    return f"a cache between here and {url} answers with old data; the server itself was asked"
-
-
 def no_trust_data(repository: Repository) -> RepositoryMissingError:
     """Return the error for a repository that the server does not know, and that is not known here."""
-    on_hub = repository.gun.startswith(f"{DOCKER_HUB}/")
-    advice = Advice("init-hub" if on_hub else "init", gun=repository.gun)
-    if repository.gun.startswith(f"{DOCKER_HUB}/library/"):  # Docker's own: nobody else can vouch for these
+    gun, url = repository.gun, repository.server_url
+    advice = Advice("init-hub" if gun.startswith(f"{DOCKER_HUB}/") else "init", gun=gun)
+    if gun.startswith(f"{DOCKER_HUB}/library/"):  # Docker's own: nobody else can vouch for these
         advice = Advice("not-the-official")
-    return RepositoryMissingError(
-        f"{repository.gun} has no trust data on {repository.server_url}",
-        advice=advice,
-        gun=repository.gun,
-        server=repository.server_url,
-    )
+    return RepositoryMissingError(f"{gun} has no trust data on {url}", advice=advice, gun=gun, server=url)
 
 
 def vanished(repository: Repository) -> RepositoryVanishedError:

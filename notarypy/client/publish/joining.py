@@ -145,7 +145,7 @@ def _handed_over(
 def _above_taken(publisher: Publisher, trusted: TrustedMetadata, state: State) -> State:
     """Return the state with versions above those that delegations of the same names had (`pipeline`: 6)."""
     targets = dict(state.targets)
-    for role in filter(roles.is_delegation, state.dirty - trusted.snapshot.meta.keys()):
+    for role in filter(roles.is_delegation, state.dirty - trusted.files.keys()):
         newest = newest_version(publisher.repository, role)
         targets[role] = replace(targets[role], version=max(newest, targets[role].version))
     return replace(state, targets=targets)

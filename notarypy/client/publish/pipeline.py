@@ -215,7 +215,7 @@ class Publisher:
 def publisher_for(session: Session, text: str) -> Publisher:
     """Return a publisher for the repository that a reference is in."""
     repository = session.repository(text, publishing=True).past_caches()
-    repository = replace(repository, connections=2)  # the read-back asks for two files at once
+    repository = replace(repository, connections=2, lacking=session.warn_once)  # the read-back asks for two
     if staged := repository.cache.staged():
         session.warn_once(f"{staged} changes staged by Go notary for {repository.gun} are left alone")
     keys, patience = session.keys().signing_keys(), Patience(session.settings.retry_for)
@@ -327,10 +327,10 @@ class _PublishLoop:
         )
 
     def _found_stale(self, trusted: TrustedMetadata, files: Mapping[str, bytes]) -> bool:
-        """Look for versions that removed delegations of the same names left on the server (rule 6)."""
+        """Look for versions of delegations that were removed, or whose files are not trusted (rule 6)."""
         before = dict(self.stale)
         for role, data in files.items():
-            if roles.is_delegation(role) and role not in trusted.snapshot.meta:
+            if roles.is_delegation(role) and role not in trusted.files:
                 with suppress(NotarypyError):  # the refusal says more than a look that fails
                     self.stale[role] = taken_version(self.repository, role, data)
         _LOG.debug("%s: stale versions on the server: %s", self.gun, self.stale)

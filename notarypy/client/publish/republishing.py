@@ -114,7 +114,7 @@ def republish(session: Session, text: str, agree: Agree | None = None, *, over: 
     """
     session.whole_repository(text)
     publisher = publisher_for(session, text)
-    repository = publisher.repository
+    repository = replace(publisher.repository, lacking=None)  # what is lacking is what it sends
     if not repository.cache.cached():
         raise nothing_here(repository, "nothing")
     known_of = repository.cache.confirmed()

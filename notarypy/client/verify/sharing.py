@@ -10,7 +10,6 @@ import threading
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.refresh import refresh
-from notarypy.client.metadata.repository import cached_in_between
 from notarypy.client.parameters import VerifyOptions
 from notarypy.errors import NotarypyError
 from notarypy.tuf import roles
@@ -82,7 +81,7 @@ class MetadataCache:
 
     def warn(self, repository: Repository) -> None:
         """Warn that what was just read is older than what the server has."""
-        repository.warn(cached_in_between(repository))
+        repository.warn_of_a_cache()
 
 
 def scope_of(session: Session, text: str, options: VerifyOptions) -> Scope | None:
