@@ -5,7 +5,6 @@ Such a server answers 500 where one with memory says 404, and PostgreSQL also wh
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,24 +16,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PUBLISHERS = 8
-DATABASES = {"mariadb": databases.mariadb, "postgresql": databases.postgresql}
 
 
-@pytest.fixture(scope="module", params=DATABASES)
+@pytest.fixture(scope="module", params=databases.KINDS)
 def servers(
     request: pytest.FixtureRequest, workshop: Path, authority: services.Authority
 ) -> Iterator[list[services.Endpoint]]:
-    """Run a database, and two servers over it that share a signer."""
-    directory = workshop / request.param
-    with contextlib.ExitStack() as running:
-        signer = running.enter_context(services.notary_signer(directory, authority))
-        storage = running.enter_context(DATABASES[request.param](directory / "database.log"))
-        yield [
-            running.enter_context(
-                services.notary_server(directory / name, authority, trust_service=signer, storage=storage)
-            )
-            for name in ("first", "second")
-        ]
+    with databases.two_servers(request.param, workshop / request.param, authority) as running:
+        yield running
 
 
 @pytest.fixture

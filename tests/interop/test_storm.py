@@ -35,27 +35,27 @@ SEED = int(os.environ.get("INTEROP_STORM_SEED") or random.SystemRandom().randran
 KILLS = 2  # of each publisher, at most
 UNKNOWN = "publish.unknown"
 UNENDED = {"nothing", "begin"}
-DATABASES = {"mariadb": databases.mariadb, "postgresql": databases.postgresql}
 
 
-@pytest.fixture(params=["memory", *DATABASES])
+@pytest.fixture(params=["memory", *databases.KINDS])
 def servers(
     request: pytest.FixtureRequest, workshop: Path, authority: services.Authority
 ) -> Iterator[list[services.Endpoint]]:
     """Run one server with memory, or two over one database."""
     directory = workshop / f"storm-{request.param}"
-    with contextlib.ExitStack() as running:
-        if request.param == "memory":
-            yield [running.enter_context(services.notary_server(directory, authority))]
-            return
-        signer = running.enter_context(services.notary_signer(directory, authority))
-        storage = running.enter_context(DATABASES[request.param](directory / "database.log"))
-        yield [
-            running.enter_context(
-                services.notary_server(directory / name, authority, trust_service=signer, storage=storage)
-            )
-            for name in ("first", "second")
-        ]
+    running = (
+        one_server(directory, authority)
+        if request.param == "memory"
+        else databases.two_servers(request.param, directory, authority)
+    )
+    with running as found:
+        yield found
+
+
+@contextlib.contextmanager
+def one_server(directory: Path, authority: services.Authority) -> Iterator[list[services.Endpoint]]:
+    with services.notary_server(directory, authority) as server:
+        yield [server]
 
 
 @pytest.fixture

@@ -38,8 +38,6 @@ from notarypy.client.publish.pipeline import publisher_for
 from notarypy.client.results import Renewed
 from notarypy.errors import (
     Advice,
-    AuthenticationError,
-    ConflictError,
     InvalidNameError,
     KeyAccessError,
     KeyNotAuthorisedError,
@@ -64,7 +62,6 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _OF_SERVER = frozenset({roles.SNAPSHOT, roles.TIMESTAMP})
 _LAST, _SKEW = datetime.max.replace(tzinfo=UTC), timedelta(days=1)
-_UNPUBLISHED = (KeyAccessError, UsageError, AuthenticationError, RefusedUpdateError, ConflictError)
 
 
 def renew(

@@ -139,3 +139,22 @@ def _listens(path: Path) -> bool:
 
 def _text(path: Path) -> str:
     return path.read_text() if path.exists() else ""
+
+
+KINDS = {"mariadb": mariadb, "postgresql": postgresql}
+
+
+@contextlib.contextmanager
+def two_servers(
+    kind: str, directory: Path, authority: services.Authority
+) -> Iterator[list[services.Endpoint]]:
+    """Run a database of this kind, and two Notary servers over it that share a signer."""
+    with contextlib.ExitStack() as running:
+        signer = running.enter_context(services.notary_signer(directory, authority))
+        storage = running.enter_context(KINDS[kind](directory / "database.log"))
+        yield [
+            running.enter_context(
+                services.notary_server(directory / name, authority, trust_service=signer, storage=storage)
+            )
+            for name in ("first", "second")
+        ]
