@@ -7,6 +7,7 @@ Rules:
 1. The present layout is `<id>.key`; it wins where a key is in two places, and over `<id>.ref`.
 2. `root_keys/`, `tuf_keys/<GUN>/` and `<id>_<role>.key`, the layouts of Notary before 0.4, are read where
    they are and never moved: Go's clients move them. Links in place of folders are not followed.
+3. A folder that cannot be listed is an error: keys in it would be missing, in a backup above all.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def _candidates(directory: Path) -> Iterator[KeyPath]:
     for path in _key_files(directory / _OLD_ROOT):
         yield KeyPath(path, "root", None)
     old = directory / _OLD_TUF
-    for parent, folders, _ in os.walk(old):
+    for parent, folders, _ in os.walk(old, onerror=_unlisted):
         folders.sort()
         folder = old.joinpath(parent)
         gun = folder.relative_to(old).as_posix() if folder != old else None
@@ -74,8 +75,13 @@ def _key_files(directory: Path) -> list[Path]:
 def _names(directory: Path) -> list[str]:
     try:
         return sorted(os.listdir(directory))  # noqa: PTH208 - names are all that is needed
-    except (FileNotFoundError, NotADirectoryError):
-        return []
     except OSError as error:
-        message, advice = f"cannot list the keys in {directory}", Advice("check-owner")
+        _unlisted(error)
+        return []
+
+
+def _unlisted(error: OSError) -> None:
+    """Raise StorageError for a folder that nobody can look into; one that is not there has nothing."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        message, advice = f"cannot list the keys in {error.filename}", Advice("check-owner")
         raise StorageError(message, why=error.strerror or "", advice=advice) from error

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import stat
 import threading
@@ -250,6 +252,23 @@ def test_junk_is_listed_as_warnings_and_hurts_nobody(tmp_path: Path) -> None:
         with pytest.raises(NotarypyError) as caught:
             store.unlock(digit * 64, NOBODY)
         assert digit * 64 in str(vars(caught.value))
+
+
+def test_keys_in_a_folder_that_cannot_be_listed_are_not_missing_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, listed = tmp_path / "tuf_keys" / "r.test" / "app", os.scandir
+    files.write_atomic(folder / f"{DEE}.key", b"anything")
+    assert list(key_paths(tmp_path)[0]) == [DEE]
+
+    def refusing(path: Path) -> object:
+        if Path(path) == folder:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(StorageError, match=r"cannot list the keys in .*app"):
+        KeyStore(tmp_path).list()
 
 
 def test_a_reference_in_an_old_layout_is_none(tmp_path: Path) -> None:
