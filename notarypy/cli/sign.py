@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from notarypy.client.results import RevokedTag, SignedTag
 
 _Group = tuple[list[str], dict[str, str]]
-_Given = dict[str, object]
+_How = dict[str, object]
+_Root = Sequence[str] | None
 _DigestFile = Annotated[
     str | None, Option(metavar="FILE", help="The digest to sign, from the builder's digest or metadata file.")
 ]
@@ -74,9 +75,9 @@ def sign(
     from notarypy.client.publish.signing import by_repository, custom_data
 
     run = begin(context)
-    given: _Given = {"signer": signer, "from-file": from_file, "digest-file": digest_file, "custom": custom}
-    given |= {"push": push, "local": local, "init": init, "discard-unverified": discard_unverified}
-    if _handed_over(run, refs or (), offline_part, root, given, join=join, dry_run=dry_run):
+    how: _How = {"signer": signer, "from-file": from_file, "digest-file": digest_file, "custom": custom}
+    how |= {"push": push, "local": local, "init": init, "discard-unverified": discard_unverified}
+    if _handed_over(run, refs or (), offline_part, root, how, join=join, dry_run=dry_run):
         return
     names = _names(run, list(refs or ()), from_file, digest_file)
     if not run.options.gun:
@@ -117,24 +118,17 @@ def _sign(run: Run, client: Client, names: Sequence[references.Name], options: d
 
 
 def _handed_over(
-    run: Run,
-    paths: Sequence[str],
-    part: str | None,
-    root: Sequence[str] | None,
-    given: _Given,
-    *,
-    join: bool,
-    dry_run: bool,
+    run: Run, paths: Sequence[str], part: str | None, root: _Root, how: _How, *, join: bool, dry_run: bool
 ) -> bool:
     """Sign a part that is there, or publish what several people have signed; tell if that is asked."""
     if join and part is not None:
         raise UsageError("--join publishes, and --offline-part does not", advice=Advice("leave-out-one"))
-    if not join and (part is None or paths or given["from-file"]):
+    if not join and (part is None or paths or how["from-file"]):
         if root:
             advice = Advice("leave-out", option="--root")
             raise UsageError("--root goes with parts that others made", advice=advice)
         return False
-    for option in (f"--{name}" for name, value in given.items() if value not in {None, False}):
+    for option in (f"--{name}" for name, value in how.items() if value not in {None, False}):
         message = f"{option} goes with images, and what is in a part is signed as it is"
         raise UsageError(message, advice=Advice("leave-out", option=option))
     from notarypy.cli import partfiles  # most who sign do it alone

@@ -86,7 +86,7 @@ def require_usable(gun: str, role: str, old: Root | Targets | None, new: Root | 
         require_reachable(name, able, assigned.threshold)
         if known.get(name) != assigned:
             require_single(name, keys, assigned.threshold)
-        _require_once(role, name, known.get(name), assigned)
+        _check_ids(role, name, known.get(name), assigned)
 
 
 def _require_usable_targets(role: str, old: Targets, new: Targets) -> None:
@@ -94,15 +94,13 @@ def _require_usable_targets(role: str, old: Targets, new: Targets) -> None:
         if old.delegation(entry.name) != entry or old.signers(entry.name) != new.signers(entry.name):
             require_enough(entry.name, *new.signers(entry.name))
             require_single(entry.name, *new.signers(entry.name))
-        _require_once(role, entry.name, old.delegation(entry.name), entry)
+        _check_ids(role, entry.name, old.delegation(entry.name), entry)
     for name in new.listed.otherwise(old.listed):
         if new.targets[name].digest is None:
             raise PartError(f"{role} in the part has a tag without content that can be checked", why=name)
 
 
-def _require_once(
-    role: str, name: str, old: RoleKeys | Delegation | None, new: RoleKeys | Delegation
-) -> None:
+def _check_ids(role: str, name: str, old: RoleKeys | Delegation | None, new: RoleKeys | Delegation) -> None:
     before = Counter(old.keyids if old else ())
     if twice := [one for one, count in Counter(new.keyids).items() if count > max(before[one], 1)]:
         raise PartError(f"{role} in the part lists a key of {name} twice", why=", ".join(twice), role=role)

@@ -240,10 +240,9 @@ def _signed(kind: str, version: int, expires: datetime, meta: Mapping[str, MetaF
     return {"_type": kind, "expires": format_time(expires), "meta": listed, "version": version}
 
 
-def _other_role(entry: object) -> JsonObject | None:
+def _other_role(value: object) -> JsonObject:
     """Return what a root says of a role that Notary does not have, as Go writes it (rules 6 and 8)."""
-    if not isinstance(entry, dict):
-        return None
+    entry = value if isinstance(value, dict) else {}
     keyids, threshold = entry.get("keyids"), entry.get("threshold")
     listed = isinstance(keyids, list) and all(isinstance(one, str) for one in keyids)
     return {"keyids": keyids if listed else None, "threshold": threshold if is_integer(threshold) else 0}
