@@ -281,7 +281,8 @@ def metadata(data: bytes) -> None:
         for role, kind in _KINDS.items():
             with suppress(MetadataError):
                 value = kind.from_signed(signed if isinstance(signed, dict) else {})
-                assert kind.from_signed(value.to_signed()) == value, role
+                # A key that nobody can use has one written form, which need not be the one that was read.
+                assert kind.from_signed(value.to_signed()).to_signed() == value.to_signed(), role
 
 
 def part(data: bytes) -> None:
