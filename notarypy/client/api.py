@@ -22,7 +22,14 @@ from typing import TYPE_CHECKING, Literal, Self, Unpack
 
 from notarypy.client.groups import Groups
 from notarypy.client.imagesapi import Images
-from notarypy.client.parameters import Progress, RemovalOptions, SignOptions, VerifyOptions, require_lists
+from notarypy.client.parameters import (
+    WITHIN,
+    Progress,
+    RemovalOptions,
+    SignOptions,
+    VerifyOptions,
+    require_lists,
+)
 from notarypy.client.session import Session, chosen
 from notarypy.limits import DEFAULT, Limits
 from notarypy.storage.settings.settings import GlobalOptions, Settings, load
@@ -43,8 +50,6 @@ if TYPE_CHECKING:
     from notarypy.keys.signers.base import Signer
     from notarypy.remote.http.transport import Transport
     from notarypy.tuf.trusted import TrustedMetadata
-
-WITHIN = timedelta(days=90)
 
 
 def utc_now() -> datetime:

@@ -7,6 +7,7 @@ settings.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, Protocol, Self, TypedDict
 
 from notarypy.values import dataclass
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from notarypy.errors import NotarypyError
     from notarypy.images.occurrences import Occurrence
+
+WITHIN = timedelta(days=90)  # how far ahead of their end roles are renewed, unless told otherwise
 
 
 def require_lists(**given: object) -> None:

@@ -186,10 +186,10 @@ def _delegations(old: Targets | None, new: Targets) -> Iterator[tuple[str, str, 
 
 def names_of(trusted: TrustedMetadata) -> dict[str, str]:
     """Return whose key a key is, by canonical id (rule 4)."""
+    targets = trusted.targets.get(roles.TARGETS)
     return {
         key.canonical_id: roles.signer_name(entry.name)
-        for targets in [each for role, each in trusted.targets.items() if role == roles.TARGETS]
-        for entry in targets.roles
+        for entry in (targets.roles if targets else ())
         if entry.name != roles.RELEASES
         for key in _keys(targets, entry.name)
     }

@@ -121,6 +121,12 @@ class Envelope:
         """The bytes that the signatures cover (rule 1)."""
         return canonical.encode(self.signed)
 
+    @property
+    def version(self) -> int:
+        """The version that the signed part says, verified or not; 0, below all that exist, for no number."""
+        version = self.signed.get("version")
+        return version if isinstance(version, int) else 0
+
     @classmethod
     def parse(cls, data: bytes, role: str, limits: Limits = DEFAULT) -> Envelope:
         """Take a file apart; raise MetadataError if it is not a signed file."""

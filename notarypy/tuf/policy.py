@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from notarypy.tuf.trusted import TrustedMetadata
 
 SKEW = timedelta(days=1)
-_RELEASING = (roles.RELEASES, roles.TARGETS)
 _LOG = logging.getLogger(__name__)
 
 
@@ -73,7 +72,7 @@ def entries(trusted: TrustedMetadata, name: str) -> Iterator[tuple[str, TargetFi
 def released(trusted: TrustedMetadata, name: str) -> tuple[str, TargetFile] | None:
     """Return the releasing role and its entry for a name, or None (rule 7); raise what rule 8 says."""
     _require_releases(trusted)
-    for role in _RELEASING:
+    for role in roles.RELEASING:
         found = entry(trusted, role, name)
         if found is not None:
             return role, found
@@ -84,7 +83,7 @@ def released_names(trusted: TrustedMetadata) -> list[str]:
     """Return every released name, sorted (rule 7); raise what rule 8 says."""
     _require_releases(trusted)
     found = set[str]()
-    for role in _RELEASING:
+    for role in roles.RELEASING:
         if role in trusted.targets:
             paths = trusted.paths[role]
             found.update(name for name in trusted.targets[role].targets if roles.admits(paths, name))
@@ -112,7 +111,7 @@ def signers(
     """
     found = []
     for role in trusted.targets if among is None else among:
-        listed = None if role in _RELEASING else entry(trusted, role, name)
+        listed = None if role in roles.RELEASING else entry(trusted, role, name)
         if listed is not None and listed.same_content(content):
             found.append(role)
     return tuple(found)
@@ -122,7 +121,7 @@ def listing(trusted: TrustedMetadata) -> Mapping[str, Sequence[str]]:
     """Return the roles besides targets and releases that list each name, in loading order."""
     found: dict[str, list[str]] = {}
     for role, file in trusted.targets.items():
-        for name in () if role in _RELEASING else file.targets:
+        for name in () if role in roles.RELEASING else file.targets:
             found.setdefault(name, []).append(role)
     return found
 

@@ -36,6 +36,7 @@ TIMESTAMP = "timestamp"
 RELEASES = "targets/releases"
 ANY = "*"
 BASE_ROLES = (ROOT, TARGETS, SNAPSHOT, TIMESTAMP)
+RELEASING = (RELEASES, TARGETS)  # whose tags readers take, in this order
 
 _MAX_BYTES = 255
 _DELEGATION = re.compile(r"targets(?:/[-a-z0-9_]+)+", re.ASCII)

@@ -260,8 +260,7 @@ def root_of(data: bytes, limits: Limits) -> Root:
 def version_of(data: bytes) -> int:
     """Return the version that a file of metadata says it has; 0 of what nobody can read."""
     with suppress(MetadataError):
-        version = Envelope.parse(data, roles.ROOT).signed.get("version")
-        return version if isinstance(version, int) else 0
+        return Envelope.parse(data, roles.ROOT).version
     return 0
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
+from notarypy import jsontext
 from notarypy.client.findings import quoted
 from notarypy.errors import Advice, AuthenticationError, NotarypyError, NotFoundError
 from notarypy.images.reference import Reference
@@ -127,9 +128,7 @@ def _chain(found: Findings, area: str, host: str, peer: Peer, now: datetime) -> 
     if when - now < _SOON:
         found.warning(area, f"{text}, which is soon: {whose}", Advice("renew-server-certificate", host=host))
     else:
-        found.ok(
-            area, text, tls=peer.version, chain=[name for _, name in ends], ends=f"{when:%Y-%m-%dT%H:%M:%SZ}"
-        )
+        found.ok(area, text, tls=peer.version, chain=[name for _, name in ends], ends=jsontext.moment(when))
 
 
 def _client_certificate(found: Findings, area: str, path: Path, now: datetime) -> None:

@@ -24,7 +24,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notarypy import __version__, files
+from notarypy import __version__, files, jsontext
 from notarypy.client.backup import lastbackup
 from notarypy.client.findings import quoted
 from notarypy.errors import Advice, MetadataError
@@ -258,6 +258,4 @@ def backup(found: Findings, session: Session) -> None:
     elif age > BACKUP_OLD:
         found.warning(area, f"{made}, {age.days} days ago", Advice("make-backup"))
     else:
-        found.ok(
-            area, f"{made}, {age.days} days ago", made=f"{noted.made:%Y-%m-%dT%H:%M:%SZ}", file=noted.path
-        )
+        found.ok(area, f"{made}, {age.days} days ago", made=jsontext.moment(noted.made), file=noted.path)

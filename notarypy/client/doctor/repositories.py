@@ -14,13 +14,13 @@ Rules:
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from notarypy.client.doctor import watched
 from notarypy.client.metadata.dates import statuses
 from notarypy.client.metadata.expired import refresh_outdated
 from notarypy.client.metadata.rolefindings import findings_of_roles
+from notarypy.client.parameters import WITHIN
 from notarypy.errors import (
     Advice,
     AuthenticationError,
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from notarypy.remote.notary import NotaryClient
     from notarypy.tuf.trusted import TrustedMetadata
 
-WITHIN = timedelta(days=90)
 _SHORT = 12
 
 
@@ -178,9 +177,9 @@ def _publishing(found: Findings, server: NotaryClient, watcher: Watcher, gun: st
 
 def _between(found: Findings, server: NotaryClient, watcher: Watcher, gun: str) -> None:
     """Compare what a reader gets with what the server has (rule 1)."""
-    reader = _version(server.get(gun, roles.TIMESTAMP))
+    reader = Envelope.parse(server.get(gun, roles.TIMESTAMP), roles.TIMESTAMP).version
     header = watched.cached(watcher.passed[-1].response)
-    current = _version(server.get(gun, roles.TIMESTAMP, fresh=True))
+    current = Envelope.parse(server.get(gun, roles.TIMESTAMP, fresh=True), roles.TIMESTAMP).version
     advice = Advice("leave-out-of-cache", host=server.host)
     if reader < current:
         what = f"timestamp {reader} of {gun}, and the server has {current}"
@@ -190,11 +189,6 @@ def _between(found: Findings, server: NotaryClient, watcher: Watcher, gun: str) 
         found.warning("cache", f"a cache between here and {server.host} keeps its answers ({header})", advice)
     else:
         found.ok("cache", f"no cache between here and {server.host} was noticed", timestamp=current)
-
-
-def _version(data: bytes) -> int:
-    version = Envelope.parse(data, roles.TIMESTAMP).signed.get("version")
-    return version if isinstance(version, int) else 0
 
 
 def pushing(found: Findings, session: Session, watcher: Watcher, reference: Reference) -> None:

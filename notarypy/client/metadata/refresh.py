@@ -261,8 +261,7 @@ class Refresh:
             return False  # the current one says what is wrong
 
     def _version(self, root: bytes) -> int:
-        version = Envelope.parse(root, roles.ROOT, self.repository.limits).signed.get("version")
-        return version if isinstance(version, int) else 0
+        return Envelope.parse(root, roles.ROOT, self.repository.limits).version
 
     def _timestamp(self) -> bytes:
         if self.repository.source is None and (cached := self.known.cached(roles.TIMESTAMP)) is not None:

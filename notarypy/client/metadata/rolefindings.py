@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from notarypy import jsontext
 from notarypy.client.findings import Finding
 from notarypy.client.metadata.dates import ended
 from notarypy.errors import Advice
@@ -31,7 +32,7 @@ def findings_of_roles(found: Iterable[RoleStatus], gun: str, now: datetime) -> I
     for one in found:
         facts = {"role": one.role, "signable": one.signable}
         if one.expires is not None:
-            facts["expires"] = f"{one.expires:%Y-%m-%dT%H:%M:%SZ}"
+            facts["expires"] = jsontext.moment(one.expires)
         if one.problem:
             text = f"{one.role} cannot be trusted: {one.problem}"
             yield Finding("bad", "files", text, _signing_anew(one, gun), facts=facts)

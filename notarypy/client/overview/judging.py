@@ -29,6 +29,7 @@ from notarypy.tuf import roles
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
+    from notarypy.client.findings import Level
     from notarypy.client.history.events import HistoryEvent
     from notarypy.client.overview.overviews import ListedTag
     from notarypy.client.results import RepositoryStatus
@@ -240,16 +241,13 @@ def judged_history(
 
 
 def _tags(
-    found: Iterable[ListedTag],
-    what: str,
-    advice: Callable[[ListedTag], Advice],
-    level: str = "warning",
+    found: Iterable[ListedTag], what: str, advice: Callable[[ListedTag], Advice], level: Level = "warning"
 ) -> Iterator[Finding]:
     """Yield one finding about tags, if there are any, with what to do about the first."""
     some = list(found)
     if some:
         text = f"{_named(some)} {'is' if len(some) == 1 else 'are'} {what}"
-        yield Finding("bad" if level == "bad" else "warning", "tags", text, advice(some[0]))
+        yield Finding(level, "tags", text, advice(some[0]))
 
 
 def _reference(gun: str, one: ListedTag) -> str:

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,6 +28,7 @@ from notarypy.client.metadata.dates import role_ends, role_entries, statuses
 from notarypy.client.metadata.expired import refresh_outdated
 from notarypy.client.overview.judging import findings, judged_history
 from notarypy.client.overview.overviews import ListedTag, Overview
+from notarypy.client.parameters import WITHIN
 from notarypy.client.results import RepositoryStatus
 from notarypy.client.workers import gathered
 from notarypy.errors import (
@@ -47,7 +47,7 @@ from notarypy.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from notarypy.client.history.events import HistoryEvent
     from notarypy.client.session import Session
@@ -55,18 +55,14 @@ if TYPE_CHECKING:
     from notarypy.tuf.trusted import TrustedMetadata
 
 _LOG = logging.getLogger(__name__)
-_RELEASING = (roles.RELEASES, roles.TARGETS)
-
-
 _EVENTS = 200
-_WITHIN = timedelta(days=90)
 
 
 def overview(
     session: Session,
     text: str,
     *,
-    within: timedelta = _WITHIN,
+    within: timedelta = WITHIN,
     root: str | None = None,
     history: bool = True,
     registry: bool = False,
@@ -133,7 +129,7 @@ def _released(trusted: TrustedMetadata) -> dict[str, str]:
         _LOG.debug("%s: nothing is released: %s", trusted.gun, error.code)
         return {}
     found: dict[str, str] = {}
-    for role in _RELEASING:
+    for role in roles.RELEASING:
         for name in trusted.targets[role].targets if role in trusted.targets else ():
             if roles.admits(trusted.paths[role], name):
                 found.setdefault(name, role)
@@ -147,7 +143,7 @@ def _listed(
     released: bool,  # noqa: FBT001 - a field of the value
     ends: dict[str, datetime],
 ) -> ListedTag:
-    signers = tuple(roles.signer_name(role) for role in listing if role not in _RELEASING)
+    signers = tuple(roles.signer_name(role) for role in listing if role not in roles.RELEASING)
     released = released and content.digest is not None
     expires = min(ends[role] for role in (*roles.BASE_ROLES, *listing)) if released else None
     return ListedTag(name, content.digest, content.length, tuple(listing), signers, released, expires)

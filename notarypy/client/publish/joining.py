@@ -101,7 +101,7 @@ class PartPublished:
 
 def make(session: Session, publish: Callable[[], object]) -> PartReview:
     """Return as a part what a call would have published (rule 1)."""
-    made: list[tuple[Part, State]] = []
+    made: list[Part] = []
     if session.handing_over.get() is not None:
         raise RuntimeError("a part is being made already")
     before = session.handing_over.set(partial(_handed_over, made))
@@ -113,13 +113,10 @@ def make(session: Session, publish: Callable[[], object]) -> PartReview:
         raise NothingThereError("nothing would change, so there is nothing to sign")
     if len(made) > 1:
         raise UsageError("a part is of one repository", why=f"these are {len(made)}")
-    part = made[0][0]
-    return _review(session, part, fresh=True)
+    return _review(session, made[0], fresh=True)
 
 
-def _handed_over(
-    made: list[tuple[Part, State]], publisher: Publisher, edit: Edit, start: State | None
-) -> Published:
+def _handed_over(made: list[Part], publisher: Publisher, edit: Edit, start: State | None) -> Published:
     """Take the place of publishing: draft and sign, and send nothing (rule 1)."""
     repository = publisher.repository
     if start is None:
@@ -138,7 +135,7 @@ def _handed_over(
             require_pinned_first(repository, part)
         tried = {role: seal(file.signed, [STAND_IN]) for role, file in part.files.items()}
         require_readable(repository, tried, trusted.files)
-        made.append((part, after))
+        made.append(part)
     return Published(before, after, uploaded=False, trusted=trusted)
 
 

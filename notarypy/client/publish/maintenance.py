@@ -74,26 +74,23 @@ def renew(
     named = named and bool(only)
     session.whole_repository(repository)
     publisher = replace(publisher_for(session, repository), read=refresh_to_renew)
-    before, manager = refresh_to_renew(publisher.repository), session.keys()
+    before = refresh_to_renew(publisher.repository)
     wanted = _wanted(statuses(before, publisher.keys.available, within), before.gun, only, named=named)
     able = [one for one in wanted if one.signable and one.role != roles.SNAPSHOT]
     keys, absent = publisher.keys.in_reach(keyid for one in able for keyid in one.here)
     publisher, available = replace(publisher, keys=keys), keys.available
     wanted = _wanted(statuses(before, available, within), before.gun, only, named=named)
-    root_keys: tuple[PublicKey, ...] = ()
     limit = before.now + within
+    root_keys: tuple[PublicKey, ...] = ()
     if any(one.role == roles.ROOT for one in wanted):
-        signers = before.root.signers(roles.ROOT)
-        anew = partial(manager.certified_anew, gun=before.gun, now=before.now)
         last = _LAST if named and _movable(before, available) else limit
+        anew = partial(session.keys().certified_anew, gun=before.gun, now=before.now)
+        signers = before.root.signers(roles.ROOT)
         root_keys = tuple(_recertified(key, before, available, last, anew) for key in signers)
     by_others = publisher.handing_over is not None
     names = _possible(wanted, root_keys, before, by_others=by_others)
     _require_later([one for one in wanted if one.role in names], root_keys, before)
-    changes: dict[str, Change] = {name: Resign(name) for name in names}
-    same = tuple(key.keyid for key in root_keys) == before.root.roles[roles.ROOT].keyids
-    if roles.ROOT in changes and not same:
-        changes[roles.ROOT] = AssignKeys(roles.ROOT, root_keys)
+    changes = _changes(names, root_keys, before)
     _LOG.debug("%s: wanted anew: %s; possible here: %s", before.gun, [one.role for one in wanted], names)
     start = State.of(before)
     old = {name: _version(start, name) for name in names}
@@ -120,6 +117,15 @@ def renew(
     if left and not by_others:
         raise _left_over(before.gun, left, renewed, absent)
     return Renewed(before.gun, renewed, after.root.pins, published=bool(changes))
+
+
+def _changes(names: Sequence[str], keys: Sequence[PublicKey], before: TrustedMetadata) -> dict[str, Change]:
+    """Return what signs each of these roles again, a root under other certificates where there are some."""
+    changes: dict[str, Change] = {name: Resign(name) for name in names}
+    same = tuple(key.keyid for key in keys) == before.root.roles[roles.ROOT].keyids
+    if roles.ROOT in changes and not same:
+        changes[roles.ROOT] = AssignKeys(roles.ROOT, keys)
+    return changes
 
 
 def _certificates_ended(trusted: TrustedMetadata) -> bool:

@@ -207,9 +207,9 @@ def _require_plausible(repository: Repository, part: Part) -> None:
 
 
 def _require_newer(repository: Repository, role: str, seen: bytes, data: bytes | None) -> None:
-    files = [None if one is None else Envelope.parse(one, role, repository.limits) for one in (seen, data)]
-    was, now = (0 if one is None else one.signed.get("version") for one in files)
-    if not isinstance(was, int) or not isinstance(now, int) or now <= was:
+    was = Envelope.parse(seen, role, repository.limits).version
+    now = 0 if data is None else Envelope.parse(data, role, repository.limits).version
+    if now <= was:
         raise RollbackError(
             f"the part builds on an older {role} of {repository.gun} than the one known here",
             why=f"version {now or 'none'}; known here: {was}",

@@ -329,4 +329,4 @@ class _Sending:
 
 
 def _version(data: bytes, role: str = roles.ROOT) -> int:
-    return int(Envelope.parse(data, role).signed["version"])
+    return Envelope.parse(data, role).version

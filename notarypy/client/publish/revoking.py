@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     Tags = Mapping[str, str | None]
 
 _LOG = logging.getLogger(__name__)
-_RELEASING = (roles.RELEASES, roles.TARGETS)
 
 
 def _tags_of(references: Sequence[Reference]) -> dict[str, str | None]:
@@ -125,7 +124,7 @@ class _Revocation:
     def _refuse(self, state: State, tag: str, available: Collection[str]) -> None:
         """Raise what stands against revoking a tag (rules 2 and 3)."""
         listing = list(digests(state, tag))
-        if self.wanted is None and set(listing).isdisjoint(_RELEASING):
+        if self.wanted is None and set(listing).isdisjoint(roles.RELEASING):
             return
         if self.signer is not None:
             listing = [role for role in listing if role == roles.signer_role(self.signer)]
@@ -140,7 +139,7 @@ def _warn(warn: Callable[[str], None], results: Sequence[RevokedTag], after: Sta
     """Name who still lists a tag (rule 4)."""
     for done in results:
         if done.still_released:
-            where = ", ".join(role for role in done.still if role in _RELEASING)
+            where = ", ".join(role for role in done.still if role in roles.RELEASING)
             warn(f"{done.reference} is still released: {where} lists it, and its key was not used here")
         elif done.still:
             warn(f"{', '.join(done.still)} still lists {done.reference}")
@@ -171,7 +170,7 @@ def _check_digest(state: State, tag: str, digest: str | None) -> None:
 def _result(done: Published, tag: str) -> RevokedTag:
     before, after = digests(done.before, tag), digests(done.after, tag)
     removed = tuple(role for role in before if role not in after)
-    released = next((before[role] for role in _RELEASING if role in before), None)
+    released = next((before[role] for role in roles.RELEASING if role in before), None)
     return RevokedTag(
         repository=done.before.gun,
         tag=tag,

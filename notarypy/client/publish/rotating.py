@@ -47,7 +47,7 @@ from notarypy.errors import (
 )
 from notarypy.tuf import roles
 from notarypy.tuf.changes import AddDelegation, Change, RemoveKeys, Resign, State, apply_all
-from notarypy.tuf.keys import SHORT_KEYID, PublicKey, meets, require_reachable
+from notarypy.tuf.keys import SHORT_KEYID, meets, require_reachable
 from notarypy.tuf.rootchanges import AssignKeys
 from notarypy.tuf.vouching import signatures
 from notarypy.values import dataclass, replace

@@ -92,7 +92,7 @@ def newest_version(repository: Repository, role: str, low: int = 1) -> int:
 
 
 def _version(repository: Repository, role: str, data: bytes) -> int:
-    return int(Envelope.parse(data, role, repository.limits).signed["version"])
+    return Envelope.parse(data, role, repository.limits).version
 
 
 def _unconfirmed(repository: Repository, *why: str) -> UnconfirmedPublishError:

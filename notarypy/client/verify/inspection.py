@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from notarypy.tuf.trusted import TrustedMetadata
 
 REPO_ADMIN = "Repo Admin"
-_RELEASING = (roles.RELEASES, roles.TARGETS)
 
 
 def inspect_reference(session: Session, reference: str, root: str | None = None) -> Inspection:
@@ -107,7 +106,7 @@ def inspect(trusted: TrustedMetadata, name: str, tag: str | None, server: str) -
 
 
 def _tags(trusted: TrustedMetadata, tag: str | None) -> Iterator[TagEntry]:
-    files = [trusted.targets[role].targets for role in _RELEASING if role in trusted.targets]
+    files = [trusted.targets[role].targets for role in roles.RELEASING if role in trusted.targets]
     names = {name for file in files for name in (file if tag is None else {tag} & file.keys())}
     listing = policy.listing(trusted) if tag is None else {}
     shown: dict[tuple[str, ...], tuple[str, ...]] = {(): (REPO_ADMIN,)}
@@ -123,7 +122,7 @@ def _tags(trusted: TrustedMetadata, tag: str | None) -> Iterator[TagEntry]:
 def _contents(trusted: TrustedMetadata, name: str) -> list[TargetFile]:
     """Return the distinct digests that releases, then targets, lists for a tag (rule 1)."""
     found: dict[bytes, TargetFile] = {}
-    for role in _RELEASING:
+    for role in roles.RELEASING:
         content = policy.entry(trusted, role, name)
         if content is not None and "sha256" in content.hashes:
             found.setdefault(content.hashes["sha256"], content)
