@@ -209,7 +209,7 @@ def _require_plausible(repository: Repository, part: Part) -> None:
 def _require_newer(repository: Repository, role: str, seen: bytes, data: bytes | None) -> None:
     was = Envelope.parse(seen, role, repository.limits).version
     now = 0 if data is None else Envelope.parse(data, role, repository.limits).version
-    if now <= was:
+    if not 0 < was < now:
         raise RollbackError(
             f"the part builds on an older {role} of {repository.gun} than the one known here",
             why=f"version {now or 'none'}; known here: {was}",
