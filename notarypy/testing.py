@@ -17,30 +17,32 @@ Rules:
 from __future__ import annotations
 
 import os
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import TYPE_CHECKING
 
 import pytest
 
 from notarypy.client.api import Client, utc_now
 from notarypy.devserver import sample
 from notarypy.devserver.core import NOTARY_HOST, REGISTRY_HOST, Fake
+from notarypy.devserver.fakekeys import FakeKms, FakeKmsSigner, FakeSigner
 from notarypy.devserver.start import Running, ServerOptions, running
 from notarypy.devserver.tampering import Tampering
-from notarypy.errors import Advice, KeyMissingError, PinWrongError
 from notarypy.keys.passphrases import CallbackSource
-from notarypy.keys.signers import SIGNERS, keyfile
-from notarypy.keys.signers.base import ExternalSigner, Signer, SignerContext
+from notarypy.keys.signers import SIGNERS
 from notarypy.remote.http.transport import Exchange
 from notarypy.storage.settings.settings import load
 from notarypy.values import dataclass
 
+if TYPE_CHECKING:
+    from notarypy.keys.signers.base import Signer
+
 __all__ = [
     "PASSPHRASE",
+    "Clock",
     "FakeKms",
     "FakeSigner",
     "NotaryServer",
@@ -49,6 +51,7 @@ __all__ = [
     "fake_kms",
     "fake_signer",
     "notary_client",
+    "notary_clock",
     "notary_server",
     "notary_signers",
     "registry",
@@ -57,6 +60,32 @@ __all__ = [
 
 PASSPHRASE = "passphrase of tests"  # noqa: S105 - nothing of worth is behind it
 _TIMEOUT = 60.0
+
+
+class Clock:
+    """The time of the servers and of `notary_client`, which a test may move; it goes on from there.
+
+    Files that a server signs by itself, timestamps and snapshots, are renewed when they have ended; those of
+    people end for good. Programs that `devserver` is for have clocks of their own.
+    """
+
+    def __init__(self) -> None:
+        """Begin with the time that it is."""
+        self._ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        """Return the moment, as the `clock` of a Client does."""
+        return utc_now() + self._ahead
+
+    def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
+        """Move the time forward, or back by what is negative."""
+        self._ahead += timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+
+    def set(self, moment: datetime) -> None:
+        """Make it this time, of whatever zone; ValueError for one without."""
+        if moment.tzinfo is None:
+            raise ValueError("a moment without a time zone can be any of 24 hours")
+        self._ahead = moment - utc_now()
 
 
 @dataclass(frozen=True)
@@ -109,142 +138,26 @@ class Registry:
         exchange = Exchange(self.fake, timeout=_TIMEOUT)
         return sample.push(exchange, f"https://{REGISTRY_HOST}", name, tag, made)
 
+    def push_index(self, name: str, tag: str, images: Mapping[str, str]) -> str:
+        """Put images that are in a repository into an index, and return its digest.
+
+        Args:
+            name: The repository, without the host.
+            tag: The tag that names the index from now on.
+            images: By platform, `os/architecture[/variant]`, a tag or digest; KeyError if there is none.
+        """
+        store = self.fake.registry.images
+        found = {}
+        for platform, image in images.items():
+            manifest = store.manifest(name, store.tags(name).get(image, image))
+            if manifest is None:
+                raise KeyError(f"{self.host}/{name} has no {image}")
+            found[platform] = (manifest.media_type, manifest.data)
+        return self.fake.registry.push(name, tag, sample.index(found), sample.INDEX)
+
     def reference(self, name: str, tag: str = "latest") -> str:
         """Return how a client refers to a tag."""
         return f"{self.host}/{name}:{tag}"
-
-
-class FakeSigner:
-    """A signer with a key of its own, for `Client(signers=[...])`; it fails when a test says so.
-
-    Attributes:
-        public: The public half of its key.
-        error: What signing raises, of whatever type; None for nothing.
-        wrong: Whether it signs with another key than it says.
-        delay: Seconds that each signature takes.
-        before: Called before each signature: may wait for another thread, change something, or raise.
-        messages: What was to be signed so far, whatever came of it.
-    """
-
-    def __init__(self, algorithm: Literal["ecdsa", "rsa"] = "ecdsa") -> None:
-        """Make a key: `ecdsa` on P-256 or `rsa` of 3072 bits."""
-        self._algorithm, self._key = algorithm, keyfile.LocalSigner(keyfile.generate(algorithm))
-        self.public = self._key.public
-        self.error: BaseException | None = None
-        self.wrong, self.delay = False, 0.0
-        self.before: Callable[[], object] = lambda: None
-        self.messages: list[bytes] = []
-
-    def __repr__(self) -> str:
-        """Show which key it is."""
-        return f"FakeSigner({self.public.keytype}, {self.public.keyid})"
-
-    def sign(self, message: bytes) -> tuple[str, bytes]:
-        """Sign as a `notarypy.Signer` does, or fail as it was told to."""
-        return self._asked(message).sign(message)
-
-    def sign_pkcs1v15(self, message: bytes) -> bytes:
-        """Sign with an RSA key as cosign verifies it, or fail as it was told to."""
-        return self._asked(message).sign_pkcs1v15(message)
-
-    def _asked(self, message: bytes) -> keyfile.LocalSigner:
-        self.messages.append(message)
-        self.before()
-        time.sleep(self.delay)
-        if self.error is not None:
-            raise self.error
-        return self._other if self.wrong else self._key
-
-    @cached_property
-    def _other(self) -> keyfile.LocalSigner:
-        return keyfile.LocalSigner(keyfile.generate(self._algorithm))
-
-
-class FakeKms:
-    """A service in this process that has keys, at URIs `fakekms:NAME`.
-
-    Attributes:
-        keys: The keys by name; each may be told to fail, and another in its place is a key that was changed.
-        pin: The PIN that signing takes; none if empty.
-        error: What every request raises; None for nothing.
-        requests: Every request so far, as `open NAME`, `sign NAME`, `properties NAME` or `generate NAME`.
-    """
-
-    TOKEN = "fakekms"  # noqa: S105 - what a PIN is asked for
-    running: ClassVar[list[FakeKms]] = []
-
-    def __init__(self) -> None:
-        """Begin without keys."""
-        self.keys: dict[str, FakeSigner] = {}
-        self.pin = ""
-        self.error: BaseException | None = None
-        self.requests: list[str] = []
-        self._lock = threading.Lock()
-
-    def make(self, name: str, algorithm: Literal["ecdsa", "rsa"] = "ecdsa") -> str:
-        """Make a key; returns its URI."""
-        self.keys[name] = FakeSigner(algorithm)
-        return f"fakekms:{name}"
-
-    def asked(self, what: str, name: str) -> FakeSigner:
-        """Answer a request for a key; raise KeyMissingError where there is none."""
-        with self._lock:
-            self.requests.append(f"{what} {name}")
-        if self.error is not None:
-            raise self.error
-        if name not in self.keys:
-            why, advice = f"it has: {', '.join(self.keys) or 'none'}", Advice("say", text="make it first")
-            raise KeyMissingError(f"fakekms has no key {name}", why=why, advice=advice)
-        return self.keys[name]
-
-
-class FakeKmsSigner(ExternalSigner):
-    """A key of the service that runs in this process: the backend of `fakekms:`."""
-
-    pin: Callable[[str], tuple[str, str]]
-
-    @classmethod
-    def open(cls, uri: str, context: SignerContext) -> Self:
-        """See `ExternalSigner`."""
-        public = context.public or FakeKms.running[-1].asked("open", uri.partition(":")[2]).public
-        made = cls(uri, public)
-        made.pin = context.pin
-        return made
-
-    @classmethod
-    def generate(cls, uri: str, context: SignerContext, algorithm: str) -> Self:
-        """See `ExternalSigner`."""
-        name = uri.partition(":")[2]
-        FakeKms.running[-1].make(name, "rsa" if algorithm == "rsa" else "ecdsa")
-        public = FakeKms.running[-1].asked("generate", name).public
-        return cls.open(uri, SignerContext(context.request, context.passphrases, {}, public=public))
-
-    def sign(self, message: bytes) -> tuple[str, bytes]:
-        """See `ExternalSigner`."""
-        return self._signing().sign(message)
-
-    def sign_pkcs1v15(self, message: bytes) -> bytes:
-        """Sign with an RSA key as cosign verifies it."""
-        return self._signing().sign_pkcs1v15(message)
-
-    def _signing(self) -> FakeSigner:
-        kms = FakeKms.running[-1]
-        if kms.pin:
-            source, given = self.pin(kms.TOKEN)
-            if given != kms.pin:
-                raise PinWrongError(
-                    f'the token "{kms.TOKEN}" does not take the PIN', why=f"it is from {source}"
-                )
-        return kms.asked("sign", self._name)
-
-    def properties(self) -> Mapping[str, str]:
-        """See `ExternalSigner`."""
-        key = FakeKms.running[-1].asked("properties", self._name)
-        return {"type": key.public.keytype, "signatures": str(len(key.messages))}
-
-    @property
-    def _name(self) -> str:
-        return self.uri.partition(":")[2]
 
 
 @pytest.fixture
@@ -256,7 +169,7 @@ def fake_signer() -> FakeSigner:
 @pytest.fixture
 def fake_kms(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKms]:
     """Run a service with keys at `fakekms:NAME`, which fails on demand."""
-    monkeypatch.setitem(SIGNERS, "fakekms", f"{__name__}:{FakeKmsSigner.__name__}")
+    monkeypatch.setitem(SIGNERS, "fakekms", f"{FakeKmsSigner.__module__}:{FakeKmsSigner.__name__}")
     kms = FakeKms()
     FakeKms.running.append(kms)
     yield kms
@@ -270,9 +183,15 @@ def notary_signers() -> Sequence[Signer]:
 
 
 @pytest.fixture
-def notary_server() -> NotaryServer:
+def notary_clock() -> Clock:
+    """Return the clock of the servers and of `notary_client`; it goes right until a test moves it."""
+    return Clock()
+
+
+@pytest.fixture
+def notary_server(notary_clock: Clock) -> NotaryServer:
     """Return a Notary server that knows no repository yet."""
-    return NotaryServer(Fake(clock=utc_now, random=os.urandom))
+    return NotaryServer(Fake(clock=notary_clock, random=os.urandom))
 
 
 @pytest.fixture
@@ -289,7 +208,11 @@ def trust_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def notary_client(
-    notary_server: NotaryServer, trust_dir: Path, tmp_path: Path, notary_signers: Sequence[Signer]
+    notary_server: NotaryServer,
+    notary_clock: Clock,
+    trust_dir: Path,
+    tmp_path: Path,
+    notary_signers: Sequence[Signer],
 ) -> Iterator[Client]:
     """Return a client of both servers, with `trust_dir` and `notary_signers`.
 
@@ -303,6 +226,7 @@ def notary_client(
         passphrases=CallbackSource(lambda _: PASSPHRASE, pins=True),
         signers=notary_signers,
         transport=notary_server.fake,
+        clock=notary_clock,
     ) as made:
         yield made
 

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).parents[1] / "docs" / "devserver.md"
 notary_client, registry = testing.notary_client, testing.registry
 notary_server, trust_dir = testing.notary_server, testing.trust_dir
+notary_clock = testing.notary_clock
 notary_signers, fake_kms, fake_signer = testing.notary_signers, testing.fake_kms, testing.fake_signer
 
 
@@ -44,7 +46,7 @@ def test_the_example_of_the_page_passes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", str(tmp_path)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "8 passed" in done.stdout
+    assert "11 passed" in done.stdout
 
 
 def test_the_page_names_every_fixture() -> None:
@@ -115,6 +117,52 @@ def test_what_is_not_signed_is_not_verified(notary_client: Client, registry: tes
     notary_client.init("registry.test/app")
     with pytest.raises(TagUnsignedError):
         notary_client.verify("registry.test/app:1")
+
+
+# -- another time
+
+
+def test_the_clock_goes_on_from_where_it_is_set(notary_clock: testing.Clock) -> None:
+    moment = datetime(2030, 1, 1, tzinfo=UTC)
+    notary_clock.set(moment)
+    first, second = notary_clock(), notary_clock()
+    assert moment <= first <= second < moment + timedelta(hours=1)
+    notary_clock.advance(days=1, hours=-2)
+    assert notary_clock() - first >= timedelta(hours=22)
+    with pytest.raises(ValueError, match="time zone"):
+        notary_clock.set(datetime(2030, 1, 1))  # noqa: DTZ001 - that is the mistake
+
+
+def test_the_clock_is_that_of_servers_and_client(
+    notary_clock: testing.Clock, notary_server: testing.NotaryServer, notary_client: Client, app: str
+) -> None:
+    notary_client.sign([app])
+    before = notary_client.verify(app).expires
+    notary_clock.advance(days=30)  # the timestamp's two weeks are over: the server makes another one
+    assert notary_server.fake.notary.now() > datetime.now(UTC) + timedelta(days=29)
+    after = notary_client.verify(app).expires
+    assert before is not None
+    assert after is not None
+    assert after > notary_clock() > before
+    notary_clock.advance(days=3 * 365)
+    with pytest.raises(ExpiredError, match="targets"):
+        notary_client.verify(app)
+
+
+# -- images for several platforms
+
+
+def test_an_index_is_made_of_what_was_pushed(notary_client: Client, registry: testing.Registry) -> None:
+    one = registry.push("app", "amd", platforms=["amd64"])
+    registry.push("app", "arm", platforms=["arm"])
+    pushed = registry.push_index("app", "1", {"linux/amd64": one, "linux/arm/v7": "arm"})
+    assert registry.push_index("app", "2", {"linux/amd64": "amd", "linux/arm/v7": "arm"}) == pushed
+    _, public = notary_client.keys.generate("ci")
+    notary_client.init("registry.test/app", signer="ci", keys=[public])
+    (signed,) = notary_client.sign(["registry.test/app:1"])
+    assert (signed.digest, signed.platforms) == (pushed, ("linux/amd64", "linux/arm/v7"))
+    with pytest.raises(KeyError, match="app has no 3"):
+        registry.push_index("app", "1", {"linux/amd64": "3"})
 
 
 # -- keys that fail

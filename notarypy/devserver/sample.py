@@ -10,7 +10,7 @@ import gzip
 import io
 import json
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -50,12 +50,17 @@ def make(text: str, platforms: Sequence[str] = PLATFORMS) -> Sample:
     manifests = tuple(manifest for _, manifest in made)
     if len(manifests) == 1:
         return Sample(blobs, (), manifests[0], MANIFEST)
-    entries = [
-        {**_entry(MANIFEST, manifest), "platform": {"architecture": architecture, "os": "linux"}}
-        for architecture, manifest in zip(platforms, manifests, strict=True)
-    ]
-    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}
-    return Sample(blobs, manifests, _json(index), INDEX)
+    named = {f"linux/{one}": (MANIFEST, made) for one, made in zip(platforms, manifests, strict=True)}
+    return Sample(blobs, manifests, index(named), INDEX)
+
+
+def index(images: Mapping[str, tuple[str, bytes]]) -> bytes:
+    """Return an index of manifests, each with its media type, by platform: `os/architecture[/variant]`."""
+    entries = []
+    for name, (media_type, manifest) in images.items():
+        platform = dict(zip(("os", "architecture", "variant"), name.split("/"), strict=False))
+        entries.append({**_entry(media_type, manifest), "platform": platform})
+    return _json({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries})
 
 
 def push(exchange: Exchange, registry: str, name: str, tag: str, sample: Sample) -> str:

@@ -216,7 +216,7 @@ def test_offline_no_service_is_asked(
     assert not (home / "jo.pub").exists()
     assert len(run("--offline", "key", "list").expect(0).out.splitlines()) == 2
     assert "PUBLIC KEY" in run("--offline", "key", "export", "--public", "jeff").expect(0).out
-    monkeypatch.setattr("notarypy.testing.FakeKmsSigner.asks_network", False)
+    monkeypatch.setattr("notarypy.devserver.fakekeys.FakeKmsSigner.asks_network", False)
     run("--offline", "key", "test", "jeff").expect(0)
 
 

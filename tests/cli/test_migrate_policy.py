@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from notarypy.client.results import PolicyFiles
 from notarypy.devserver.core import REGISTRY_HOST
+from notarypy.devserver.fakekeys import FakeKmsSigner
 from notarypy.images.manifests import OCI_MANIFEST
-from notarypy.testing import FakeKmsSigner
 from support.commands import written
 from support.cosigner import Cosigner
 from support.people import manifest

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from notarypy.devserver.start import Running
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "acmesign"
-notary_server, registry = testing.notary_server, testing.registry
+notary_server, registry, notary_clock = testing.notary_server, testing.registry, testing.notary_clock
 devserver, trust_dir = testing.devserver, testing.trust_dir
 
 
