@@ -11,6 +11,7 @@ from docs import pages, programs
 from interop.harness import costs
 from notarypy.cli.app import COMMANDS
 from notarypy.tuf import trusted
+from support.scriptmodules import loaded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +27,8 @@ NOT_OURS |= {"AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE
 NOT_OURS |= {"AZURE_FEDERATED_TOKEN_FILE", "AZURE_TOKEN_CREDENTIALS"}
 # Build arguments of the image.
 NOT_OURS |= {"PIP_NO_INDEX", "PIP_FIND_LINKS"}
+# What the single file reads before notarypy runs.
+NOT_OURS |= {"XDG_CACHE_HOME"}
 # What names the folder of tpm2-pkcs11, the way to its TPM, and how much its libraries say.
 NOT_OURS |= {"TPM2_PKCS11_STORE", "TPM2_PKCS11_TCTI", "TSS2_LOG"}
 # The passphrase variables of a root key and of a signer called jeff.
@@ -77,7 +80,7 @@ def test_only_variables_that_are_read_are_mentioned(page: Path) -> None:
 @pytest.mark.parametrize("page", pages.PAGES, ids=pages.name)
 def test_only_options_that_exist_are_mentioned(page: Path) -> None:
     known = {option for command in ("", *programs.commands()) for option in programs.options(command)}
-    for script in (benchmarks.__main__, scale, costs):
+    for script in (benchmarks.__main__, scale, costs, loaded("single-file")):
         known |= set(script.command_line()._option_string_actions)  # noqa: SLF001 - nothing else tells them
     known |= {
         "--metadata-file",

@@ -5,7 +5,8 @@ not: the program that this file starts (`program`).
 
 Rules:
 
-1. The file starts the very Python that wrote it, and adds nothing to where modules are looked for.
+1. The file starts the very Python that wrote it, and adds nothing to where modules are looked for, but the
+   single file if notarypy was started from one.
 2. Only what `install-plugin` wrote is overwritten or removed.
 """
 
@@ -30,6 +31,9 @@ from notarypy.limits import DEFAULT
 
 MARK = "# Written by notarypy install-plugin, which may overwrite or remove it."
 _START = "import sys; del sys.argv[0]; from notarypy.cli.dockertrust.program import main; main()"
+_START_FILE = (
+    "import sys; del sys.argv[0]; sys.path.insert(0, {!r}); import notarypy_single_file as it; it.start()"
+)
 _MODE = 0o755
 _TRUST = "trust"
 
@@ -80,13 +84,19 @@ def install_plugin(
         if name in own and name != _TRUST:
             message, advice = f"docker has a command {name} of its own", Advice("choose-plugin-name")
             raise InvalidNameError(message, why="it would never run this plugin", advice=advice)
-        command = f'exec {shlex.quote(sys.executable)} -P -c {shlex.quote(_START)} "$0" "$@"'  # rule 1
+        command = f'exec {shlex.quote(sys.executable)} -P -c {shlex.quote(_start())} "$0" "$@"'  # rule 1
         files.write_atomic(path, f"#!/bin/sh\n{MARK}\n{command}\n".encode(), _MODE)
         use = f"docker {name} runs notarypy" + (" now" if own else "")
         if name in own:
             use = f"the docker here runs its own docker {name}, and this from version 29 on; or use --name"
         text = f"installed {path}: {use}"
     run.report.done(name, {"path": str(path), "installed": not uninstall}, text)
+
+
+def _start() -> str:
+    """Return what Python is to do (rule 1)."""
+    loader = getattr(sys.modules.get("notarypy_single_file"), "__loader__", None)
+    return _START if loader is None else _START_FILE.format(os.path.realpath(loader.archive))
 
 
 def _own_commands() -> frozenset[str]:

@@ -1,0 +1,193 @@
+"""Start notarypy out of the single file that this module is in.
+
+What it is: what unpacks the packages of the file, once for each Python that starts it, and puts them
+first on the path of modules. What it is not: an installer; nothing is asked of a network, and deleting
+the folder is all it takes to undo it.
+
+Rules:
+
+1. The folder is `notarypy/` below `XDG_CACHE_HOME`, which is `~/.cache` if it is not set. Nobody else can
+   write to it, and nobody else can put another folder in its place: the same is demanded of each folder
+   above it. Where that cannot be had it is a temporary folder, which goes when the program ends.
+2. A folder has the name of what is in it, a digest of the file's contents, and of what it is for. It gets
+   that name when it is whole: what was interrupted never runs, and two that begin at once do no harm.
+3. The packages are wheels as their makers published them, by the digests that this project has pinned.
+   Those are taken that were made for this Python, C library and processor; where there are none it says
+   so.
+4. What starts each time imports next to nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from contextlib import suppress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+def start() -> None:
+    """Run the program whose name this process was started by."""
+    loader = __loader__  # type: ignore[name-defined]
+    folder = _folder(loader.archive, loader.get_data(f"{loader.archive}{os.sep}id").decode("ascii"))
+    if sys.path and sys.path[0] == loader.archive:
+        del sys.path[0]
+    sys.path.insert(0, folder)
+    called = os.path.basename(sys.argv[0])
+    if not called.startswith("docker-"):
+        called = "notarypy"
+    # By this name notarypy knows that nothing but itself is in the process.
+    sys.modules["__main__"].__file__ = os.path.join(folder, called)
+    if called == "notarypy":
+        from notarypy.cli.main import main
+    else:
+        from notarypy.cli.dockertrust.program import main
+    main()
+
+
+def _folder(archive: str, identity: str) -> str:
+    """Return the folder with the packages, unpacked if it was not there (rules 1 and 2)."""
+    kind = target()
+    name = f"{identity}-{kind}"
+    kept = cache()
+    if kept is not None:
+        if is_private(os.path.join(kept, name)):
+            return os.path.join(kept, name)
+        with suppress(OSError):
+            return _unpacked(archive, kept, name)
+    try:
+        return _unpacked(archive, None, name)
+    except OSError as error:
+        _stop(f"the packages in {archive} cannot be unpacked: {error}", 1)
+
+
+def target() -> str:
+    """Return what a wheel has to be made for: `cp311-linux-x86_64`; there are `musl` and `macos`."""
+    if os.name != "posix":
+        system, machine = sys.platform, "unknown"
+    else:
+        machine = os.uname().machine
+        system = {"darwin": "macos"}.get(sys.platform, sys.platform)
+    if system == "linux" and not _is_glibc():
+        system = "musl"
+    if sys.maxsize < 2**32:
+        machine += "-32bit"
+    implementation = {"cpython": "cp"}.get(sys.implementation.name, sys.implementation.name)
+    threads = "t" if "t" in getattr(sys, "abiflags", "") else ""
+    return f"{implementation}{sys.version_info[0]}{sys.version_info[1]}{threads}-{system}-{machine}"
+
+
+def _is_glibc() -> bool:
+    try:
+        return (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc")
+    except (ValueError, OSError):
+        return False
+
+
+def cache() -> str | None:
+    """Return the folder that keeps what is unpacked, if there is one of this user's alone (rule 1)."""
+    above = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(above):
+        above = os.path.join(os.path.expanduser("~"), ".cache")
+    if not os.path.isabs(above):
+        return None
+    folder = os.path.join(os.path.realpath(above), "notarypy")
+    if not is_private(folder):
+        try:
+            os.makedirs(os.path.dirname(folder), 0o700, exist_ok=True)
+            os.mkdir(folder, 0o700)
+        except OSError:
+            return None
+    return folder if is_private(folder) and _is_out_of_reach(os.path.dirname(folder)) else None
+
+
+def is_private(folder: str) -> bool:
+    """Tell whether this is a folder of this user's that nobody else can write to."""
+    try:
+        found = os.lstat(folder)
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & _OTHERS
+
+
+def _is_out_of_reach(folder: str) -> bool:
+    """Tell whether nobody else can rename what is in the folder: of each one above it, too."""
+    while True:
+        found = os.lstat(folder)
+        if found.st_uid not in {0, os.geteuid()} or (
+            found.st_mode & _OTHERS and not found.st_mode & stat.S_ISVTX
+        ):
+            return False
+        if folder == os.path.dirname(folder):
+            return True
+        folder = os.path.dirname(folder)
+
+
+def _unpacked(archive: str, kept: str | None, name: str) -> str:
+    """Unpack the wheels that this Python can use, into what is kept or else for this once (rules 2 and 3)."""
+    import shutil
+    import tempfile
+    import zipfile
+
+    with zipfile.ZipFile(archive) as whole:
+        chosen = _chosen(whole.read("wheels.txt").decode("ascii"))
+        folder = tempfile.mkdtemp(prefix=".unfinished-" if kept else "notarypy-", dir=kept)
+        try:
+            for wheel in chosen:
+                with whole.open(f"wheels/{wheel}") as stream, zipfile.ZipFile(stream) as packed:
+                    packed.extractall(folder)
+            if kept is not None:
+                return _renamed(folder, os.path.join(kept, name))
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+    _removed_at_exit(folder)
+    return folder
+
+
+def _renamed(folder: str, final: str) -> str:
+    """Give a whole folder its name, unless another process was quicker."""
+    import shutil
+
+    try:
+        os.rename(folder, final)
+    except OSError:
+        if not is_private(final):
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+    return final
+
+
+def _removed_at_exit(folder: str) -> None:
+    import atexit
+    import shutil
+
+    process = os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == process:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)
+
+
+def _chosen(listed: str) -> list[str]:
+    """Return the wheels for this kind of Python; a line has a kind and a wheel."""
+    kind, lines = target(), [line.split() for line in listed.splitlines()]
+    chosen = [wheel for made_for, wheel in lines if made_for == kind]
+    if not chosen:
+        kinds = ", ".join(sorted({made_for for made_for, _ in lines}))
+        fix = "start it with one of those, or install notarypy with pip"
+        _stop(f"this file has nothing for {kind}\n  why: it is for {kinds}\n  fix: {fix}", 2)
+    return chosen
+
+
+def _stop(text: str, code: int) -> NoReturn:
+    """End with an error."""
+    sys.stderr.write(f"notarypy: error: {text}\n")
+    sys.exit(code)

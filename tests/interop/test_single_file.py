@@ -1,0 +1,69 @@
+"""The single file of `scripts/single-file`, built without a network, under a Python that has no packages."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import notarypy
+from interop.harness import programs
+
+if TYPE_CHECKING:
+    from interop.harness.images import Repository
+    from interop.harness.people import Person
+    from interop.harness.programs import Run
+
+CHECKOUT = Path(__file__).parents[2]
+WHEELS = Path(sys.prefix, "wheels")
+PYTHON = str(Path(sys.executable).resolve())
+MEBIBYTE = 2**20
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("single") / "notarypy.pyz"
+    given = {
+        "PATH": os.defpath,
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(WHEELS),
+        "PIP_CONFIG_FILE": os.devnull,
+    }
+    command = [sys.executable, str(CHECKOUT / "scripts" / "single-file"), "--output", str(made)]
+    done = subprocess.run(command, env=given, capture_output=True, encoding="utf-8", check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return made
+
+
+def run(file: Path, alice: Person, *words: str) -> Run:
+    """Run the file with a Python that finds no installed packages."""
+    return programs.run([PYTHON, "-I", "-S", str(file), *words], alice.environment)
+
+
+def test_it_signs_and_verifies(file: Path, alice: Person, repository: Repository) -> None:
+    assert run(file, alice, "--version").expect(0).stdout == f"notarypy {notarypy.__version__}\n"
+    digest = repository.push("1").digest
+    run(file, alice, "init", repository.name).expect(0)
+    run(file, alice, "sign", f"{repository.name}:1").expect(0)
+    verified = run(file, alice, "verify", f"{repository.name}:1").expect(0).stdout
+    assert (
+        verified == f"{repository.name}@{digest}\n" == alice.notarypy("verify", f"{repository.name}:1").stdout
+    )
+    (unpacked,) = (alice.home / ".cache" / "notarypy").iterdir()
+    assert unpacked.stat().st_mode & 0o777 == 0o700
+
+
+def test_it_is_dockers_plugin_too(file: Path, alice: Person) -> None:
+    run(file, alice, "install-plugin").expect(0)
+    plugin = alice.docker_config / "cli-plugins" / "docker-trust"
+    said = programs.run([str(plugin), "docker-cli-plugin-metadata"], alice.environment).expect(0).document
+    assert said["Version"] == notarypy.__version__
+    assert "Usage:" in programs.run([str(plugin), "trust", "--help"], alice.environment).expect(0).text
+
+
+def test_it_is_no_larger_than_it_has_to_be(file: Path) -> None:
+    assert file.stat().st_size < 24 * MEBIBYTE
