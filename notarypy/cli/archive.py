@@ -101,7 +101,7 @@ def import_archive(
     root: references.Roots = None,
     policy: references.Policy = None,
 ) -> None:
-    """Verify the trust data in an archive, and keep it in the trust directory.
+    """Verify the trust data in an archive, and keep it.
 
     An archive is trusted as little as a server: pins, the trust policy and what is known here count,
     and a root that nothing is known of takes a decision. Afterwards verify --offline works.

@@ -40,10 +40,10 @@ def backup(
     ] = None,
     sheet_key: Annotated[
         list[str] | None,
-        Option(metavar="KEY", help="With this key on the page, encrypted. May be repeated."),
+        Option(metavar="KEY", help="With this key on the page, encrypted. Repeatable."),
     ] = None,
 ) -> None:
-    """Write keys, where other keys are, roots, metadata and settings into one file.
+    """Write keys, roots, metadata and settings into one file.
 
     Keys are in it as they are here, encrypted: it takes no passphrase to make, and the passphrases to use.
     Of a key on a token, in a KMS or in Vault it only says where that is. With --check nothing is made.

@@ -1,7 +1,7 @@
 """The bridge to typer, which prints all help and says what is wrong with a line.
 
 What it is: the commands of the program as typer knows them, made of their declarations. What it is not:
-needed for a well-formed line (`wellformed`): typer, and the long texts here, are loaded for the others alone.
+needed for a well-formed line (`wellformed`): typer, and the texts of topics, are loaded for the others alone.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from notarypy import __version__
 from notarypy.cli import app, declared, options
 from notarypy.cli.references import KEYLESS
+from notarypy.cli.text import helptopics
 from notarypy.cli.wellformed import Invocation
 from notarypy.errors import Advice, UsageError
 
@@ -28,13 +29,13 @@ if TYPE_CHECKING:
 _PROGRAM = "notarypy"
 # These words are no commands, and what is said of them.
 _WORDS = {
-    "help": "notarypy help [COMMAND...] prints the help of a command, or of the program, as --help does.",
+    "help": "notarypy help [COMMAND... | TOPIC] prints the help of a command, a topic, or the program.",
     "version": "notarypy version prints the version, as --version does.",
 }
 # What typer raises for a command line it cannot read; the base is not among its public names.
 _UNREADABLE: type[Exception] = BadParameter.__bases__[0]
 
-_HINT = "Global options (-s, -d, -c, --json, -q, -v, -y, --offline, ...) work here too: notarypy --help"
+_HINT = "Also: --server, --json, -q, -y, --offline, ...: notarypy help options"
 _VERSION = declared.Parameter(
     "show_version", bool, declared.Option("--version", help="Print the version."), default=False
 )
@@ -48,64 +49,6 @@ _RAW: dict[str, Any] = {
     "add_help_option": False,
 }
 
-_HELP = """Sign and verify container images with Notary v1 (Docker Content Trust).
-
-No docker, no daemon. Trust data and keys are those of docker trust and Go notary.
-notarypy help COMMAND says more about a command, and notarypy version which one this is.
-
-\b
-REPO      registry/name; alpine means docker.io/library/alpine
-REF       REPO[:TAG][@sha256:DIGEST]; the tag is latest if neither is given
-NAME      a signer: jeff, which stands for the role targets/jeff
-KEY       a signer's name, or at least 7 digits of a key id
-ROOT-PIN  a root key id in full, 64 hex digits
-
-\b
-Example:
-  notarypy key load delegation.key --name jeff
-  notarypy signer add --key delegation.crt jeff registry.example.com/admin/demo
-  notarypy sign registry.example.com/admin/demo:1
-  notarypy verify registry.example.com/admin/demo:1
-"""
-_EPILOG = """\b
-Environment:
-  DOCKER_CONTENT_TRUST_SERVER    the Notary server, unless --server is given;
-                                 default: https://REGISTRY
-  DOCKER_CONFIG                  docker's directory, default ~/.docker: trust/ has keys and
-                                 trust data, tls/HOST:PORT/*.crt CAs, config.json logins
-  XDG_CONFIG_HOME                has notarypy/config.toml and notarypy/policy.toml,
-                                 default ~/.config
-  NOTARYPY_FIRST_USE             1: as --first-use
-  NOTARY_AUTH                    base64 of USER:PASSWORD for the Notary server
-  HTTPS_PROXY, NO_PROXY          proxies, also in lower case
-  SSL_CERT_FILE, SSL_CERT_DIR    the CAs of the system
-
-\b
-Passphrases, the first that unlocks the key; also with _FILE, naming a file:
-  NOTARYPY_PASSPHRASE_NAME       for the key of signer NAME (or its id's first 7 digits)
-  DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE
-  DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE    for all keys but root keys
-  NOTARY_ROOT_PASSPHRASE, NOTARY_TARGETS_PASSPHRASE,
-  NOTARY_SNAPSHOT_PASSPHRASE, NOTARY_DELEGATION_PASSPHRASE
-
-\b
-Exit codes; of several the worst, in the order 4 10 11 5 3 6 7 9 8 2 12 1:
-    0  done; verified
-    1  another failure
-    2  the command line, or a confirmation that nobody can give
-    3  not signed, no trust data, or the tag is not in the registry
-    4  verification failed
-    5  expired
-    6  a key is missing, locked or unsupported
-    7  a login or a permission is missing
-    8  network, TLS or server
-    9  other publishers were quicker until the end
-   10  a required signer or policy is not met
-   11  nothing says which root a repository must have
-   12  there was nothing to look at, or something was not looked at
-  130  interrupted
-"""
-
 
 class CommandTable(TyperGroup):
     """The program: commands are imported when they are asked for."""
@@ -118,16 +61,21 @@ class CommandTable(TyperGroup):
         """Import a command, or the commands of a noun."""
         found = app.find(cmd_name)
         if found is None:
-            close = get_close_matches(cmd_name, app.COMMANDS, n=1)
-            advice = Advice("did-you-mean" if close else "see-help", command=close[0] if close else _PROGRAM)
+            close = get_close_matches(cmd_name, (*app.COMMANDS, "help", *helptopics.TOPICS), n=1)
+            meant = "".join(f"help {each}" if each in helptopics.TOPICS else each for each in close)
+            advice = Advice("did-you-mean" if close else "see-help", command=meant or _PROGRAM)
             raise UsageError(f'there is no command "{cmd_name}"', advice=advice)
         command = _of_noun(found) if isinstance(found, declared.Commands) else _single(cmd_name, found)
         if cmd_name not in app.RAW:
             _attach(command, hidden=True)
         return command
 
+    def get_help(self, ctx: Any) -> str:  # noqa: ANN401, ARG002 - as typer declares it
+        """Return the page of the program."""
+        return helptopics.program().rstrip()
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - as typer declares it
-        """Take `help COMMAND` for `COMMAND --help`, and `version` for `--version`."""
+        """Take `help COMMAND` for `COMMAND --help`, `help TOPIC`, and `version` for `--version`."""
         word, *words = args
         if word == "version" and not words:
             _show_version()
@@ -139,11 +87,23 @@ class CommandTable(TyperGroup):
         if word == "version" or (asked and asked[0] in _WORDS):
             echo("\n".join(_WORDS.values()))
             raise Exit
-        if not asked:
-            echo(ctx.get_help())
+        if not asked or asked[0] in helptopics.TOPICS:
+            echo(self._topic(ctx, *asked) if asked else self.get_help(ctx))
             raise Exit
         self._require_command(ctx, asked)
         return super().resolve_command(ctx, [*asked, "--help"])
+
+    def _topic(self, ctx: Any, name: str, *more: str) -> str:  # noqa: ANN401 - typer's own type
+        """Return the page of a topic; that of the options has them as they are declared."""
+        if more:
+            raise UsageError(f'"{more[0]}" follows a topic', advice=Advice("leave-out", option=more[0]))
+        text = helptopics.topic(name).rstrip()
+        if name != "options":
+            return text
+        formatter = ctx.make_formatter()
+        with formatter.section("Options"):
+            formatter.write_dl([each.get_help_record(ctx) for each in self.get_params(ctx)])
+        return f"{text}\n\n{formatter.getvalue().rstrip()}"
 
     def _require_command(self, ctx: Any, words: Sequence[str]) -> None:  # noqa: ANN401 - typer's own type
         """Raise UsageError for words behind the name of a command that has no commands in it."""
@@ -182,7 +142,7 @@ def _program() -> Any:  # noqa: ANN401 - typer's own type
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    made.callback(help=_HELP, epilog=_EPILOG)(lambda: None)
+    made.callback()(lambda: None)
     program = typer.main.get_command(made)
     _attach(program, hidden=False)
     return program

@@ -37,53 +37,37 @@ _LEFT_HERE = (
 )
 
 
-Image = Annotated[str, Option(metavar="REF", help="The service's own image, best with its digest.")]
-Policy = Annotated[str, Option(metavar="FILE", help="The trust policy, with pins or cosign's keys.")]
-Namespace = Annotated[str, Option(metavar="NAME", help="The service's own namespace, which is not guarded.")]
-SelfSigned = Annotated[
-    bool, Option("--self-signed", help="Make a certificate under a CA of its own, and print its key.")
-]
-Valid = Annotated[
-    str | None, Option(metavar="TIME", help="How long a certificate counts that is made here; else 2y.")
-]
+Image = Annotated[str, Option(metavar="REF", help="The service's own image, by digest.")]
+Policy = Annotated[str, Option(metavar="FILE", help="The trust policy: pins, or cosign's keys.")]
+Namespace = Annotated[str, Option(metavar="NAME", help="The service's own, not guarded.")]
+SelfSigned = Annotated[bool, Option("--self-signed", help="Make a CA and a certificate; prints its key.")]
+Valid = Annotated[str | None, Option(metavar="TIME", help="How long that certificate counts; else 2y.")]
 ByCertManager = Annotated[
     str | None,
-    Option(metavar="ISSUER", help="By cert-manager: issuer/NAME, clusterissuer/NAME or self-signed."),
+    Option(metavar="ISSUER", help="issuer/NAME, clusterissuer/NAME, self-signed."),
 ]
-TlsSecret = Annotated[
-    str | None, Option(metavar="NAME", help="A Secret with tls.crt and tls.key that is there.")
-]
+TlsSecret = Annotated[str | None, Option(metavar="NAME", help="A Secret that has tls.crt and tls.key.")]
 CaBundle = Annotated[
     str | None,
-    Option(metavar="FILE", help="CAs that the API server is to trust for it; with --self-signed too."),
+    Option(metavar="FILE", help="CAs that the API server trusts for it."),
 ]
-CheckOnly = Annotated[
-    bool, Option("--check-only", help="Change no object: images by tag are compared, and stay tags.")
-]
-Replicas = Annotated[int, Option(metavar="N", min=1, max=_MOST_REPLICAS, help="How many of the service.")]
-WarnOnly = Annotated[
-    bool, Option("--warn-only", help="Refuse nothing, and warn of what would be refused: a careful start.")
-]
-Excluded = Annotated[
-    list[str] | None, Option(metavar="NAME", help="Guard this one not either. May be repeated.")
-]
-Only = Annotated[
-    list[str] | None, Option(metavar="NAME", help="Guard this one, and no other. May be repeated.")
-]
+CheckOnly = Annotated[bool, Option("--check-only", help="Change no object: tags are compared, and stay.")]
+Replicas = Annotated[int, Option(metavar="N", min=1, max=_MOST_REPLICAS, help="How many there are.")]
+WarnOnly = Annotated[bool, Option("--warn-only", help="Refuse nothing; warn of what would be refused.")]
+Excluded = Annotated[list[str] | None, Option(metavar="NAME", help="Guard this one not either. Repeatable.")]
+Only = Annotated[list[str] | None, Option(metavar="NAME", help="Guard this one, and no other. Repeatable.")]
 Logins = Annotated[
     str | None,
-    Option(metavar="NAME", help="A Secret of type kubernetes.io/dockerconfigjson: logins at registries."),
+    Option(metavar="NAME", help="Logins: a Secret of type dockerconfigjson."),
 ]
 Authorities = Annotated[
     str | None,
-    Option("--ca", metavar="FILE", help="The CAs of registries and servers, in place of the usual ones."),
+    Option("--ca", metavar="FILE", help="The CAs of registries, in place of the usual."),
 ]
 TlsClientCa = Annotated[
-    str | None, Option(metavar="FILE", help="Answer API servers alone that show a certificate of these CAs.")
+    str | None, Option(metavar="FILE", help="Answer only clients with certificates of these.")
 ]
-VolumeClaim = Annotated[
-    str | None, Option(metavar="NAME", help="A PersistentVolumeClaim that keeps the trust data.")
-]
+VolumeClaim = Annotated[str | None, Option(metavar="NAME", help="Keeps the trust data; else memory does.")]
 
 
 def manifests(
@@ -114,8 +98,8 @@ def manifests(
     nothing is changed.
 
     Example:
-      notarypy admission manifests --image REF@DIGEST --policy policy.toml --self-signed >notarypy.yaml
-      notarypy admission manifests --image REF@DIGEST --policy policy.toml --cert-manager issuer/corp
+      notarypy admission manifests --image REF --policy p.toml --self-signed
+      notarypy admission manifests --image REF --policy p.toml --tls-secret tls
     """
     run = begin(context)
     if exclude_namespace and only_namespace:

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from notarypy.client.results import SignerAdded
     from notarypy.client.verdicts import RoleEntry
 
-app = Commands("Delegations: who may sign the tags of a repository.")
+app = Commands("Delegations: who may sign which tags of a repository.")
 
 _Name = Annotated[str, Argument(metavar="NAME", help="The signer's name, or a role targets/...")]
 _PublicKeys = Annotated[
-    list[str], Option("--key", metavar="PUB", help="Public key or certificate, PEM, or URI. May be repeated.")
+    list[str], Option("--key", metavar="PUB", help="Public key or certificate, PEM, or URI. Repeatable.")
 ]
 _AnyKeys = Annotated[
     list[str] | None,
-    Option("--key", metavar="PUB", help="Public key or certificate, PEM, or URI. May be repeated."),
+    Option("--key", metavar="PUB", help="Public key or certificate, PEM, or URI. Repeatable."),
 ]
 _Threshold = Annotated[
     int | None, Option("--threshold", metavar="N", min=1, help="So many of its keys have to sign; default 1.")
@@ -42,7 +42,7 @@ def add_delegation(
     *,
     key: _AnyKeys = None,
     path: Annotated[
-        list[str] | None, Option(metavar="PREFIX", help="Only tags that begin with this. May be repeated.")
+        list[str] | None, Option(metavar="PREFIX", help="Only tags that begin with this. Repeatable.")
     ] = None,
     no_releases: Annotated[
         bool, Option("--no-releases", help="The signer may vouch for tags, but not release them.")
@@ -57,8 +57,8 @@ def add_delegation(
 
     Example:
       notarypy delegate add jeff registry.example.com/app --key jeff.crt
-      notarypy delegate add ci registry.example.com/app --key ci.pub --path nightly-
-      notarypy delegate add team registry.example.com/app --key ann.pub --key bob.pub --threshold 2
+      notarypy delegate add ci REPO --key ci.pub --path nightly-
+      notarypy delegate add team REPO --key a.pub --key b.pub --threshold 2
     """
     how = {"paths": path or ("",), "releases": not no_releases, "threshold": threshold}
     _add(context, name, repos, key or (), how, part=offline_part)
@@ -75,7 +75,7 @@ def remove_delegation(
     ] = None,
     path: Annotated[
         list[str] | None,
-        Option(metavar="PREFIX", help="Remove only this path; '' is that of all tags. May be repeated."),
+        Option(metavar="PREFIX", help="Remove only this path; '' is that of all tags. Repeatable."),
     ] = None,
     keep_tags: Keep = False,
     revoke_tags: Revoke = False,
@@ -273,7 +273,7 @@ def _show(
                 run.report.warn(f"{entry.role}: {entry.problem}")
 
 
-signer_app = Commands("Signers: delegations under docker's names.")
+signer_app = Commands("Signers: who may sign, under docker's names.")
 
 
 @signer_app.command("add")
@@ -289,7 +289,7 @@ def add_signer(
     """Add a signer to repositories; one without trust data is initialised.
 
     Example:
-      notarypy signer add --key delegation.crt jeff registry.example.com/admin/demo
+      notarypy signer add --key delegation.crt jeff registry.example.com/demo
     """
     how = {"paths": ("",), "releases": True, "threshold": threshold}
     _add(context, name, repos, key, how, part=offline_part)

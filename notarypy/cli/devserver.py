@@ -42,9 +42,10 @@ def devserver(
         bool, Option("--no-referrers", help="A registry that lists none, as those from before OCI 1.1.")
     ] = False,
 ) -> None:
-    """Run a Notary server and a registry for development, until Ctrl-C.
+    """Run a Notary server and a registry for development.
 
-    Prints what a shell has to export to use them; DIR/env has it too. Keys are not protected.
+    They run until Ctrl-C. What a shell has to export to use them is printed, and in DIR/env. Keys are not
+    protected.
 
     Example:
       notarypy devserver
@@ -108,7 +109,7 @@ def demo(
         bool, Option("--keep", help="Leave the servers running at the end, until Ctrl-C.")
     ] = False,
 ) -> None:
-    """Show the whole flow on a Notary server and a registry of its own.
+    """Show the whole flow, on servers of its own.
 
     Nothing is left behind, and nothing of yours is read or written.
 

@@ -29,10 +29,11 @@ def doctor(
         Argument(metavar="[REPO...]", help="Repositories; default: all that are known here."),
     ] = None,
 ) -> None:
-    """Look for what is wrong: settings, servers, logins, clocks, keys, files, dates.
+    """Look for what is wrong with settings, servers, keys, dates.
 
-    Every line is ok, a warning or bad, with what mends it. Nothing is changed, here or on a server.
-    -q shows only what is not ok. Settings that make other commands fail are named, and left out.
+    And with logins, clocks and files. Every line is ok, a warning or bad, with what mends it. Nothing is
+    changed, here or on a server. -q shows only what is not ok. Settings that make other commands fail are
+    named, and left out.
 
     Example:
       notarypy doctor

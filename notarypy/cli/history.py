@@ -44,15 +44,15 @@ def history(
     root: references.Roots = None,
     policy: references.Policy = None,
 ) -> None:
-    """Show who signed what and when: tags, signers, keys, renewals, oldest first.
+    """Show who signed what and when, oldest first.
 
-    It is read from the server's feed of changes and from all old versions of the files, each verified with
-    the keys of its time. What is gone or cannot be verified is shown as that. Times are the server's word,
-    and so is what --since leaves out.
+    That is tags, signers, keys and renewals, read from the server's feed of changes and from all old
+    versions of the files, each verified with the keys of its time. What is gone or cannot be verified is
+    shown as that. Times are the server's word, and so is what --since leaves out.
 
     Example:
       notarypy history registry.example.com/app
-      notarypy history --since 30d --role targets/releases registry.example.com/app
+      notarypy history --since 30d --tag 1 registry.example.com/app
       notarypy history --html history.html registry.example.com/app
     """
     run = begin(context)

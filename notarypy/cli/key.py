@@ -21,7 +21,7 @@ from notarypy.tuf import roles
 if TYPE_CHECKING:
     from notarypy.keys.keyinfo import KeyInfo, StoredKey
 
-app = Commands("Private keys: make, load, list, export, import, change, remove, rotate.")
+app = Commands("Private keys: make, load, list, export, remove and rotate.")
 
 app.command("rotate")(rotate)
 app.command("certify")(certify)

@@ -22,7 +22,7 @@ def login(
         bool, Option("--password-stdin", help="Read the password, or a token, from standard input.")
     ] = False,
 ) -> None:
-    """Log in to a registry, and to the Notary server that is named for it.
+    """Log in to a registry, and to its Notary server.
 
     The login is tried first, and then stored as docker stores it: by the credential helper that docker's
     config.json names, else in that file; or in the file that REGISTRY_AUTH_FILE names.

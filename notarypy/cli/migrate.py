@@ -16,7 +16,7 @@ from notarypy.errors import Advice, StorageError, UsageError
 if TYPE_CHECKING:
     from notarypy.client.results import PolicyFiles
 
-app = Commands("The way out of Notary: verified, to the signatures and policies of today.")
+app = Commands("The way out of Notary: to the signatures of today.")
 
 app.command("cosign")(cosign)
 app.command("notation")(notation)
@@ -43,14 +43,14 @@ def policy(
     ],
     key: Annotated[
         list[str] | None,
-        Option(metavar="PUB", help="The public key of releases, or URI; of several one. May be repeated."),
+        Option(metavar="PUB", help="The public key of releases, or URI; of several one. Repeatable."),
     ] = None,
     signer_key: Annotated[
         list[str] | None,
         Option(
             "--signer-key",
             metavar="NAME[=PUB]",
-            help="That of a signer; without PUB those that he has in Notary. May be repeated.",
+            help="That of a signer; without PUB those that he has in Notary. Repeatable.",
         ),
     ] = None,
     signer: references.Signers = None,
@@ -62,14 +62,15 @@ def policy(
         Option("--output", "-o", metavar="PATH", help="A folder to write into; for one file, a file."),
     ] = None,
 ) -> None:
-    """Write the policy of another program, which asks of cosign's signatures what is asked of Notary's here.
+    """Write the policy of another program, for cosign's signatures.
 
+    It asks of them what is asked of Notary's here.
     It comes from the trust policy, and for each REPO from its delegations. What the other program cannot
     say stands in comments, and on standard error where its files take none.
 
     Example:
       notarypy migrate policy --for containers --key cosign.pub -o /etc/containers
-      notarypy migrate policy --for containers --signer-key ci=ci.pub --all-signers -o out REPO
+      notarypy migrate policy --for kyverno --signer-key ci=ci.pub -o out REPO
     """
     run = begin(context)
     references.check_repositories(run, repos or ())

@@ -34,7 +34,7 @@ def report(
     every: Annotated[bool, Option("--all", help="Every repository of the trust directory.")] = False,
     key: Annotated[
         list[str] | None,
-        Option(metavar="PUB", help="The public key of new signatures, or its URI. May be repeated."),
+        Option(metavar="PUB", help="The public key of new signatures, or its URI. Repeatable."),
     ] = None,
     form: _Format = "both",
     no_children: _NoChildren = False,

@@ -67,7 +67,7 @@ DECLARED = (
     Parameter(
         "insecure_registry",
         list[str] | None,
-        Option(metavar="HOST", help="This registry may be asked over http. May be repeated."),
+        Option(metavar="HOST", help="This registry may be asked over http. Repeatable."),
     ),
     _text("timeout", metavar="TIME", about="The most that one request may take: 5s, 2m; 60 is 60s."),
     _text("retry_for", metavar="TIME", about="How long a publish goes on if others are quicker."),

@@ -37,9 +37,10 @@ def report(
         str | None, Option("--output", "-o", metavar="FILE", help="Write a page of HTML here; - is stdout.")
     ] = None,
 ) -> None:
-    """Report who may sign what, what is signed, when it ends, and what is wrong.
+    """Report who may sign what, what is signed, and what is wrong.
 
-    Exit 0 if every repository could be read, whatever is found; otherwise the worst reason counts.
+    What ends, and when, is in it too. Exit 0 if every repository could be read, whatever is found; otherwise
+    the worst reason counts.
 
     Example:
       notarypy report registry.example.com/app

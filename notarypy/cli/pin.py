@@ -39,7 +39,7 @@ _Kind = Annotated[
 ]
 _BuildArgs = Annotated[
     list[str] | None,
-    Option(metavar="NAME=VALUE", help="A build argument of the Dockerfile. May be repeated."),
+    Option(metavar="NAME=VALUE", help="A build argument of the Dockerfile. Repeatable."),
 ]
 _Platform = Annotated[
     str | None, Option(metavar="PLATFORM", help="The platform to build for, os/arch[/variant].")
@@ -49,11 +49,11 @@ _Target = Annotated[
 ]
 _Env = Annotated[
     list[str] | None,
-    Option(metavar="NAME=VALUE", help="A variable of the compose file. May be repeated."),
+    Option(metavar="NAME=VALUE", help="A variable of the compose file. Repeatable."),
 ]
 _Skip = Annotated[
     list[str] | None,
-    Option(metavar="IMAGE", help="Leave this image, or repository, alone. May be repeated."),
+    Option(metavar="IMAGE", help="Leave this image, or repository, alone. Repeatable."),
 ]
 _Strict = Annotated[bool, Option("--strict", help="Leave nothing else alone, and with --check want digests.")]
 
@@ -75,7 +75,7 @@ def pin(
     policy: references.Policy = None,
     archive: references.Archive = None,
 ) -> None:
-    """Verify the images that files name, and name them by their signed digests.
+    """Verify the images that files name, and write their digests.
 
     Prints the result, unless --in-place. Nothing is printed or written unless every image is signed.
 
@@ -274,7 +274,7 @@ def build(
 
     Example:
       notarypy build -- -t registry.example.com/app:1 .
-      notarypy build --builder buildah --sign registry.example.com/app:1 -- --layers .
+      notarypy build --builder buildah --sign REF -- --layers .
     """
     run = begin(context)
     references.take_policy(run, policy)

@@ -48,7 +48,7 @@ RepositoriesFile = Annotated[
 Repository = Annotated[str, Argument(metavar="REPO", help="A repository.")]
 OfflinePart = Annotated[
     str | None,
-    Option(metavar="FILE", help="Publish nothing: write what is to be signed, for others to sign too."),
+    Option(metavar="FILE", help="Write what is to be signed, for others to sign too."),
 ]
 OverLimits = Annotated[
     bool,
@@ -179,17 +179,17 @@ WithinOrUsual = Annotated[
 ]
 Signers = Annotated[
     list[str] | None,
-    Option("--signer", metavar="NAME", help="This signer must have signed the image. May be repeated."),
+    Option("--signer", metavar="NAME", help="This signer must have signed it. Repeatable."),
 ]
 AllSigners = Annotated[
-    bool, Option("--all-signers", help="Every signer of the image's repository must have signed it.")
+    bool, Option("--all-signers", help="Every signer of its repository must have signed it.")
 ]
 Roots = Annotated[
     list[str] | None,
     Option(
         "--root",
         metavar="ROOT-PIN",
-        help="The root of its repository must be this one, or descend from it. Of several keys: repeated.",
+        help="What the root must be, or descend from. Repeatable.",
     ),
 ]
 Also = Annotated[
@@ -197,18 +197,18 @@ Also = Annotated[
     Option(
         "--also",
         metavar="cosign:PUB",
-        help="A key in this file must have signed the image with cosign, too. May be repeated.",
+        help="A key in this file must have signed it with cosign.",
     ),
 ]
 Policy = Annotated[
     str | None,
-    Option("--policy", metavar="FILE", help="Trust policy, in place of the usual notarypy/policy.toml."),
+    Option("--policy", metavar="FILE", help="Trust policy, in place of notarypy/policy.toml."),
 ]
 
 
 Archive = Annotated[
     str | None,
-    Option("--from", metavar="TAR", help="Trust data of this archive, in place of a Notary server's."),
+    Option("--from", metavar="TAR", help="Trust data of this archive, not of a server."),
 ]
 
 

@@ -54,14 +54,14 @@ def renew(
     within: references.WithinOrUsual = None,
     role: Annotated[
         list[str] | None,
-        Option(metavar="ROLE", help="Only this role; without --within whatever its date. May be repeated."),
+        Option(metavar="ROLE", help="Only this role; without --within whatever its date. Repeatable."),
     ] = None,
     offline_part: references.OfflinePart = None,
     over_limits: references.OverLimits = False,
 ) -> None:
-    """Sign again, with the keys here, what ends soon or has ended already.
+    """Sign again what ends soon or has ended already.
 
-    What is signed stays as it is. What the keys here cannot sign is named, with the keys it takes.
+    The keys here sign; what is signed stays as it is. What they cannot sign is named, with the keys it takes.
     With --quiet nothing is said of a repository of which nothing is due.
 
     Example:

@@ -39,15 +39,11 @@ _Names = Annotated[
     list[str] | None,
     Argument(metavar="[REPO[:TAG]...]", help="Tags; of a repository alone every signed one."),
 ]
-_Key = Annotated[
-    str, Option(metavar="KEY", help="The key to sign with: a name, id, file or URI; cosign's files too.")
-]
-_All = Annotated[bool, Option("--all", help="Every repository that is known in the trust directory.")]
+_Key = Annotated[str, Option(metavar="KEY", help="Signs: a name, id, file or URI; cosign's too.")]
+_All = Annotated[bool, Option("--all", help="Every repository of the trust directory.")]
 _DryRun = Annotated[bool, Option("--dry-run", help="Say what is missing; sign and write nothing.")]
 _Format = Annotated[Literal["both", "bundle", "sig"], Option("--format", help="Which form of signature.")]
-_NoChildren = Annotated[
-    bool, Option("--no-children", help="Of an index sign the index alone, which podman does not look at.")
-]
+_NoChildren = Annotated[bool, Option("--no-children", help="Of an index sign it alone; not for podman.")]
 
 
 def cosign(
@@ -66,7 +62,7 @@ def cosign(
     policy: references.Policy = None,
     archive: references.Archive = None,
 ) -> None:
-    """Verify tags as verify does, and sign their digests as cosign does, in both of its forms.
+    """Verify tags, and sign their digests as cosign does.
 
     What is not signed, not served as signed, expired, or lacks what is required, is not signed anew either.
     Signatures that are there are left alone, and everything is read back.
@@ -92,9 +88,7 @@ def notation(
     context: Context,
     refs: _Names = None,
     *,
-    key: Annotated[
-        str, Option(metavar="KEY", help="The key to sign with: a name, id, file or URI; P-256 or RSA 2048.")
-    ],
+    key: Annotated[str, Option(metavar="KEY", help="Signs: a name, id, file, URI; P-256, RSA 2048.")],
     cert: Annotated[
         str, Option(metavar="CHAIN.pem", help="Its certificate for code signing, and those above it.")
     ],
@@ -107,13 +101,13 @@ def notation(
     policy: references.Policy = None,
     archive: references.Archive = None,
 ) -> None:
-    """Verify tags as verify does, and sign their digests as notation does, under a certificate.
+    """Verify tags, and sign their digests as notation does.
 
     What is not signed, not served as signed, expired, or lacks what is required, is not signed anew either.
     Signatures that are there are left alone, and everything is read back. Of an index the index is signed.
 
     Example:
-      notarypy migrate notation registry.example.com/app --key release --cert release.crt
+      notarypy migrate notation REPO --key release --cert release.crt
     """
     run = begin(context)
     references.take_archive(run, archive)

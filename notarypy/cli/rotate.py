@@ -28,7 +28,7 @@ def rotate(
         list[str] | None,
         Option(
             metavar="KEYREF",
-            help="A new key: KEY, a file, a URI, or a file with what others hold. May be repeated.",
+            help="A new key: KEY, a file, a URI, or a file with what others hold. Repeatable.",
         ),
     ] = None,
     threshold: Annotated[
@@ -37,7 +37,7 @@ def rotate(
     ] = None,
     replace: Annotated[
         list[str] | None,
-        Option(metavar="KEY", help="Only this key goes, by digits of its id. May be repeated."),
+        Option(metavar="KEY", help="Only this key goes, by digits of its id. Repeatable."),
     ] = None,
     server_managed: Annotated[
         bool, Option("--server-managed", help="The server makes and keeps it: snapshot, timestamp.")
@@ -52,11 +52,11 @@ def rotate(
 
     Example:
       notarypy key rotate registry.example.com/app targets
-      notarypy key rotate registry.example.com/app targets --key awskms:///alias/release
-      notarypy key rotate registry.example.com/app root --key root --key bob.crt --threshold 2
-      notarypy key rotate registry.example.com/app root --key dave.crt --replace 1f2e3d4
-      notarypy key rotate registry.example.com/app root --threshold 3 --offline-part root.part
-      notarypy key rotate registry.example.com/app snapshot --server-managed
+      notarypy key rotate REPO targets --key awskms:///alias/release
+      notarypy key rotate REPO root --key root --key bob.crt --threshold 2
+      notarypy key rotate REPO root --key dave.crt --replace 1f2e3d4
+      notarypy key rotate REPO root --threshold 3 --offline-part root.part
+      notarypy key rotate REPO snapshot --server-managed
     """
     run = begin(context)
     references.check_repositories(run, [repo])

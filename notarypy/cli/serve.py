@@ -30,41 +30,29 @@ _OWNER = 0o600  # without these nobody could use a socket
 _MODE = re.compile(r"0?[0-7]{3}", re.ASCII)
 
 
-Listen = Annotated[
-    list[str], Option("--listen", metavar="PLACE", help="ADDR:PORT or unix:PATH. May be repeated.")
-]
+Listen = Annotated[list[str], Option("--listen", metavar="PLACE", help="ADDR:PORT or unix:PATH. Repeatable.")]
 Memory = Annotated[
     bool,
-    Option("--memory", help="Keep trust data in memory, until the end, in place of the trust directory."),
+    Option("--memory", help="Keep trust data in memory, not in files."),
 ]
 AdmissionOnly = Annotated[
-    bool, Option("--admission-only", help="Answer a cluster's webhooks alone: there is no /verify.")
+    bool, Option("--admission-only", help="Answer webhooks alone: there is no /verify.")
 ]
-MaxAge = Annotated[str, Option(metavar="TIME", help="How old an answer may be; 0: each is looked for anew.")]
-Deadline = Annotated[str, Option(metavar="TIME", help="The most that an answer may take, known or not.")]
+MaxAge = Annotated[str, Option(metavar="TIME", help="How old an answer may be.")]
+Deadline = Annotated[str, Option(metavar="TIME", help="The most that an answer may take.")]
 RequireDigest = Annotated[
-    bool, Option("--require-digest", help="/admit/validate refuses pods whose images have no digest.")
+    bool, Option("--require-digest", help="/admit/validate refuses images without digest.")
 ]
-WarnOnly = Annotated[
-    bool, Option("--warn-only", help="/admit/* refuse nothing, and warn of what they would.")
-]
-TlsCert = Annotated[
-    str | None, Option(metavar="FILE", help="Serve TLS with this certificate; looked at again and again.")
-]
+WarnOnly = Annotated[bool, Option("--warn-only", help="/admit/* refuse nothing, and warn instead.")]
+TlsCert = Annotated[str | None, Option(metavar="FILE", help="Serve TLS with this certificate, read anew.")]
 TlsKey = Annotated[str | None, Option(metavar="FILE", help="The certificate's private key.")]
 TlsClientCa = Annotated[
-    str | None, Option(metavar="FILE", help="Verify only for clients with a certificate of these CAs.")
+    str | None, Option(metavar="FILE", help="Answer only clients with certificates of these.")
 ]
-PlainHttp = Annotated[
-    bool, Option("--plain-http", help="Listen without TLS where other machines can reach it, too.")
-]
+PlainHttp = Annotated[bool, Option("--plain-http", help="No TLS, even where other machines reach it.")]
 SocketMode = Annotated[str | None, Option(metavar="MODE", help="Who may use a Unix socket; usually 0600.")]
-MaxRequests = Annotated[
-    int, Option(metavar="N", min=1, max=10_000, help="Requests under way at a time; others get 503.")
-]
-ShutdownDelay = Annotated[
-    str, Option(metavar="TIME", help="Go on so long when told to end, and say that it is not ready.")
-]
+MaxRequests = Annotated[int, Option(metavar="N", min=1, max=10_000, help="At a time; others get 503.")]
+ShutdownDelay = Annotated[str, Option(metavar="TIME", help="When told to end, go on so long, not ready.")]
 LogFormat = Annotated[Literal["text", "json"], Option(help="The lines on standard error.")]
 
 
@@ -88,14 +76,15 @@ def serve(
     shutdown_delay: ShutdownDelay = "0s",
     log_format: LogFormat = "json",
 ) -> None:
-    """Verify images for others over HTTP: POST /verify, and the webhooks of a Kubernetes cluster.
+    """Verify images for others, over HTTP.
 
-    Every root has to be pinned by the trust policy. Prints where it listens when it answers; /healthz,
-    /readyz and /metrics say how it is. Ends when it is told to, after the requests that are under way.
+    POST /verify, and the webhooks of a Kubernetes cluster below /admit. Every root has to be pinned by the
+    trust policy. Prints where it listens when it answers; /healthz, /readyz and /metrics say how it is. Ends
+    when it is told to, after the requests that are under way.
 
     Example:
       notarypy serve --listen unix:/run/notarypy/notarypy.sock
-      notarypy serve --listen :8443 --tls-cert tls.crt --tls-key tls.key --policy policy.toml --memory
+      notarypy serve --listen :8443 --tls-cert tls.crt --tls-key tls.key --memory
     """
     try:
         from notarypy.service.serving import ServeOptions

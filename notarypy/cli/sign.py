@@ -19,21 +19,19 @@ _Group = tuple[list[str], dict[str, str]]
 _How = dict[str, object]
 _Root = Sequence[str] | None
 _DigestFile = Annotated[
-    str | None, Option(metavar="FILE", help="The digest to sign, from the builder's digest or metadata file.")
+    str | None, Option(metavar="FILE", help="The digest to sign, from a file of the builder's.")
 ]
 _Signer = Annotated[
     str | None, Option(metavar="NAME", help="Sign only as this signer (and in targets/releases).")
 ]
-_Local = Annotated[
-    bool, Option("--local", help="Push each image from the docker daemon, and sign what it pushed.")
-]
+_Local = Annotated[bool, Option("--local", help="Push from the docker daemon, and sign what it pushed.")]
 _Discard = Annotated[
     bool, Option("--discard-unverified", help="Start over a role whose file does not verify any more.")
 ]
-_Join = Annotated[bool, Option("--join", help="Publish what several people have signed: FILEs, not REFs.")]
+_Join = Annotated[bool, Option("--join", help="Publish what several have signed: FILEs, not REFs.")]
 _Push = Annotated[
     str | None,
-    Option(metavar="SOURCE", help="Push this first, and sign exactly that; see notarypy push --help."),
+    Option(metavar="SOURCE", help="Push this first (see push), and sign exactly that."),
 ]
 
 
@@ -65,7 +63,6 @@ def sign(
     Example:
       notarypy sign registry.example.com/app:1 registry.example.com/app:latest
       notarypy sign --digest-file meta.json registry.example.com/app:1
-      notarypy sign --from-file release.txt
       notarypy sign --local registry.example.com/app:1
       notarypy sign --push oci:layout registry.example.com/app:1
       notarypy sign --offline-part app.part registry.example.com/app:1
@@ -217,7 +214,7 @@ def revoke(
     over_limits: references.OverLimits = False,
     offline_part: references.OfflinePart = None,
 ) -> None:
-    """Make tags unsigned: take them out of every role whose key is here.
+    """Make tags unsigned, in every role whose key is here.
 
     Nothing is removed from the registry. All tags of a repository are published at once, or none.
 

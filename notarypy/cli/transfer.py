@@ -57,13 +57,13 @@ def pull(
     policy: references.Policy = None,
     archive: references.Archive = None,
 ) -> None:
-    """Verify an image as verify does, and fetch it by its digest into an OCI layout.
+    """Verify an image, and fetch it into an OCI layout.
 
     Prints REPO@sha256:DIGEST. The layout names the image only when all of it is there and was right.
 
     Example:
       notarypy pull registry.example.com/app:1 oci:layout
-      notarypy pull --platform linux/arm64 registry.example.com/app:1 oci-archive:app.tar
+      notarypy pull --platform linux/arm64 REF oci-archive:app.tar
     """
     run = begin(context)
     references.take_archive(run, archive)
@@ -98,7 +98,7 @@ def copy(
     also: references.Also = None,
     policy: references.Policy = None,
 ) -> None:
-    """Verify an image as verify does, and copy it with all platforms to another name.
+    """Verify an image, and copy it to another name.
 
     The digest stays the same. With --sign that digest is signed under the new name.
 

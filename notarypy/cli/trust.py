@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 RootKeys = Annotated[
     list[str] | None,
-    Option(
-        metavar="KEYREF", help="The root key: KEY, a file (it has a / or a dot), or a URI. May be repeated."
-    ),
+    Option(metavar="KEYREF", help="The root key: KEY, a file (it has a / or a dot), or a URI. Repeatable."),
 ]
 RootCerts = Annotated[
     list[str] | None,
@@ -50,7 +48,7 @@ def init(
     ] = None,
     key: Annotated[
         list[str] | None,
-        Option(metavar="PUB", help="Public key or certificate of that signer, or URI. May be repeated."),
+        Option(metavar="PUB", help="Public key or certificate of that signer, or URI. Repeatable."),
     ] = None,
     snapshot: Annotated[
         Literal["server", "local"] | None,
@@ -66,8 +64,8 @@ def init(
     Example:
       notarypy init registry.example.com/app
       notarypy init --signer jeff --key jeff.pub registry.example.com/app
-      notarypy init --root-cert alice.crt --root-cert bob.crt --root-threshold 2 --offline-part root.part REPO
-      notarypy init --root-key "pkcs11:token=root;object=root" --targets-key awskms:///alias/release REPO
+      notarypy init --root-cert a.crt --root-cert b.crt --root-threshold 2 REPO
+      notarypy init --root-key "pkcs11:token=root;object=root" REPO
     """
     run = begin(context)
     references.check_repositories(run, repos)

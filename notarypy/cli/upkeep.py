@@ -25,7 +25,7 @@ def republish(
     *,
     over: Annotated[bool, Option("--over", help="Over what the server has and is not known here.")] = False,
 ) -> None:
-    """Publish again what a server lost, from the trust data that is cached here.
+    """Publish again what a server lost, from what is cached here.
 
     For a server that was wiped, or restored from an old backup. What was verified here is sent as it is, and
     what has ended is signed again where its keys are. If the server lost its keys too, the next root names
@@ -37,7 +37,7 @@ def republish(
       notarypy republish registry.example.com/app
       notarypy republish --yes registry.example.com/app
       notarypy republish --over registry.example.com/app
-      notarypy republish --server https://notary.example.com registry.example.com/app
+      notarypy republish --server https://notary.example.com REPO
     """
     run = begin(context)
     references.check_repositories(run, repos)
@@ -97,7 +97,7 @@ def delete(
 
     Example:
       notarypy delete --remote registry.example.com/app
-      notarypy delete --remote --confirm registry.example.com/app registry.example.com/app
+      notarypy delete --remote --confirm REPO REPO
     """
     run = begin(context)
     references.check_repositories(run, [repo])

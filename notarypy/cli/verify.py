@@ -42,22 +42,19 @@ def verify(
         bool, Option("--no-registry", help="Do not compare with what the registry serves.")
     ] = False,
     service_only: Annotated[
-        bool, Option("--service-only", help="Fail where the service of NOTARYPY_SERVICE does not answer.")
+        bool, Option("--service-only", help="Fail where NOTARYPY_SERVICE does not answer.")
     ] = False,
 ) -> None:
     """Verify that images are signed and served as signed.
 
-    Prints REPO@sha256:DIGEST for each REF, and only if all are good. A trust policy, where there
-    is one, is obeyed; --signer, --all-signers, --root and --also add to it. With --from the trust data
-    is that of an archive (see export), and nothing is stored.
-
-    Where NOTARYPY_SERVICE names a service (see serve), it is asked in place of all others.
+    Prints REPO@sha256:DIGEST for each REF, and only if all are good. A trust policy is obeyed; --signer,
+    --all-signers, --root and --also add to it. With --from, an archive made by export, nothing is stored.
+    Where NOTARYPY_SERVICE names a service, it is asked in place of all others.
 
     Example:
       notarypy verify registry.example.com/app:1
       notarypy verify --also cosign:cosign.pub registry.example.com/app:1
       notarypy verify --offline --from trust.tar registry.example.com/app:1
-      notarypy verify --from-file images.txt
       notarypy verify --all-tags registry.example.com/app
       skopeo copy docker://$(notarypy verify registry.example.com/app:1) dir:app
     """

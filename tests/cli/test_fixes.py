@@ -66,7 +66,7 @@ def lacking(run: Run, known: dict[tuple[str, ...], str], words: str) -> list[str
     """Return the options in a command line that neither the command nor the program has."""
     for command in (tuple(named(words)), ()):
         if command not in known:
-            known[command] = run(*command, "--help").expect(0).out
+            known[command] = run("help", *(command or ("options",))).expect(0).out
     text = known[tuple(named(words))] + known[()]
     return [option for option in re.findall(r"--[a-z][a-z0-9-]*", words) if f"{option} " not in text]
 

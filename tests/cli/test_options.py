@@ -107,14 +107,7 @@ def test_every_command_explains_itself_with_an_example(run: Run) -> None:
             assert "\n  Example:\n    notarypy " in text
             assert f"notarypy {' '.join(words)}" in text
             assert "  --json " not in text
-            assert "notarypy --help" in text
-
-
-def test_the_help_of_the_program_has_variables_and_exit_codes(run: Run) -> None:
-    text = run("-h").expect(0).out
-    for word in ("DOCKER_CONTENT_TRUST_SERVER", "NOTARY_AUTH", "  130  interrupted", "--insecure-registry"):
-        assert word in text
-    assert all(f"\n  {name} " in text for name in COMMANDS)
+            assert "notarypy help options" in text
 
 
 @pytest.mark.parametrize(

@@ -16,16 +16,16 @@ _GROUPS = ("delegate", "signer", "key", "migrate", "admission")
 
 @cache
 def help_of(command: str = "") -> str:
-    """Return the help of a command, or of the program."""
+    """Return the help of a command or a topic, or of the program."""
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
-        assert run([*command.split(), "--help"]) == 0
+        assert run(["help", *command.split()]) == 0
     return output.getvalue()
 
 
 def options(command: str = "") -> dict[str, tuple[str, str]]:
     """Return short name and value of every option by its long name."""
-    text = help_of(command).partition("Options:\n")[2].partition("Commands:\n")[0]
+    text = help_of(command or "options").partition("Options:\n")[2].partition("Commands:\n")[0]
     return {
         long: (short, value.strip("<>"))
         for short, long, value in _OPTION.findall(text)

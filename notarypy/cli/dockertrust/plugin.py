@@ -61,7 +61,7 @@ def install_plugin(
     name: Annotated[str, Option(metavar="NAME", help="What follows docker on a command line.")] = _TRUST,
     uninstall: Annotated[bool, Option("--uninstall", help="Remove the plugin.")] = False,
 ) -> None:
-    """Make docker run notarypy for docker trust.
+    """Make docker trust run notarypy.
 
     Docker 29 and later has no docker trust of its own. Older ones have: there the plugin needs another name.
 

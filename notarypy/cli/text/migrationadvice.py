@@ -39,8 +39,8 @@ TEXTS: dict[str, str] = {
     "report-unsigned": "sign them: notarypy migrate cosign {gun} --key KEY; and report with --key PUB",
     # -- who vouches, and cosign's keys
     "export-public-key": (
-        "write the public half of a key to a file, once: notarypy key export --public KEY -o cosign.pub, "
-        "or cosign public-key --key URI"
+        "write the public half of a key to a file, once: cosign public-key --key URI; "
+        "or notarypy key export --public KEY -o cosign.pub"
     ),
     "name-cosign-keys": 'name public keys: cosign.all = ["cosign.pub"]',
     "name-tags": "name the images, or require Notary, too",
