@@ -84,7 +84,7 @@ def remove_delegation(
     over_limits: references.OverLimits = False,
     offline_part: references.OfflinePart = None,
 ) -> None:
-    """Take a signer, or only one of its keys or paths, out of repositories.
+    """Take a signer, or one of its keys or paths, out of repositories.
 
     Files that rest on its signature are signed again with another key that is here; without one
     nothing is changed. Tags that nobody else signed are named, and kept or revoked as you say.
@@ -112,11 +112,11 @@ def purge_key(
     over_limits: references.OverLimits = False,
     offline_part: references.OfflinePart = None,
 ) -> None:
-    """Take one key out of all delegations of repositories: it was stolen, or its owner left.
+    """Take one key out of all delegations of repositories.
 
-    A signer that has no other key is removed. Files that rest on its signature are signed again with
-    another key that is here; without one nothing is changed. Tags that nobody else signed are named,
-    and kept or revoked as you say.
+    It was stolen, or its owner left. A signer that has no other key is removed. Files that rest on its
+    signature are signed again with another key that is here; without one nothing is changed. Tags that
+    nobody else signed are named, and kept or revoked as you say.
 
     Example:
       notarypy delegate purge --key 49ed06e registry.example.com/app --dry-run
@@ -286,7 +286,7 @@ def add_signer(
     threshold: _Threshold = None,
     offline_part: references.OfflinePart = None,
 ) -> None:
-    """Add a signer to repositories; one without trust data is initialised.
+    """Add a signer to repositories, with trust data if they have none.
 
     Example:
       notarypy signer add --key delegation.crt jeff registry.example.com/demo

@@ -44,10 +44,10 @@ def generate(
         Option("--in", metavar="URI", help="Where it is made and stays: pkcs11:..., hashivault://..."),
     ] = None,
 ) -> None:
-    """Make a signer's key: the private half is stored, the public half is NAME.pub.
+    """Make a signer's key.
 
-    With --in it is made on a token, in a KMS or in Vault and stays there; NAME may be root, targets or
-    snapshot then.
+    Its private half is stored, its public half is written to NAME.pub. With --in it is made on a token, in a
+    KMS or in Vault and stays there; NAME may be root, targets or snapshot then.
 
     Example:
       notarypy key generate jeff --dir keys
@@ -76,7 +76,7 @@ def add(
         str, Option(metavar="NAME", help="The signer's name, or root, targets or snapshot.")
     ] = "signer",
 ) -> None:
-    """Note where a key is that stays on its token, in its KMS or in Vault.
+    """Note where a key is, on a token, in a KMS or in Vault.
 
     Its public half is read, and nothing is signed. From then on it is used as a key that is here.
 
@@ -127,10 +127,11 @@ def load(
         Option(metavar="NAME", help="The signer's name, if the file does not say; default: signer."),
     ] = None,
 ) -> None:
-    """Store private keys: of openssl, Go notary or docker, EC or RSA, encrypted or not.
+    """Store private keys of openssl, Go notary or docker.
 
-    An encrypted file is opened with the first of the usual passphrases that fits. The stored key gets the
-    first of them that has a value, and the output says which: with --passphrase-file it is that one.
+    They are EC or RSA, encrypted or not. An encrypted file is opened with the first of the usual
+    passphrases that fits. The stored key gets the first of them that has a value, and the output says which:
+    with --passphrase-file it is that one.
 
     Example:
       notarypy key load delegation.key --name jeff
@@ -168,9 +169,9 @@ def list_keys(context: Context) -> None:
 def import_keys(
     context: Context, file: Annotated[str, Argument(metavar="FILE", help="Exported keys; - is stdin.")]
 ) -> None:
-    """Take over keys that key export or notary key export wrote, all of them or none.
+    """Take over keys that key export or notary key export wrote.
 
-    Role, repository and passphrase stay as they are; no passphrase is needed.
+    It takes all of them, or none. Role, repository and passphrase stay as they are; no passphrase is needed.
 
     Example:
       notarypy key import root.pem

@@ -47,12 +47,12 @@ def export(
         str | None, Option(metavar="FILE", help="The passphrase of cosign.key, in place of a variable.")
     ] = None,
 ) -> None:
-    """Print keys as they are stored, encrypted, in the form that notary key import reads.
+    """Print keys as they are stored, encrypted.
 
-    A key that is on a token, in a KMS or in Vault stays there: of it there is the public half alone. With
-    --cosign it is one key, under a passphrase from --new-passphrase-file, COSIGN_PASSWORD,
-    NOTARYPY_NEW_PASSPHRASE, NOTARYPY_NEW_PASSPHRASE_FILE or a prompt; with --public KEY may be a file or a
-    URI, too.
+    Go notary's key import reads that, too. A key that is on a token, in a KMS or in Vault stays there: of it
+    there is the public half alone. With --cosign it is one key, under a passphrase from
+    --new-passphrase-file, COSIGN_PASSWORD, NOTARYPY_NEW_PASSPHRASE, NOTARYPY_NEW_PASSPHRASE_FILE or a prompt;
+    with --public KEY may be a file or a URI, too.
 
     Example:
       notarypy key export jeff -o jeff.pem

@@ -45,7 +45,7 @@ def report(
         str | None, Option("--output", "-o", metavar="FILE", help="Write it here: FILE.json or FILE.html.")
     ] = None,
 ) -> None:
-    """Report what is released, whether it is served and signed the new way, and what would be lost.
+    """Report what is released, what is served, and what would be lost.
 
     Exit 0 only if every released tag is served as signed, and migrate cosign has nothing left to sign, by
     one of the keys that are given with --key.

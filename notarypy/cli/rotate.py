@@ -44,11 +44,11 @@ def rotate(
     ] = False,
     offline_part: references.OfflinePart = None,
 ) -> None:
-    """Replace the keys of a role; the root keys have to be here, as many as it takes.
+    """Replace the keys of a role.
 
-    The old keys stay in the trust directory. Readers follow a new root without doing anything. With
-    --threshold and no --key the keys stay. Of others it takes a public key, and for root a certificate for
-    the repository, which key certify makes.
+    The root keys have to be here, as many as it takes. The old keys stay in the trust directory. Readers
+    follow a new root without doing anything. With --threshold and no --key the keys stay. Of others it
+    takes a public key, and for root a certificate for the repository, which key certify makes.
 
     Example:
       notarypy key rotate registry.example.com/app targets
@@ -97,9 +97,10 @@ def certify(
     ] = None,
     output: Annotated[str, Option("-o", "--output", metavar="FILE", help="Where the certificate goes.")],
 ) -> None:
-    """Make a certificate of a root key for a repository, to be given to those who make its root with you.
+    """Make a certificate of a root key for a repository.
 
-    Without a root key here one is made. The certificate is public; the key stays where it is.
+    It is for those who make its root with you. Without a root key here one is made. The certificate is
+    public; the key stays where it is.
 
     Example:
       notarypy key certify registry.example.com/app -o alice.crt

@@ -48,8 +48,8 @@ def verify(
     """Verify that images are signed and served as signed.
 
     Prints REPO@sha256:DIGEST for each REF, and only if all are good. A trust policy is obeyed; --signer,
-    --all-signers, --root and --also add to it. With --from, an archive made by export, nothing is stored.
-    Where NOTARYPY_SERVICE names a service, it is asked in place of all others.
+    --all-signers, --root and --also add to it. --from takes the trust data of an archive (see export), and
+    stores nothing. Where NOTARYPY_SERVICE names a service, it is asked in place of all others.
 
     Example:
       notarypy verify registry.example.com/app:1

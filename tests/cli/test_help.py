@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from support.commands import Run
 
 LINES, COLUMNS = 40, 80
+NOUNS = sorted(name for name in app.COMMANDS if isinstance(app.find(name), declared.Commands))
 WORDS = {name: words for group in GROUPS.values() for name, words in group.items()}
 
 
@@ -51,6 +52,11 @@ def test_a_topic_is_no_command_and_fits_the_width_of_a_terminal(run: Run, name: 
     assert text.startswith(f"{TOPICS[name][0]}\n\n")
     assert max(map(len, text.splitlines())) <= COLUMNS
     assert text == "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_no_line_about_a_command_is_cut_off(run: Run, noun: str) -> None:
+    assert "..." not in run(noun, "--help").expect(0).out.partition("Commands:")[2].partition("Also:")[0]
 
 
 def test_the_topic_of_options_has_all_that_every_command_takes(run: Run) -> None:
