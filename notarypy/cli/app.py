@@ -6,10 +6,13 @@ What it is: the table. What it is not: what a command does, or how a line is rea
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from notarypy.cli.declared import Commands, Function
+    from notarypy.cli.proposals import Known, Proposals
 
 _HOME = "notarypy.cli"
 COMMANDS = {
@@ -45,18 +48,29 @@ COMMANDS = {
     "republish": "upkeep:republish",
     "docker-trust": "dockertrust.plugin:docker_trust",
     "install-plugin": "dockertrust.plugin:install_plugin",
+    "completion": "completion:completion",
     "serve": "serve:serve",
     "demo": "devserver:demo",
     "devserver": "devserver:devserver",
 }
-# These read all the words after them themselves.
-RAW = frozenset({"docker-trust"})
+# These read all the words after them themselves, and these functions know what those may be.
+RAW = {"docker-trust": "dockertrust.completing:proposals"}
 
 
 def find(name: str) -> Function | Commands | None:
     """Import a command, or the commands of a noun; None if there is none of this name."""
     if name not in COMMANDS:
         return None
-    module, _, attribute = COMMANDS[name].partition(":")
-    found: Function | Commands = getattr(import_module(f"{_HOME}.{module}"), attribute)
+    found: Function | Commands = _imported(COMMANDS[name])
     return found
+
+
+def raw_proposals(name: str) -> Callable[[Sequence[str], Known, str], Proposals]:
+    """Import what knows what may follow some words of a command that reads them itself."""
+    found: Callable[[Sequence[str], Known, str], Proposals] = _imported(RAW[name])
+    return found
+
+
+def _imported(place: str) -> Any:  # noqa: ANN401 - of any type
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(f"{_HOME}.{module}"), attribute)

@@ -55,6 +55,11 @@ class Parameter:
         return self.record.names or (f"--{self.name.replace('_', '-')}",)
 
     @property
+    def is_argument(self) -> bool:
+        """Whether it is no option."""
+        return isinstance(self.record, Argument)
+
+    @property
     def kind(self) -> Any:  # noqa: ANN401 - a type, or the choices
         """The type of one value: `str`, `int`, `bool`, or a tuple of the choices."""
         hint = self.hint

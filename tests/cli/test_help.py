@@ -37,7 +37,7 @@ def test_the_page_of_the_program_fits_a_screen_and_names_all_commands_and_topics
     assert {*app.COMMANDS, *TOPICS} <= {word.rstrip(",.") for word in text.split()}
 
 
-@pytest.mark.parametrize("command", sorted(programs.commands() - app.RAW))
+@pytest.mark.parametrize("command", sorted(programs.commands() - set(app.RAW)))
 def test_the_help_of_a_command_fits_a_screen(run: Run, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", str(COLUMNS))
     lines = run(*command.split(), "--help").expect(0).out.splitlines()

@@ -119,7 +119,9 @@ def least(function: Function) -> list[str]:
     """Return the words that a command cannot do without."""
     needed = [each for each in declared.options(function) if each.default is declared.REQUIRED]
     words = [word for each in needed for word in next(spellings(each))]
-    return words + ["word" for each in declared.arguments(function) if each.default is declared.REQUIRED]
+    return words + [
+        values(each)[0] for each in declared.arguments(function) if each.default is declared.REQUIRED
+    ]
 
 
 @pytest.mark.parametrize(("words", "function"), USUAL)

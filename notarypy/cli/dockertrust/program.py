@@ -5,7 +5,8 @@ it is not: the words' grammar (`grammar`), the commands, or the installation (`p
 
 Rules:
 
-1. docker asks a plugin for metadata with one word, and takes only plugins that answer in JSON.
+1. docker asks a plugin for metadata with one word, and takes only plugins that answer in JSON. With another
+   word it asks what may end a line.
 2. docker runs a plugin with all of its own words: its global options, the plugin's name, and what follows;
    `docker help NAME` is a request for help. The options that mean something here are `--config`, `--host` and
    `--context`, which counts before `DOCKER_HOST`, as with docker, unless it is `default`.
@@ -25,7 +26,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from notarypy import __version__
-from notarypy.cli.dockertrust import grammar
+from notarypy.cli.dockertrust import completing, grammar
 from notarypy.cli.dockertrust.shell import FailureError, Shell, error_text
 from notarypy.cli.main import finish, show_everything
 from notarypy.cli.report import origin
@@ -54,8 +55,16 @@ def start(argv: Sequence[str]) -> int:
     if list(argv[1:]) == [METADATA]:
         sys.stdout.write(metadata())
         return 0
+    if list(argv[1:3]) == [completing.REQUEST, name]:
+        return _complete(argv[3:])
     words, changed = without_dockers_own(argv[1:], name)
     return run(words, Shell({**os.environ, **changed}, name=f"docker {name}"))
+
+
+def _complete(words: Sequence[str]) -> int:
+    with suppress(NotarypyError, OSError):  # nobody reads complaints in the middle of a line
+        sys.stdout.write(completing.answer(words))
+    return 0
 
 
 def run(words: Sequence[str], shell: Shell) -> int:

@@ -67,6 +67,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "migrate": "The way out of Notary: to the signatures of today.",
         "docker-trust": "Do what docker trust does, in its words.",
         "install-plugin": "Make docker trust run notarypy.",
+        "completion": "Print what makes a shell complete command lines.",
         "demo": "Show the whole flow, on servers of its own.",
         "devserver": "Run a Notary server and a registry for development.",
     },

@@ -178,6 +178,11 @@ def _key_list(lab: Laboratory) -> Command:
     return Command(somebody, ("key", "list"))
 
 
+def _complete(lab: Laboratory) -> Command:
+    line = ("completion", "bash", "--", "notarypy", "key", "passwd", "j")
+    return Command(_key_list(lab).person, line)
+
+
 def _verify_warm(lab: Laboratory) -> Command:
     return lab.by_owner("verify", *lab.signed())
 
@@ -252,6 +257,7 @@ WORKLOADS: dict[str, Callable[[Laboratory], Command]] = {
     "version": _version,
     "help": _help,
     "key-list": _key_list,
+    "complete": _complete,
     "verify-no-registry": _lookup_warm,
     "verify-no-registry-cold": _lookup_cold,
     "verify": _verify_warm,

@@ -1,0 +1,129 @@
+"""The scripts that make shells complete command lines: each asks `notarypy completion SHELL WORD...` for it.
+
+What it is: the shells' side. What it is not: a list of commands or options: what is asked knows them.
+
+Rules:
+
+1. The first line of an answer is a kind and what is kept; each other one is a word, a tab and what the word
+   is. The kinds are those of `proposals.Proposals`.
+2. What comes in an answer is inserted as a word with quotes where it needs them, and never run.
+3. A program that is not there, or fails, proposes nothing.
+4. bash 3.2, which macOS has, is enough.
+"""
+
+from __future__ import annotations
+
+_BASH = r"""# bash completion for notarypy and docker-trust, as `notarypy completion bash` prints it
+_notarypy() {
+    local IFS=$' \t\n' program=notarypy line=${COMP_LINE:0:COMP_POINT} rest piece index
+    local kept='' kind='' before='' text quoted plain='' current=''
+    local -a words
+    words=()
+    COMPREPLY=()
+    [[ $1 == */notarypy && -x $1 ]] && program=$1
+    # bash breaks words at colons and more: put together what stands together.
+    for ((index = 0; index <= COMP_CWORD; index += 1)); do
+        piece=${COMP_WORDS[index]}
+        rest=${line#"${line%%[![:space:]]*}"}
+        ((index == COMP_CWORD)) && piece=$rest
+        if ((index > 0)) && [[ $rest == "$line" && -n $piece ]]; then
+            words[${#words[@]} - 1]+=$piece
+        else
+            words+=("$piece")
+        fi
+        line=${rest#"$piece"}
+    done
+    current=${words[${#words[@]} - 1]}
+    # What stands before the last break stays: bash replaces only what follows it.
+    case $current in
+    [\'\"]*) plain=yes current=${current:1} ;;
+    *)
+        rest=${COMP_WORDBREAKS//[^:=@]/}
+        [[ -z $rest ]] || kept=${current%"${current##*[$rest]}"}
+        ;;
+    esac
+    while IFS= read -r line; do
+        if [[ -z $kind ]]; then
+            kind=${line%% *} before=${line#* }
+            case $kind in
+            files | folders) plain=yes ;;
+            open) compopt -o nospace 2>/dev/null ;;
+            esac
+            continue
+        fi
+        text=${line%%$'\t'*}
+        printf -v quoted %q "$text"
+        [[ -n $plain && $quoted != "$text" ]] && continue
+        [[ $quoted == "$kept"* ]] && COMPREPLY+=("${quoted#"$kept"}")
+    done < <(command "$program" completion bash -- "${words[@]}" 2>/dev/null)
+    case $kind in
+    files) text=-f ;;
+    folders) text=-d ;;
+    *) return ;;
+    esac
+    compopt -o filenames 2>/dev/null
+    while IFS= read -r line; do
+        line=$before$line
+        [[ $line == "$kept"* ]] && COMPREPLY+=("${line#"$kept"}")
+    done < <(compgen "$text" -- "${current#"$before"}")
+}
+complete -F _notarypy notarypy docker-trust
+"""
+
+_ZSH = r"""#compdef notarypy docker-trust
+# zsh completion for notarypy and docker-trust, as `notarypy completion zsh` prints it
+_notarypy() {
+    local program=notarypy line kind before text
+    local -a line_words answer proposals more
+    [[ $words[1] == */notarypy && -x ${(Q)words[1]} ]] && program=${(Q)words[1]}
+    line_words=("${(@Q)words[1,CURRENT-1]}" "${(Q)PREFIX}")
+    answer=("${(@f)$(command $program completion zsh -- "${(@)line_words}" 2>/dev/null)}")
+    kind=${answer[1]%% *} before=${answer[1]#* }
+    for line in "${(@)answer[2,-1]}"; do
+        text=${line%%$'\t'*}
+        text=${text//\\/\\\\}
+        line=${line#*$'\t'}
+        proposals+=("${text//:/\\:}${line:+:$line}")
+    done
+    [[ $kind == open ]] && more=(-S '')
+    ((${#proposals})) && _describe -V notarypy proposals "${(@)more}"
+    [[ $kind == (files|folders) ]] || return
+    [[ -n $before ]] && compset -P "${(b)before}"
+    [[ $kind == folders ]] && more=(-/)
+    _files $more
+}
+if [[ $funcstack[1] == _notarypy ]]; then
+    _notarypy "$@"
+else
+    compdef _notarypy notarypy docker-trust
+fi
+"""
+
+_FISH = r"""# fish completion for notarypy and docker-trust, as `notarypy completion fish` prints it
+function __notarypy_complete
+    set -l words (commandline -opc)
+    set -l current (commandline -ct)
+    set -l program notarypy
+    string match -q '*/notarypy' -- $words[1]; and test -x $words[1]; and set program $words[1]
+    set -l answer (command $program completion fish -- $words "$current" 2>/dev/null)
+    set -l kind (string split -m 1 ' ' -- $answer[1])
+    for line in $answer[2..]
+        printf '%s\n' $line
+    end
+    set -l name (string sub -s (math 1 + (string length -- "$kind[2]")) -- "$current")
+    switch "$kind[1]"
+        case files
+            for path in (__fish_complete_path "$name")
+                printf '%s\n' "$kind[2]$path"
+            end
+        case folders
+            for path in (__fish_complete_directories "$name")
+                printf '%s\n' "$kind[2]$path"
+            end
+    end
+end
+complete -c notarypy -f -k -a '(__notarypy_complete)'
+complete -c docker-trust -f -k -a '(__notarypy_complete)'
+"""
+
+SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
