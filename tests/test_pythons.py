@@ -1,4 +1,4 @@
-"""The whole flow under other builds of this Python, such as the distribution's, with this one's packages."""
+"""The whole flow under other builds of this Python, with its packages, and under later ones with theirs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ import pytest
 pytestmark = pytest.mark.slow
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+# scripts/setup brings them, each with its own C library; Debian has no 3.12.
+LATER = {
+    name: Path(sys.prefix, "servers", "pythons", name, "usr/bin", f"python{name}")
+    for name in ("3.13", "3.14")
+}
 PROGRAM = "import sys; print(sys.version_info[:2], sys.implementation.cache_tag, sys.maxsize)"
 
 
@@ -32,11 +37,21 @@ def pythons() -> list[str]:
     return [sys.executable, *sorted(name for name in others if said(name) == said(sys.executable))]
 
 
-@pytest.mark.parametrize("python", pythons())
-def test_the_demonstration_runs(python: str, tmp_path: Path) -> None:
-    places = [str(Path(__file__).parents[1]), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
-    environment = {"HOME": str(tmp_path), "PATH": os.defpath, "PYTHONPATH": os.pathsep.join(places)}
-    environment["PYTHONDONTWRITEBYTECODE"] = "1"
-    command = [python, "-m", "notarypy", "demo"]
+def demonstrate(command: list[str], home: Path, *places: str) -> None:
+    """Run `notarypy demo` of this checkout, with packages in these places."""
+    environment = {"HOME": str(home), "PATH": os.defpath, "PYTHONPYCACHEPREFIX": str(home / "compiled")}
+    environment["PYTHONPATH"] = os.pathsep.join((str(Path(__file__).parents[1]), *places))
+    command = [*command, "-m", "notarypy", "demo"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("python", pythons())
+def test_the_demonstration_runs(python: str, tmp_path: Path) -> None:
+    demonstrate([python], tmp_path, sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
+
+
+@pytest.mark.parametrize("version", LATER)
+def test_the_demonstration_runs_with_later_pythons(version: str, tmp_path: Path) -> None:
+    assert said(str(LATER[version])).startswith(str(tuple(map(int, version.split("."))))), "run scripts/setup"
+    demonstrate([str(LATER[version]), "-W", "error"], tmp_path)
