@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from notarypy.cli import userfiles
 from notarypy.cli.declared import Argument, Option
 from notarypy.cli.run import Context, begin
 from notarypy.cli.text import render, terminal
 from notarypy.errors import Advice, UsageError
+
+if TYPE_CHECKING:
+    from notarypy.client.api import Client
+    from notarypy.client.results import LoggedIn
 
 Registry = Annotated[str, Argument(metavar="REGISTRY", help="HOST or HOST:PORT; docker.io is Docker Hub.")]
 
@@ -21,6 +25,9 @@ def login(
     password_stdin: Annotated[
         bool, Option("--password-stdin", help="Read the password, or a token, from standard input.")
     ] = False,
+    azure: Annotated[
+        bool, Option("--azure", help="As who Azure knows us by; for its registries, without a password.")
+    ] = False,
 ) -> None:
     """Log in to a registry, and to its Notary server.
 
@@ -30,11 +37,15 @@ def login(
     Example:
       notarypy login registry.example.com
       pass registry | notarypy login registry.example.com -u jeff --password-stdin
+      notarypy login contoso.azurecr.io --azure
     """
     run = begin(context)
     with run.client(asking=False) as client, run.trying(registry):
-        user, password = _asked(registry, username, from_stdin=password_stdin)
-        done = client.images.login(registry, user, password)
+        if azure:
+            done = _by_azure(client, registry, named=username is not None or password_stdin)
+        else:
+            user, password = _asked(registry, username, from_stdin=password_stdin)
+            done = client.images.login(registry, user, password)
         data = render.fields(done, "registry user stored_in encrypted tried notary notary_refusal")
         lines = [f"logged in to {done.registry} as {done.user}; stored in {done.stored_in}"]
         if done.notary and done.notary_refusal is None:
@@ -55,6 +66,13 @@ def logout(context: Context, registry: Registry) -> None:
         if not done.erased:
             line = f"{done.place} has no login for {done.registry}"
         run.report.done(registry, render.fields(done, "registry place erased"), line)
+
+
+def _by_azure(client: Client, registry: str, *, named: bool) -> LoggedIn:
+    if named:
+        why, advice = "who logs in is found out by Azure's library", Advice("leave-other-options")
+        raise UsageError("--azure goes with neither --username nor --password-stdin", why=why, advice=advice)
+    return client.images.azure_login(registry)
 
 
 def _asked(registry: str, username: str | None, *, from_stdin: bool) -> tuple[str, str]:

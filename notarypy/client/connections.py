@@ -103,6 +103,18 @@ class Connections:
         host = host_port(url)
         return NotaryClient(self._exchange("notary", host, (host,), [offered]), url, source)
 
+    def nobody(self, host: str) -> Exchange:
+        """Return the way to a registry without a login, for what is no request of a registry's own."""
+        return Exchange(
+            self.watch(self._transport("registry", host)),
+            timeout=self._settings.timeout,
+            user_agent=_AGENT,
+            secrets=self._secrets,
+            throttles=self._throttles,
+            check=workers.check_stop,
+            limits=self._limits,
+        )
+
     def peer(self, kind: Kind, url: str) -> Peer | None:
         """Return who answers at a server's address; None where only requests get there, as through a proxy.
 

@@ -224,6 +224,16 @@ class Images:
 
         return login(self._session, registry, user, password)
 
+    def azure_login(self, registry: str) -> LoggedIn:
+        """Log in to a registry of Azure by a token of Azure (extra `azure`), and store that as `login` does.
+
+        Whoever `DefaultAzureCredential` of `azure-identity` finds is who logs in: a workload identity, a
+        service principal, a managed identity, `az login`. It is good for about three hours.
+        """
+        from notarypy.client.logins import azure_login
+
+        return azure_login(self._session, registry)
+
     def logout(self, registry: str) -> LoggedOut:
         """Erase the login for a registry where `login` stores one."""
         from notarypy.client.logins import logout

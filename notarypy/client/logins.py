@@ -9,7 +9,9 @@ Rules:
 2. Where a setting names the Notary server of the registry's images, that one is shown the login too. Whether
    it takes it is said, and decides nothing: it may have logins of its own. By its own name one logs in to it.
 3. Stored is where docker stores, or in the file that REGISTRY_AUTH_FILE names: what is read first.
-4. What else has a login for the registry, and is asked before that place, is named: the new one is of no use
+4. To a registry of Azure one logs in by a token of Azure, too (`remote.auth.azureregistry`: who gets that);
+   what the registry gives for it is a login like any other.
+5. What else has a login for the registry, and is asked before that place, is named: the new one is of no use
    then, and of an old one nobody is rid.
 """
 
@@ -31,7 +33,7 @@ _UNTRIED = "asks nobody who he is: the login could not be tried"
 
 
 def login(session: Session, registry: str, user: str, password: str) -> LoggedIn:
-    """Log in to a registry, and store that; AuthenticationError: it does not take it (rules 1 to 4)."""
+    """Log in to a registry, and store that; AuthenticationError: it does not take it (rules 1, 2, 3, 5)."""
     session.require_registry("login")
     host = _host(registry)
     if not user or ":" in user or not (user + password).isprintable() or not password:
@@ -59,8 +61,21 @@ def login(session: Session, registry: str, user: str, password: str) -> LoggedIn
     return LoggedIn(host, user, place, not plain, offered.was_shown, notary, refusal)
 
 
+def azure_login(session: Session, registry: str) -> LoggedIn:
+    """Log in to a registry of Azure as whoever Azure's library finds that we are (rule 4), and store that."""
+    from notarypy.keys.signers import azurecredential  # needs none of Azure's libraries before it is used
+    from notarypy.remote.auth import azureregistry
+
+    session.require_registry("login")
+    host, timeout = _host(registry), session.settings.timeout
+    authority = azureregistry.authority_of(host, session.settings.environ)
+    token = azurecredential.token(azureregistry.SCOPE, authority, timeout, host)
+    password = azureregistry.trade(session.connections.nobody(host), host, token)
+    return login(session, host, azureregistry.USER, password)
+
+
 def logout(session: Session, registry: str) -> LoggedOut:
-    """Erase the stored login for a registry (rules 3 and 4)."""
+    """Erase the stored login for a registry (rules 3 and 5)."""
     host = _host(registry)
     file = session.connections.login_file()
     helper = file.helper_for(host)

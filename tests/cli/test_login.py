@@ -43,6 +43,18 @@ def test_a_notary_server_that_takes_it_is_named(run: Run, stub: StubClient, type
     assert out.endswith("\nthe Notary server https://n.test takes the login too\n")
 
 
+def test_who_azure_knows_us_by(run: Run, stub: StubClient) -> None:
+    stub.answers["images.azure_login"] = replace(LOGGED_IN, user="00000000")
+    assert run("login", HOST, "--azure").expect(0).out.startswith(f"logged in to {HOST} as 00000000; stored")
+    assert stub.calls == [("images.azure_login", (HOST,), {})]
+
+
+@pytest.mark.parametrize("argv", [["-u", "jo"], ["--password-stdin"]])
+def test_azure_needs_no_password(run: Run, stub: StubClient, argv: list[str]) -> None:
+    assert "leave the other options out" in run("login", HOST, "--azure", *argv).expect(2).err
+    assert stub.calls == []
+
+
 @pytest.mark.parametrize("end", [b"", b"\n"])
 def test_an_empty_standard_input_is_no_password(
     run: Run, stub: StubClient, typed: io.BytesIO, end: bytes

@@ -13,7 +13,6 @@ from notarypy.client.api import Client
 from notarypy.errors import (
     AuthenticationError,
     InvalidNameError,
-    NotFoundError,
     NotNotaryError,
     NotRegistryError,
     ServerError,
@@ -143,7 +142,7 @@ def test_a_registry_says_nothing_or_json(tmp_path: Path, body: bytes) -> None:
 
 def test_a_missing_token_service_makes_nobody_another_thing(tmp_path: Path) -> None:
     desk = Desk(tmp_path, Tokens(token_test=Response(404)))
-    with pytest.raises(NotFoundError):
+    with pytest.raises(AuthenticationError):
         desk.client().images.login(HOST, "jo", "s3cret")
 
 

@@ -25,6 +25,8 @@ NOT_OURS = {"SOFTHSM2_CONF", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NOTARYPY_P
 NOT_OURS |= {"GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_QUOTA_PROJECT"}
 NOT_OURS |= {"AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN"}
 NOT_OURS |= {"AZURE_FEDERATED_TOKEN_FILE", "AZURE_TOKEN_CREDENTIALS"}
+# Of GitLab's jobs, and settings of Quay.
+NOT_OURS |= {"CI_REGISTRY", "CI_REGISTRY_USER", "CI_REGISTRY_PASSWORD", "CI_JOB_TOKEN", "FEATURE_SIGNING"}
 # Build arguments of the image.
 NOT_OURS |= {"PIP_NO_INDEX", "PIP_FIND_LINKS"}
 # What the single file reads before notarypy runs.
@@ -120,6 +122,7 @@ def test_only_options_that_exist_are_mentioned(page: Path) -> None:
         "--tlog-upload",
     }  # of cosign, and of its third release:
     known |= {"--new-bundle-format", "--use-signing-config"}
+    known |= {"--registry", "--expose-token", "--with-notary"}  # of az acr, and of Harbor's installer
     for span in pages.spans(page.read_text(encoding="utf-8")):
         assert set(re.findall(r"(?<![\w-])--[a-z][\w-]*", span)) <= known, span
 

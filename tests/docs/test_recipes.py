@@ -27,6 +27,13 @@ PAGES = (
     "docs/keys/gcp.md",
     "docs/keys/oidc.md",
     "docs/keys/vault.md",
+    "docs/registries/README.md",
+    "docs/registries/acr.md",
+    "docs/registries/artifactory.md",
+    "docs/registries/gitlab.md",
+    "docs/registries/harbor.md",
+    "docs/registries/msr.md",
+    "docs/registries/quay.md",
 )
 
 

@@ -67,7 +67,7 @@ from notarypy.kubernetes import imageplaces, review
 from notarypy.kubernetes.admissionanswer import ImageVerdict, answer
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote import notary, pushstream, serviceverdicts
-from notarypy.remote.auth import credentials, tokens
+from notarypy.remote.auth import challenges, credentials, tokens
 from notarypy.remote.auth.dockerconfig import DockerAuthConfig
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Response
@@ -516,7 +516,7 @@ def change_feed(data: bytes) -> None:
 
 def login_challenge(data: bytes) -> None:
     """A WWW-Authenticate header."""
-    for found in tokens.parse(data.decode("latin-1")):
+    for found in challenges.parse(data.decode("latin-1")):
         assert found.scheme == found.scheme.lower()
         assert all(isinstance(value, str) for value in found.parameters.values())
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notarypy.remote.auth.tokens import parse
+from notarypy.remote.auth.challenges import parse
 
 REGISTRY = 'Bearer realm="https://auth.example/token",service="svc",scope="repository:a/b:push,pull"'
 

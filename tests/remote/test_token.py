@@ -429,11 +429,17 @@ def test_unusable_token_replies(fake: ScriptedTransport, body: bytes) -> None:
         challenged(fake, Response(200, {}, body))
 
 
-@pytest.mark.parametrize("status", [302, 404, 418])
+@pytest.mark.parametrize("status", [302, 418])
 def test_a_token_service_that_answers_something_else(fake: ScriptedTransport, status: int) -> None:
     with pytest.raises(Exception, match=r"auth\.corp"):
         challenged(fake, Response(status, {"location": "https://evil/"}))
     assert len(fake.sent) == 2
+
+
+def test_a_token_service_that_knows_nothing_says_nothing_of_what_was_asked(fake: ScriptedTransport) -> None:
+    with pytest.raises(AuthenticationError) as caught:
+        challenged(fake, Response(404))
+    assert "auth.corp, which gives out its tokens, answered 404" in caught.value.why[0]
 
 
 def test_a_token_service_that_fails_is_asked_again(fake: ScriptedTransport) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from notarypy.errors import OperationError
-from notarypy.remote.auth import tokens
+from notarypy.remote.auth import challenges, tokens
 from notarypy.remote.http.urls import host_port
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Watcher:
         for request, response in self.passed:
             header = response.headers.get("www-authenticate", "")
             if _same_server(request.url, url) and header:
-                for offered in tokens.parse(header):
+                for offered in challenges.parse(header):
                     realm = f" of {host_port(offered.get('realm'))}" if offered.scheme == "bearer" else ""
                     return f"{offered.scheme.capitalize()} authentication{realm}"
         return ""

@@ -33,6 +33,7 @@ from notarypy.errors import (
     UsageError,
 )
 from notarypy.keys.signers import azureerrors, services
+from notarypy.keys.signers.azurecredential import AzureCredential, within
 from notarypy.keys.signers.base import ExternalSigner
 from notarypy.keys.signers.bounded import bounded
 from notarypy.tuf.keys import PublicKey
@@ -58,7 +59,6 @@ _CLOUDS = {
     "azure.cn": "login.chinacloudapi.cn",
     "usgovcloudapi.net": "login.microsoftonline.us",
 }
-_BROWSER = "interactivebrowsercredential"
 _RSA_BITS = range(2048, 4097)
 
 
@@ -133,7 +133,7 @@ class _Vault:
     def read(self) -> KeyVaultKey:
         """Return what the vault says of the key."""
         return self._asked(
-            "get", lambda clients, seconds: clients.keys.get_key(self.key, self.version, **_for(seconds))
+            "get", lambda clients, seconds: clients.keys.get_key(self.key, self.version, **within(seconds))
         )
 
     def sign(self, public: PublicKey, algorithm: str, digest: bytes) -> bytes:
@@ -144,7 +144,7 @@ class _Vault:
             from azure.keyvault.keys.crypto import SignatureAlgorithm
 
             client = clients.signing(key_id, public)
-            return client.sign(SignatureAlgorithm(algorithm), digest, **_for(seconds)).signature or b""
+            return client.sign(SignatureAlgorithm(algorithm), digest, **within(seconds)).signature or b""
 
         signature = self._asked("sign", ask)
         if not signature:
@@ -188,38 +188,9 @@ class _State:
         if not hasattr(self._local, "clients"):
             with self._lock:
                 if self._credential is None:
-                    self._credential = _Credential(self._authority, self._timeout, place)
+                    self._credential = AzureCredential(self._authority, self._timeout, place)
             self._local.clients = _Clients(url, self._credential)
         return self._local.clients  # type: ignore[no-any-return]  # what is local has no types
-
-
-class _Credential:
-    """The default credential, asked by one thread at a time: the others find the token in its cache."""
-
-    def __init__(self, authority: str | None, timeout: float, place: str) -> None:
-        from azure.identity import DefaultAzureCredential
-
-        services.quiet("azure", "msal")
-        if os.environ.get("AZURE_TOKEN_CREDENTIALS", "").strip().lower() == _BROWSER:
-            raise ValueError(
-                "AZURE_TOKEN_CREDENTIALS names a login in a browser, and nobody is asked for one"
-            )
-        more: dict[str, Any] = {} if authority is None else {"authority": authority}
-        self._lock, self._place = threading.Lock(), place
-        self._inner = DefaultAzureCredential(
-            process_timeout=max(int(timeout), 1),
-            exclude_interactive_browser_credential=True,  # nobody is asked anything
-            **_for(timeout),
-            **more,
-        )
-
-    def get_token_info(self, *scopes: str, options: Any = None) -> Any:  # noqa: ANN401 - as Azure's protocol
-        """Return a token for a scope; raise our own errors, which the library lets through."""
-        try:
-            with self._lock:
-                return self._inner.get_token_info(*scopes, options=options)
-        except Exception as error:  # noqa: BLE001 - as where credentials are looked for
-            raise azureerrors.without_token(self._place, error) from None
 
 
 class _Clients:
@@ -258,11 +229,6 @@ def _authority(host: str, environ: Mapping[str, str]) -> str | None:
             return authority
     why, advice = "its host is in no cloud's domain of vaults", Advice("write-azure-uri")
     raise UsageError(f"{host} is no vault of Azure", why=why, advice=advice)
-
-
-def _for(seconds: float) -> dict[str, Any]:
-    """Return the options of a request that may take so long, and that the library does not repeat."""
-    return {"connection_timeout": seconds, "read_timeout": seconds, "retry_total": 0}
 
 
 def _unusable(key: KeyVaultKey) -> str:

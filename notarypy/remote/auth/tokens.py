@@ -1,7 +1,7 @@
 """Answers to WWW-Authenticate challenges: Bearer tokens and Basic authentication, for one server.
 
-What it is: which schemes a server offers, and what one of them is answered with. What it is not: where
-credentials are (`credentials`), or sending (`transport`).
+What it is: what a challenge is answered with. What it is not: reading one (`challenges`), where credentials
+are (`credentials`), or sending (`transport`).
 
 Rules:
 
@@ -10,11 +10,11 @@ Rules:
    loopback addresses.
 3. The scope that is asked for is the caller's, not the challenge's.
 4. A token serves the scopes it was asked for together, usually one, until ten seconds before its end.
-5. Replies of token services are limited in size and checked before use.
+5. Replies of token services are limited in size and checked before use. That one does not know what is asked
+   for is no answer of the server itself: it says nothing of an image, or of trust data.
 6. A registry token takes the place of a fetched one; when the server refuses it, nothing else is tried.
-7. Several challenges may stand in one header or in many, which arrive joined by commas. What cannot be
-   understood ends the reading; the challenges before it count. A challenge that names a parameter twice is
-   left out: nobody can say which one another reader would take.
+7. A server that has given us to its token service, and refuses a token by asking for a password alone, is
+   shown a new token once, and no password: Azure's registries answer so whatever was refused.
 """
 
 from __future__ import annotations
@@ -25,19 +25,21 @@ import re
 import threading
 import time
 from base64 import b64encode, urlsafe_b64decode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from notarypy.errors import Advice, AuthenticationError, ConfigurationError, ServerError
 from notarypy.limits import DEFAULT, Limits
+from notarypy.remote.auth import azureregistry
+from notarypy.remote.auth.challenges import Challenge, answerable, parse
 from notarypy.remote.auth.credentials import Credential, Keychain, owner
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import KEPT, Request, Response, json_object
 from notarypy.remote.http.transport import Fetch, Scope, first_scope, scopes_of
 from notarypy.remote.http.urls import host_port, is_loopback, origin
-from notarypy.values import dataclass, replace
+from notarypy.values import replace
 
 DEFAULT_LIFETIME = 60.0
 LONGEST_LIFETIME = 24 * 3600.0
@@ -46,46 +48,6 @@ _KNOWN = "insufficient_scope"  # the token is good, and not for this request
 _NO_POST = frozenset({404, 405, 501})  # an identity token is traded by POST, a password also by GET
 _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 _LOG = logging.getLogger(__name__)
-_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_SCHEME = re.compile(rf"[\s,]*({_NAME})(?=[\s,]|$)")
-_BLOB = re.compile(r"[ \t]+[A-Za-z0-9\-._~+/]+=*(?=\s*(?:,|$))")
-_PARAMETER = re.compile(rf'[\s,]*({_NAME})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))(?=[\s,]|$)')
-
-
-@dataclass(frozen=True)
-class Challenge:
-    """One offered scheme; scheme and parameter names are in lower case."""
-
-    scheme: str
-    parameters: Mapping[str, str]
-
-    def get(self, name: str) -> str:
-        """Return a parameter, "" if it is not there."""
-        return self.parameters.get(name, "")
-
-
-def parse(header: str) -> tuple[Challenge, ...]:
-    """Return the challenges of a WWW-Authenticate header in their order (rule 7)."""
-    found: list[Challenge] = []
-    position = 0
-    while scheme := _SCHEME.match(header, position):
-        parameters, position = _parameters(header, scheme.end())
-        names = [name for name, _ in parameters]
-        if len(set(names)) == len(names):
-            found.append(Challenge(scheme[1].lower(), dict(parameters)))
-    return tuple(found)
-
-
-def _parameters(header: str, position: int) -> tuple[list[tuple[str, str]], int]:
-    if blob := _BLOB.match(header, position):
-        return [], blob.end()
-    found: list[tuple[str, str]] = []
-    while parameter := _PARAMETER.match(header, position):
-        name, quoted, plain = parameter.groups()
-        value = plain if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
-        found.append((name.lower(), value))
-        position = parameter.end()
-    return found, position
 
 
 class _TokenPurpose(NamedTuple):
@@ -139,7 +101,7 @@ class TokenAuthenticator:
         final = used is not None and (used.startswith("Basic ") or used == self._given(first_scope(scope)))
         if final or not self._is_ours(url):
             raise self.refused(url, scope, response, used)
-        challenge = self._choose(url, response)
+        challenge = self._choose(url, response, used)
         scheme = origin(url)[0]
         self._known[scheme] = challenge
         # Only a challenge lists several scopes; in ours a blank belongs to the repository's name.
@@ -155,11 +117,17 @@ class TokenAuthenticator:
         why = [self._who(credential) if used else "no credentials were sent, for it did not ask for any"]
         if scope and grants is not None:
             why.append(f"asked for {scope.rpartition(':')[2]}; the token grants {grants or 'nothing'}")
-        advice = Advice("get-right") if credential else Advice("log-in", host=self._host)
+        advice = Advice("log-in", host=self._host)
+        if credential:
+            advice = Advice("get-azure-role" if azureregistry.serves(self._host) else "get-right")
         if credential and used and used.startswith("Basic ") and response.status == HTTPStatus.UNAUTHORIZED:
             advice = Advice("check-password")
         offered = parse(response.headers.get("www-authenticate", ""))
-        if failures.web_page(response) and not _usable(offered):
+        known = self._known.get(origin(url)[0])
+        lost = offered and all(challenge.scheme != "bearer" for challenge in offered)
+        if lost and known and known.scheme == "bearer":
+            self._known.pop(origin(url)[0], None)  # who may have other ways by now is asked anew
+        if failures.web_page(response) and not answerable(offered):
             advice = Advice("ask-about-page", host=self._host)
         return failures.denied(
             host_port(url),
@@ -184,16 +152,19 @@ class TokenAuthenticator:
         token = "an identity token" if credential.kind == "identity" else "the registry token"
         return f"{'user ' + credential.user if credential.user else token} from {credential.source}"
 
-    def _choose(self, url: str, response: Response) -> Challenge:
-        """Pick the scheme to answer (rule 2 for the way to the server itself)."""
+    def _choose(self, url: str, response: Response, used: str | None) -> Challenge:
+        """Pick the scheme to answer (rule 2 for the way to the server itself, and rule 7)."""
         scheme, host, _ = origin(url)
         if scheme != "https" and not is_loopback(host):
             raise self._impossible("it speaks plain http, over which no credentials are sent")
-        usable = _usable(parse(response.headers.get("www-authenticate", "")))
+        usable = answerable(parse(response.headers.get("www-authenticate", "")))
         if not usable:
             why = "it offers neither Bearer nor Basic authentication"
             page = failures.web_page(response)
             raise self.refused(url, None, response, None) if page else self._impossible(why)
+        known = self._known.get(scheme)
+        if used and known and known.scheme == "bearer" != usable[0].scheme:
+            return known
         shown = response.secrets.without(usable[0].get("scope")) or "none"
         _LOG.debug("%s asks for %s authentication, scope %s", self._host, usable[0].scheme, shown)
         return usable[0]
@@ -250,16 +221,24 @@ class TokenAuthenticator:
         credential = self._credential(first_scope(key.scopes))
         asked = self._monotonic()
         response = fetch(replace(_token_request(key, credential), limit=self._most))
-        if credential and credential.kind == "identity" and response.status in _NO_POST:
+        posted = credential is not None and credential.kind == "identity"
+        said = f"{host} answered {response.status} to POST, by which identity tokens are traded"
+        if posted and response.status in _NO_POST:
             advice = Advice("log-in-by-password", host=self._host)
-            said = f"{host} answered {response.status} to POST, by which identity tokens are traded"
             raise self._impossible(f"{said}; {self._who(credential)}", credential, advice=advice)
         if response.status in (400, 401, 403):
             advice = Advice("check-password") if credential else Advice("log-in", host=self._host)
             why = [f"it gives out the tokens for {self._host}", self._who(credential)]
             raise failures.denied(host, None, response, why, advice, asked=scope, **owner(credential))
+        if response.status == HTTPStatus.NOT_FOUND:
+            said = f"{host}, which gives out its tokens, answered 404"
+            raise self._impossible(f"{said}; {self._who(credential)}", credential)
         if response.status != HTTPStatus.OK:
-            raise failures.of_status(host, urlsplit(key.realm).path, response)
+            error = failures.of_status(host, urlsplit(key.realm).path, response)
+            if posted and response.status == HTTPStatus.INTERNAL_SERVER_ERROR:  # as MSR answers every POST
+                error = error.saying(f"{said}; {self._who(credential)}")
+                error.advice = Advice("log-in-by-password", host=self._host)
+            raise error
         token, lifetime = _token_of(host, response, self._most)
         _LOG.debug("%s gave a token for %.0f s: %s", host, lifetime, scope)
         return f"Bearer {token}", asked + lifetime - EARLY
@@ -287,11 +266,6 @@ class TokenAuthenticator:
             granted=None,
             **owner(credential),
         )
-
-
-def _usable(offered: Sequence[Challenge]) -> list[Challenge]:
-    """Return the challenges that can be answered, best first."""
-    return [found for wanted in ("bearer", "basic") for found in offered if found.scheme == wanted]
 
 
 def _name_in(scope: str | None) -> str:

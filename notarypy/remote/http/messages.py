@@ -67,7 +67,9 @@ class Redaction:
                 self.note(rest)
         kinds = {value for name, value in headers.items() if name.lower() == "content-type"}
         if _FORM in kinds and isinstance(body, bytes):
-            self.note(dict(parse_qsl(body.decode())).get("refresh_token", ""))
+            form = dict(parse_qsl(body.decode()))
+            for name in ("refresh_token", "access_token"):
+                self.note(form.get(name, ""))
 
     def note_url(self, url: str) -> None:
         """Note the password in a URL."""
