@@ -45,7 +45,7 @@ class Archives:
         `failed`, and left out; without that it is raised, and nothing was written. `steps` is given how many
         repositories are read, `progress` how much of the images is there.
 
-        AlreadyExistsError: there is a file of this name. NothingThereError: all has failed.
+        Raises AlreadyExistsError: there is a file of this name. NothingThereError: all has failed.
         """
         from notarypy.client.archive.trustdata import ExportOptions, export
 
@@ -60,7 +60,7 @@ class Archives:
     def open(self, path: Path | str) -> TrustArchive:
         """Return an archive: which repositories it says it has, and when it was made.
 
-        MetadataError: it is no trust archive.
+        Raises MetadataError: it is no trust archive.
         """
         return self._session.archive(Path(path).absolute())
 

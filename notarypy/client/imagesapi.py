@@ -37,7 +37,7 @@ class Images:
     def push(self, source: str, reference: str, *, progress: Progress | None = None) -> PushedImage:
         """Send an image from a SOURCE to a registry, unsigned; a digest in `reference` must be the image's.
 
-        VerificationError: the source, or the registry, has something else than it says.
+        Raises VerificationError: the source, or the registry, has something else than it says.
         """
         from notarypy.client.transfer.pushing import push_source
 
@@ -56,7 +56,7 @@ class Images:
     ) -> tuple[PushedImage, SignedTag]:
         """Send an image from a SOURCE to a registry, and sign exactly its digest; see `Client.sign`.
 
-        KeyNotAuthorisedError: no key here may sign it; nothing was sent.
+        Raises KeyNotAuthorisedError: no key here may sign it; nothing was sent.
         """
         from notarypy.client.transfer.copying import push_and_sign
 
@@ -135,8 +135,8 @@ class Images:
     def push_local(self, reference: str) -> Manifest:
         """Push a tag from the docker daemon of this machine, and return what the registry has then.
 
-        ImageMissingError: the daemon does not have it. NetworkError: there is no daemon, or it could not
-        push. DigestMismatchError: the registry has something else than the daemon says it pushed.
+        Raises ImageMissingError: the daemon does not have it. NetworkError: there is no daemon, or it could
+        not push. DigestMismatchError: the registry has something else than the daemon says it pushed.
         """
         from notarypy.client.transfer import pushing
 
@@ -163,8 +163,8 @@ class Images:
         are those of a Dockerfile; `environment` are the variables of a compose file, and nothing else is
         looked at.
 
-        BuildFileError: the file cannot be read, or does not say which images it means. What fails for a
-        single image is raised by `data` of the result.
+        Raises BuildFileError: the file cannot be read, or does not say which images it means. What fails for
+        a single image is raised by `data` of the result.
         """
         from notarypy.client.build.inputs import FileVariables
 
@@ -196,7 +196,8 @@ class Images:
         `docker`, `buildah`, `podman` or `kaniko`; None for the first that is here. `file` is the Dockerfile
         if not the usual one in the context. `sign` is a `REPO[:TAG]` to push to and to sign.
 
-        UsageError: the arguments do not say which images the build takes. BuilderError: there is no builder.
+        Raises UsageError: the arguments do not say which images the build takes. BuilderError: there is no
+        builder.
         """
         from notarypy.client.build.arguments import plan_build
 

@@ -211,9 +211,9 @@ class Keys:
     ) -> PurgedKey:
         """Take one key, by at least 7 digits of its id, out of all delegations of a repository.
 
-        KeyNotAuthorisedError: the keys here may not remove it, or tags would become unreadable until others
-        sign them again; with `force` they do. UndecidedTagsError: tags rest on this key alone, and `tags`
-        does not say whether to keep or to revoke them.
+        Raises KeyNotAuthorisedError: the keys here may not remove it, or tags would become unreadable until
+        others sign them again; with `force` they do. UndecidedTagsError: tags rest on this key alone, and
+        `tags` does not say whether to keep or to revoke them.
         """
         from notarypy.client.publish.removing import purge
 

@@ -72,9 +72,9 @@ class Migration:
         A reference without a tag stands for every released tag; a tag comes once. What is there and valid is
         left alone. `key` is a KEY, file or URI; `forms` are `bundle` and `sig`; `children` signs what an
         index lists, too; a `dry_run` signs and writes nothing. `signers`, `all_signers` and `root` are those
-        of `VerifyOptions`; `progress` counts steps.
+        of `VerifyOptions`; `progress` counts steps. What is raised is raised when the first is asked for.
 
-        Raises when the first is asked for:
+        Raises:
             UsageError: A reference has a digest and no tag, or the key is a root key.
             KeyMissingError, KeyAccessError, UnsupportedKeyError: The key cannot be had, or cannot sign so.
         """
@@ -100,9 +100,9 @@ class Migration:
         """Verify tags, and sign their digests as notation does, under certificates; else as `cosign`.
 
         `certificates` are PEM, the key's first and then those that issued it, to the root. Of an index the
-        index alone is signed, as notation does it.
+        index alone is signed, as notation does it. What is raised is raised when the first is asked for.
 
-        Raises when the first is asked for:
+        Raises:
             UsageError: A reference has a digest and no tag, or the certificates are none for notation, or
                 not for this key.
             KeyMissingError, KeyAccessError, UnsupportedKeyError: The key cannot be had, or cannot sign so.

@@ -89,7 +89,8 @@ class Upkeep:
         Keys are in it as they are here, encrypted; no passphrase is asked for. What cannot be read is given
         to `failed`, and left out; without that it is raised, and nothing is written.
 
-        AlreadyExistsError: there is a file of this name. NothingThereError: there is nothing to back up.
+        Raises AlreadyExistsError: there is a file of this name. NothingThereError: there is nothing to back
+        up.
         """
         from notarypy.client.backup.gathering import back_up
 
@@ -134,8 +135,8 @@ class Upkeep:
         With `keys_only` no roots and no settings, without `settings` no configuration and no trust policy.
         `sha256` is what the file's SHA-256 must be.
 
-        BackupUnusableError: not one byte of it is used. AlreadyExistsError: another root or other settings
-        are here.
+        Raises BackupUnusableError: not one byte of it is used. AlreadyExistsError: another root or other
+        settings are here.
         """
         from notarypy.client.backup.restoring import RestoreOptions, restore
 

@@ -106,8 +106,8 @@ class Verifier:
     ) -> None:
         """Read the trust policy; ConfigurationError: it does not pin all roots. UsageError: it is offline.
 
-        StorageError: there can be no trust directory. `clock` only goes on, `now` is the one on the wall;
-        requests go by `transport`, None for real HTTPS.
+        Raises StorageError: there can be no trust directory. `clock` only goes on, `now` is the one on the
+        wall; requests go by `transport`, None for real HTTPS.
         """
         if settings.offline:  # no look would ever be a new one
             raise UsageError("a service asks servers", advice=Advice("leave-out", option="--offline"))

@@ -22,13 +22,6 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert fragment in pages.anchors(target.read_text(encoding="utf-8")), link
 
 
-def test_the_readme_leads_to_every_page() -> None:
-    linked = {
-        (pages.ROOT / link.partition("#")[0]).resolve() for link in pages.links(pages.read("README.md"))
-    }
-    assert {page for page in pages.PAGES if page.parent == pages.ROOT / "docs"} <= linked
-
-
 def test_the_list_of_decisions_is_complete() -> None:
     folder = pages.ROOT / "docs" / "adr"
     listed = pages.links((folder / "README.md").read_text(encoding="utf-8"))

@@ -30,7 +30,8 @@ _CALM = (
 )  # fmt: skip
 HOME = programs.UNPACKED.parent / "browser" / "usr"
 _FONTS = """<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd">
-<fontconfig><dir>{fonts}</dir><cachedir>{cache}</cachedir></fontconfig>"""
+<fontconfig><dir>{fonts}</dir><cachedir>{cache}</cachedir>
+<alias><family>monospace</family><prefer><family>DejaVu Sans Mono</family></prefer></alias></fontconfig>"""
 
 
 def program() -> Path:
