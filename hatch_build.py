@@ -3,13 +3,17 @@
 1. The description is `README.md`, with links to the files of this very release.
 2. A wheel has a bill of materials (PEP 770), in CycloneDX. Nothing of other people is in a wheel: what is
    listed has to be there, each with the versions that will do and no other.
-3. Same sources, same bytes: no moment, no number by chance, and nothing of the machine is written.
+3. A wheel has the manual, for `share/man/man1` of where it is installed: `scripts/manpages` makes it of these
+   very sources, with nothing but Python.
+4. Same sources, same bytes: no moment, no number by chance, and nothing of the machine is written.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -41,11 +45,15 @@ class WheelHook(BuildHookInterface[Any]):
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - the interface
-        """Add the bill of materials (rule 2)."""
+        """Add the bill of materials, and the manual (rules 2 and 3)."""
         self._folder = tempfile.TemporaryDirectory()
         path = Path(self._folder.name, f"{self.metadata.name}.cdx.json")
         path.write_text(json.dumps(self._bill(), indent=1) + "\n", encoding="utf-8")
         build_data["sbom_files"].append(str(path))
+        manual = Path(self._folder.name, "man1")
+        script = str(Path(self.root, "scripts", "manpages"))
+        subprocess.run([sys.executable, "-I", "-S", "-B", script, str(manual)], check=True)  # noqa: S603 - our own
+        build_data["shared_data"][str(manual)] = "share/man/man1"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
         """Remove what was made for the build."""
