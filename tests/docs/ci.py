@@ -37,14 +37,14 @@ class Step(NamedTuple):
 
 def documents(file: str) -> list[Any]:
     """Return the YAML documents of a file; keys such as `on` and `yes` stay texts."""
-    return list(yaml.load_all((FOLDER / file).read_text(encoding="utf-8"), Loader=_Texts))
+    return list(yaml.load_all((FOLDER / file).read_text(encoding="utf-8"), Loader=TextLoader))
 
 
-class _Texts(yaml.SafeLoader):
+class TextLoader(yaml.SafeLoader):
     """YAML 1.2 takes only true and false for truth values, 1.1 takes words for them."""
 
 
-_Texts.yaml_implicit_resolvers = {
+TextLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in found if not tag.endswith(":bool") or first in "tfTF"]
     for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }

