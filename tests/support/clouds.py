@@ -166,12 +166,13 @@ class _Handler(BaseHTTPRequestHandler):
         data = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
         with suppress(OSError):
             self.send_response(answer.status)
-            for name, value in {"Content-Type": "application/json", **answer.headers}.items():
+            usual = {"content-type": "application/json", "content-length": str(len(data))}
+            given = {name.lower(): value for name, value in answer.headers.items()}
+            for name, value in {**usual, **given}.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             for part in (data,) if not answer.drip else (data[i : i + 1] for i in range(len(data))):
                 self.wfile.write(part)
                 time.sleep(answer.drip)
 
-    do_GET = do_POST = _serve  # noqa: N815 - as the base says
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - as the base says

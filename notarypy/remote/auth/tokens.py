@@ -235,6 +235,7 @@ class TokenAuthenticator:
             raise self._impossible(f"{said}; {self._who(credential)}", credential)
         if response.status != HTTPStatus.OK:
             error = failures.of_status(host, urlsplit(key.realm).path, response)
+            error = error.saying(f"it was asked for a token for {self._host}: {scope or 'to log in'}")
             if posted and response.status == HTTPStatus.INTERNAL_SERVER_ERROR:  # as MSR answers every POST
                 error = error.saying(f"{said}; {self._who(credential)}")
                 error.advice = Advice("log-in-by-password", host=self._host)
