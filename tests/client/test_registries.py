@@ -125,8 +125,8 @@ def test_harbor_gives_no_token_for_another_name_than_its_own(
     someone.log_in()
     monkeypatch.setattr(Harbor, "registry", "harbor.corp")
     with pytest.raises(NetworkError) as caught:
-        someone.client().init(someone.repository)
-    scope = f"repository:{someone.repository}:push,pull"
+        someone.client().verify(f"{someone.repository}:1")
+    scope = f"repository:{someone.repository}:pull"
     assert f"it was asked for a token for harbor.example.com:4443: {scope}" in caught.value.why
 
 
