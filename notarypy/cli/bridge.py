@@ -234,7 +234,9 @@ def _usage_error(error: Any, run: Run) -> UsageError:  # noqa: ANN401 - typer's 
     path = context.command_path if context is not None else _PROGRAM
     run.report.command = path.removeprefix(_PROGRAM).strip() or None
     message, advice = error.format_message().rstrip("."), Advice("see-help", command=path)
-    if message == "Missing command" and path != _PROGRAM:
+    if path == _PROGRAM and message != "Missing command":
+        advice = Advice("see-options")
+    elif path != _PROGRAM and message == "Missing command":
         names = ", ".join(context.command.list_commands(context))
         message, advice = f"{path} lacks a command", Advice("name-command", names=names, command=path)
     why = ""

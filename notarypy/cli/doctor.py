@@ -62,8 +62,11 @@ def _opened(run: Run) -> tuple[Client, Sequence[NotarypyError]]:
 
 def _show(run: Run, examined: Examined) -> None:
     shown = [finding for finding in examined.findings if finding.level != "ok" or not run.options.quiet]
-    lines = [line for finding in shown for line in _lines(finding)]
-    run.report.lines([examined.subject, *lines] if lines else [])
+    run.report.lines([examined.subject] if shown else [])
+    for finding in shown:
+        first, *others = _lines(finding)
+        run.report.verdict(first, finding.level, finding.level)
+        run.report.lines(others)
     count = sum(finding.level == "bad" for finding in examined.findings)
     data = {"level": examined.level, "findings": [_json(finding) for finding in examined.findings]}
     if not count:

@@ -12,7 +12,7 @@ Rules:
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from notarypy.cli.declared import Option, Parameter
 
@@ -24,6 +24,7 @@ class GivenOptions:
         self, *, json: bool = False, quiet: bool = False, yes: bool = False, verbose: int = 0
     ) -> None:
         self.json, self.quiet, self.yes, self.verbose = json, quiet, yes, verbose
+        self.color = "auto"
         self.for_client: dict[str, Any] = {}
 
     @property
@@ -35,7 +36,7 @@ class GivenOptions:
         """Note one option (rule 1)."""
         if name == "verbose":
             self.verbose += value
-        elif name in {"json", "quiet", "yes"}:
+        elif name in {"json", "quiet", "yes", "color"}:
             setattr(self, name, value)
         elif name == "insecure_registry":
             self.for_client[name] = (*self.for_client.get(name, ()), *value)
@@ -79,6 +80,11 @@ DECLARED = (
         int,
         Option("--verbose", "-v", count=True, show_default=False, help="Say more; -vv: all."),
         default=0,
+    ),
+    Parameter(
+        "color",
+        Literal["auto", "always", "never"] | None,
+        Option(help="Colour; auto: at a terminal, without NO_COLOR."),
     ),
     _switch("yes", "--yes", "-y", about="Answer every confirmation with yes."),
     _switch("offline", "--offline", about="Use cached trust data only."),

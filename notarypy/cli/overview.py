@@ -80,7 +80,8 @@ def report(
 
 
 def _show(run: Run, one: overviewtext.Looked, *, brief: bool) -> None:
-    run.report.lines([f"{one.name}: {overviewtext.state(one)}"])
+    state = overviewtext.state(one)
+    run.report.verdict(f"{one.name}: {state}", f": {state}", one.level)
     if one.found is not None and not brief:
         run.report.table(overviewtext.FINDINGS, map(overviewtext.finding_row, one.found.findings))
         run.report.lines([""])

@@ -28,6 +28,7 @@ from notarypy.values import dataclass, field
 
 if TYPE_CHECKING:
     from notarypy.cli.options import GivenOptions
+    from notarypy.cli.text.colour import Painter
     from notarypy.client.verdicts import FirstRoot
 
 _INTERRUPTED = 130
@@ -134,10 +135,22 @@ class Report:
         """
         if self.options.json:
             return
-        shown = render.table(header, rows, columns := terminal.columns())
+        columns = terminal.columns()
+        shown = render.table(header, rows, columns, self.painter())
         if goes_on and columns is None:
             shown = shown.partition("\n")[2]
         self.text(f"{render.safe(title)}\n{shown}\n" if title else f"{shown}\n")
+
+    def verdict(self, line: str, word: str, kind: str) -> None:
+        """Show a line, made safe, whose first such word is a verdict of that kind: ok, a warning or bad."""
+        shown, painter = render.safe(line), self.painter()
+        self.text(f"{shown.replace(word, painter.put(kind, word), 1) if painter else shown}\n")
+
+    def painter(self, stream: TextIO | None = None) -> Painter | None:
+        """Return what colours standard output, or another stream, if somebody wants colours there."""
+        from notarypy.cli.text import colour  # a command that shows references alone has none
+
+        return colour.painter(stream or sys.stdout, self.options.color)
 
     def show_held(self) -> None:
         """Show on standard error what failures of others hold back (rule 3), for a list of all was asked."""
@@ -195,7 +208,8 @@ class Report:
     def _complain(self, text: str) -> None:
         """Write to standard error; when even that fails there is nobody left to tell."""
         with suppress(OSError, AttributeError):
-            sys.stderr.write(f"{text}\n")
+            painter = self.painter(sys.stderr)
+            sys.stderr.write(f"{painter.message(text) if painter else text}\n")
 
     def _write(self, data: str | bytes) -> None:
         if self.unwritable is not None or not data:

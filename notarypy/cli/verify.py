@@ -150,8 +150,8 @@ def inspect(
     if run.options.json:
         return
     if pretty:
-        columns = terminal.columns()
-        run.report.text("\n\n".join(render.docker_pretty(each, columns) for each in found))
+        columns, painter = terminal.columns(), run.report.painter()
+        run.report.text("\n\n".join(render.docker_pretty(each, columns, painter) for each in found))
     else:
         for part in render.docker_json(found):
             run.report.text(part)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cli.test_terminal import read_screen
-from notarypy.cli.text import render
+from notarypy.cli.text import render, tables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,6 +80,32 @@ def test_where_there_is_room_a_table_is_not_broken() -> None:
 def test_a_terminal_that_is_far_too_small_gets_everything(columns: int) -> None:
     shown = render.table(HEADER, ROWS, columns)
     assert "".join(ROWS[1][0].split()) in "".join(part[len("VERSION ") :] for part in shown.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [("abc", 3), ("日本語", 6), ("e\u0301te\u0301", 3), ("🚀", 2), ("ﬀ", 1), ("한글", 4), ("", 0)],
+)
+def test_a_text_is_as_wide_as_a_terminal_shows_it(text: str, columns: int) -> None:
+    assert tables.width(text) == columns
+
+
+@pytest.mark.parametrize("columns", [24, 40, 80])
+def test_wide_and_combining_characters_keep_the_columns_in_place(columns: int) -> None:
+    rows = [("targets/日本語の長い名前" * 2, "7"), ("targets/e\u0301te\u0301", "12"), ("targets/plain", "3")]
+    lines = render.table(("ROLE", "VERSION"), rows, columns).splitlines()
+    assert max(map(tables.width, lines)) <= columns
+    if columns > 24:
+        before = {tables.width(line.rpartition("   ")[0]) for line in lines if not line.startswith("  ")}
+        assert len(before) <= 2, "the second column begins in one place"
+
+
+def test_what_nobody_reads_at_a_terminal_is_cut_and_a_pipe_has_it() -> None:
+    rows = [("targets", "x" * 5000)]
+    at_a_terminal = render.table(("ROLE", "PATHS"), rows, 80)
+    assert at_a_terminal.rstrip().endswith("x...")
+    assert len(at_a_terminal.splitlines()) < 12
+    assert "x" * 5000 in render.table(("ROLE", "PATHS"), rows)
 
 
 @pytest.mark.parametrize("columns", ["40", "200"])

@@ -9,18 +9,15 @@ Rules:
 2. docker's formats are docker's to the byte, except for what rules 1 and 3 change.
 3. Names have no limit in metadata: of a line or cell more than 16 KiB are left out, and a table is not
    widened for cells of more than 256 characters.
-4. At a terminal a table fits its width. Where it does not, ids are abbreviated; then cells are broken over
-   several lines, between words and parts of paths; then each row becomes a list of its cells. What is piped
-   or written to a file has one line for each row, and all of it, whatever the terminal.
+4. At a terminal a table fits its width (`tables`). What is piped or written to a file has one line for each
+   row, and all of it, whatever the terminal.
 5. Nothing that is shown has a secret that somebody typed into a key URI.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import zip_longest
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +27,7 @@ from notarypy.cli.text import withheld
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from notarypy.cli.text.colour import Painter
     from notarypy.client.results import InitResult, Inspection, PushedImage, SignedTag, TagEntry
     from notarypy.errors import NotarypyError
 
@@ -38,11 +36,6 @@ SHORT_ID = 12
 # docker's tables: no column narrower than 10, with the three blanks between columns.
 _NARROWEST = 7
 _WIDEST = 256
-# A cell is broken behind blanks, slashes, and hyphens before a letter, which leaves dates whole.
-_PART = re.compile(r"(?:[^ /-]|-(?![A-Za-z]))*(?:/+ *|-(?=[A-Za-z])| +)|(?:[^ /-]|-(?![A-Za-z]))+")
-# Where ids are abbreviated that do not fit: what is in other columns may be a name, whatever it looks like.
-_OF_IDS = frozenset({"KEY ID", "KEY IDS", "KEYS", "DIGEST", "LOCATION", "REGISTRY"})
-_ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}(\.key)?\b")
 _GAP = "   "
 _ROWS = 256  # tags that are made into text at a time
 _TAGS_END = "\n        "
@@ -92,24 +85,23 @@ def ends(when: datetime | None, problem: str | None) -> str:
     return "(unusable)" if problem else moment(when) or "(not published)"
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], columns: int | None = None) -> str:
+def table(
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    columns: int | None = None,
+    painter: Painter | None = None,
+) -> str:
     """Return an aligned table in docker's style; every cell is made safe.
 
-    `columns` are those of the terminal that it is for, if it is for one (rule 4).
+    `columns` are those of the terminal that it is for, if it is for one (rule 4); `painter` has its colours.
     """
     lines = [list(header), *([safe(cell) for cell in row] for row in rows)]
-    if columns is None:
-        return _aligned(lines, [max(_NARROWEST, length) for length in _lengths(lines)])
-    room = columns - len(_GAP) * (len(header) - 1)
-    if sum(_lengths(lines)) > room:
-        lines = [
-            list(header),
-            *([_short(*each) for each in zip(header, line, strict=True)] for line in lines[1:]),
-        ]
-    widths = _fitted(lines, room)
-    if widths is None:
-        return "\n\n".join(_record(header, line, columns) for line in lines[1:])
-    return _aligned([part for line in lines for part in _wrapped(line, widths)], widths)
+    widths = [max(_NARROWEST, length) for length in _lengths(lines)]
+    if columns is None and painter is None:
+        return _aligned(lines, widths)
+    from notarypy.cli.text import tables  # which nobody but a person at the terminal needs
+
+    return tables.shown(lines, columns, painter, widths)
 
 
 def _aligned(lines: Iterable[Sequence[str]], widths: Sequence[int]) -> str:
@@ -118,65 +110,6 @@ def _aligned(lines: Iterable[Sequence[str]], widths: Sequence[int]) -> str:
 
 def _lengths(lines: Iterable[Sequence[str]]) -> list[int]:
     return [min(max(map(len, column)), _WIDEST) for column in zip(*lines, strict=True)]
-
-
-def _short(name: str, cell: str) -> str:
-    """Return a cell with its ids abbreviated, if its column has ids; names of files as a shell's pattern."""
-    if name not in _OF_IDS:
-        return cell
-    return _ID.sub(lambda found: f"{found[1]}*{found[2]}" if found[2] else found[1], cell)
-
-
-def _fitted(lines: Sequence[Sequence[str]], room: int) -> list[int] | None:
-    """Return widths that fit into so much room, if there are any without breaking words and headers."""
-    header, *rows = lines
-    parts = [
-        [len(part) for cell in column for part in _PART.findall(cell)] for column in zip(*rows, strict=True)
-    ]
-    least = [
-        max(len(name), *found, 0) for name, found in zip(header, parts or [[]] * len(header), strict=True)
-    ]
-    longest = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    if sum(least) > room:
-        return None
-    for most in range(max(longest), 0, -1):  # the widest become narrower, as far as they have to
-        found = [max(min(length, most), low) for length, low in zip(longest, least, strict=True)]
-        if sum(found) <= room:
-            return found
-    return least
-
-
-def _wrapped(line: Sequence[str], widths: Sequence[int]) -> Iterator[list[str]]:
-    """Yield a line of a table as several."""
-    cells = [_broken(cell, width) for cell, width in zip(line, widths, strict=True)]
-    for parts in zip_longest(*cells, fillvalue=""):
-        yield list(parts)
-
-
-def _broken(cell: str, width: int) -> list[str]:
-    """Return the lines of a cell: broken behind blanks, slashes and hyphens, or else where it has to be."""
-    lines = [""]
-    for part in _PART.findall(cell):
-        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > width:
-            lines[-1] = lines[-1].rstrip()
-            lines.append("")
-        pieces = [part[at : at + width] for at in range(0, len(part.rstrip()), width)]
-        lines[-1] += pieces[0] if pieces else part
-        lines += pieces[1:]
-    lines[-1] = lines[-1].rstrip()
-    return lines
-
-
-def _record(header: Sequence[str], line: Sequence[str], columns: int) -> str:
-    """Return one row of a table that has no room for its columns: below each other, with their names."""
-    wide = max(map(len, header)) + 1
-    room = max(columns - wide, 1)
-    shown = [(name, _broken(cell, room)) for name, cell in zip(header, line, strict=True)]
-    return "\n".join(
-        f"{label:<{wide}}{part}".rstrip()
-        for name, parts in shown
-        for label, part in zip_longest([name], parts, fillvalue="")
-    )
 
 
 def pushed_line(done: PushedImage) -> str:
@@ -287,7 +220,7 @@ def _docker_keys(name: str, keys: Sequence[str]) -> dict[str, Any]:
     return {"Name": name, **listed}
 
 
-def docker_pretty(each: Inspection, columns: int | None = None) -> str:
+def docker_pretty(each: Inspection, columns: int | None = None, painter: Painter | None = None) -> str:
     """Return the text that `docker trust inspect --pretty` prints; its tables fit `columns`, if given."""
     from notarypy.images.naturalorder import natural
 
@@ -298,12 +231,12 @@ def docker_pretty(each: Inspection, columns: int | None = None) -> str:
         for row in each.tags:
             who = ", ".join(sorted({*row.signers} - {REPO_ADMIN})) or f"({REPO_ADMIN})"
             rows.append((row.tag, _hex(row.digest), who))
-        parts.append(table(("SIGNED TAG", "DIGEST", "SIGNERS"), rows, columns) + "\n")
+        parts.append(table(("SIGNED TAG", "DIGEST", "SIGNERS"), rows, columns, painter) + "\n")
     if each.signers:
         parts.append(f"\nList of signers and their keys for {name}\n\n")
         listed = sorted(each.signers, key=lambda signer: natural(signer[0]))
         signers = [(who, short_ids(keys)) for who, keys in listed]
-        parts.append(table(("SIGNER", "KEYS"), signers, columns) + "\n")
+        parts.append(table(("SIGNER", "KEYS"), signers, columns, painter) + "\n")
     parts.append(f"\nAdministrative keys for {name}\n\n")
     parts += [
         _administrative(role, [safe(key) for key in sorted(keys)], columns)

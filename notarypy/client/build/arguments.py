@@ -260,7 +260,7 @@ def _check_signing(builder: Builder, arguments: Arguments) -> None:
         raise UsageError(what, why="--sign signs one", advice=Advice("take-buildx-or-platform"))
     for option in builder.reserved:
         if option in arguments.options:
-            raise UsageError(f"--{option} does not go with --sign", advice=Advice("leave-out-sign"))
+            raise UsageError(f"--{option} does not go with --sign", advice=Advice("leave-out-one"))
 
 
 def _file(given: str | None, context: Path, builder: Builder) -> Path:
