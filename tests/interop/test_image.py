@@ -1,4 +1,4 @@
-"""The image of `Containerfile`, built by buildah without a network, and the service in it."""
+"""The images of `Containerfile`, built by buildah without a network, and what is in them at work."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from support.listening import listening
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from interop.harness.images import Repository
+    from interop.harness.people import Person
     from interop.harness.programs import Run
 
 pytestmark = pytest.mark.slow
@@ -35,34 +37,44 @@ OF_BUILDAH = {"dev", "etc", "etc/hosts", "etc/resolv.conf", "proc", "run", "run/
 PIN = "7d58a3f1c2b4e6907d58a3f1c2b4e6907d58a3f1c2b4e6907d58a3f1c2b4e690"
 
 
+# The targets of the file, and what each is called without arguments.
+TARGETS = {"cli": "--help", "service": "serve"}
+MEBIBYTE = 2**20
+
+
 class Yard:
-    """A storage of buildah's own, and the image in it."""
+    """A storage of buildah's own, and the images in it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        (folder / "storage.conf").write_text(
-            f'[storage]\ndriver = "vfs"\ngraphroot = "{folder}/graph"\nrunroot = "{folder}/run"\n'
-        )
+        self.base_size = 0
         (folder / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+        self.policy = f"--signature-policy={folder}/policy.json"
         self.environment = {
             "PATH": programs.SEARCH_PATH,
             "HOME": str(folder),
             "BUILDAH_ISOLATION": "chroot",
             "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
         }
+        for driver in ("overlay", "vfs"):  # the second works everywhere, and copies all files again and again
+            lines = f'driver = "{driver}"\ngraphroot = "{folder}/graph"\nrunroot = "{folder}/run"\n'
+            (folder / "storage.conf").write_text(f"[storage]\n{lines}")
+            if self.buildah("from", "--name=try", "scratch").code == 0:
+                break
+        self.buildah("rm", "try").expect(0)
 
     def buildah(self, *words: str | Path) -> Run:
         return programs.run(["buildah", *map(str, words)], self.environment)
 
     def build(self) -> None:
-        """Build the base out of what is here, and the image on it."""
+        """Build the base out of what is here, and the images on it."""
         root = self.folder / "root"
         baseimage.make(root, Path(pip.__file__).parent)
-        policy = f"--signature-policy={self.folder}/policy.json"
-        base = self.buildah("from", policy, "scratch").expect(0).stdout.strip()
+        self.base_size = size(root)
+        base = self.buildah("from", self.policy, "scratch").expect(0).stdout.strip()
         self.buildah("add", "--quiet", base, root, "/").expect(0)
         self.buildah("config", "--env", "PATH=/usr/local/bin:/usr/bin:/bin", base).expect(0)
-        self.buildah("commit", "--quiet", policy, "--rm", base, "localhost/base").expect(0)
+        self.buildah("commit", "--quiet", self.policy, "--rm", base, "localhost/base").expect(0)
         shutil.rmtree(root)
         given = {
             "BASE": "localhost/base",
@@ -71,43 +83,68 @@ class Yard:
             "REVISION": "abc",
         }
         argv = [f"--build-arg={name}={value}" for name, value in given.items()]
-        argv += ["--network=none", "--pull-never", f"--volume={WHEELS}:/wheels:ro", "--tag=notarypy"]
-        words = ["buildah", "bud", policy, *argv, str(CHECKOUT)]
-        programs.collect(programs.start(words, self.environment), timeout=600).expect(0)
+        argv += ["--network=none", "--pull-never", f"--volume={WHEELS}:/wheels:ro", "--layers"]
+        for target in TARGETS:
+            words = [
+                "buildah",
+                "bud",
+                self.policy,
+                *argv,
+                f"--target={target}",
+                f"--tag={target}",
+                str(CHECKOUT),
+            ]
+            programs.collect(programs.start(words, self.environment), timeout=600).expect(0)
 
-    def container(self) -> str:
-        policy = f"--signature-policy={self.folder}/policy.json"
-        return self.buildah("from", policy, "--pull-never", "localhost/notarypy").expect(0).stdout.strip()
+    def container(self, target: str) -> str:
+        return (
+            self.buildah("from", self.policy, "--pull-never", f"localhost/{target}").expect(0).stdout.strip()
+        )
+
+    def config(self, target: str) -> dict[str, Any]:
+        described = json.loads(
+            self.buildah("inspect", "--type", "image", f"localhost/{target}").expect(0).stdout
+        )
+        found: dict[str, Any] = described["OCIv1"]["config"]
+        return found
+
+
+def size(root: Path) -> int:
+    """Return what the files below a folder take, each once."""
+    found = [path.lstat() for path in root.rglob("*")]
+    return sum({each.st_ino: each.st_size for each in found if stat.S_ISREG(each.st_mode)}.values())
 
 
 @pytest.fixture(scope="module")
 def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
-    assert (WHEELS / "packages.txt").exists(), "scripts/setup brings the packages of the image"
+    assert (WHEELS / "packages.txt").exists(), "scripts/setup brings the packages of the images"
     made = Yard(tmp_path_factory.mktemp("yard"))
     made.build()
     yield made
-    shutil.rmtree(made.folder)  # a storage without layers takes much room
+    made.buildah("rm", "--all").expect(0)
+    made.buildah("rmi", "--all", "--force").expect(0)
+    shutil.rmtree(made.folder)  # a storage takes much room
+
+
+@pytest.fixture(scope="module", params=TARGETS)
+def target(request: pytest.FixtureRequest) -> str:
+    found: str = request.param
+    return found
 
 
 @pytest.fixture(scope="module")
-def root(yard: Yard) -> Iterator[Path]:
+def root(yard: Yard, target: str) -> Iterator[Path]:
     """Return the file system of a container that nothing ran in."""
-    container = yard.container()
+    container = yard.container(target)
     yield Path(yard.buildah("mount", container).expect(0).stdout.strip())
     yard.buildah("rm", container).expect(0)
 
 
-@pytest.fixture(scope="module")
-def config(yard: Yard) -> dict[str, Any]:
-    described = json.loads(yard.buildah("inspect", "--type", "image", "localhost/notarypy").expect(0).stdout)
-    found: dict[str, Any] = described["OCIv1"]["config"]
-    return found
-
-
-def test_it_says_what_it_is(config: dict[str, Any]) -> None:
+def test_it_says_what_it_is(yard: Yard, target: str) -> None:
+    config = yard.config(target)
     assert config["User"] == f"{USER}:{USER}"
     assert config["Entrypoint"] == ["notarypy"]
-    assert config["Cmd"] == ["serve"]
+    assert config["Cmd"] == [TARGETS[target]]
     labels = {name.removeprefix("org.opencontainers.image."): text for name, text in config["Labels"].items()}
     assert labels["title"] == "notarypy"
     assert labels["version"] == notarypy.__version__
@@ -116,7 +153,8 @@ def test_it_says_what_it_is(config: dict[str, Any]) -> None:
     assert labels["base.name"] == "localhost/base"
 
 
-def test_the_bill_of_materials_is_where_the_label_says(config: dict[str, Any], root: Path) -> None:
+def test_the_bill_of_materials_is_where_the_label_says(yard: Yard, target: str, root: Path) -> None:
+    config = yard.config(target)
     assert config["Labels"]["io.notarypy.sbom.format"] == "application/vnd.cyclonedx+json"
     document = json.loads((root / config["Labels"]["io.notarypy.sbom"].lstrip("/")).read_text())
     assert document["bomFormat"] == "CycloneDX"
@@ -124,13 +162,20 @@ def test_the_bill_of_materials_is_where_the_label_says(config: dict[str, Any], r
     (packages,) = (root / "opt" / "notarypy" / "lib").glob("python*/site-packages")
     installed = {each.name: each.version for each in metadata.distributions(path=[str(packages)])}
     assert listed == {**installed, "python": sys.version.partition(" ")[0]}
-    locked = (CHECKOUT / "scripts" / "image-packages.txt").read_text()
+    lock = {"cli": "cli-packages.txt", "service": "image-packages.txt"}[target]
+    locked = (CHECKOUT / "scripts" / lock).read_text()
     pinned = {f"{name}=={version}" for name, version in re.findall(r"^(\S+)==(\S+)", locked, re.MULTILINE)}
     there = {f"{name.lower().replace('_', '-')}=={version}" for name, version in installed.items()}
     assert there - pinned == {f"notarypy=={notarypy.__version__}"}
     assert {each.partition("==")[0] for each in pinned - there} <= {"colorama"}
     references = [each["bom-ref"] for each in document["components"]]
     assert len(set(references)) == len(references)
+
+
+def test_it_is_small(yard: Yard, target: str, root: Path) -> None:
+    """What is taken away from the base is counted, too: what installs has a dozen of these."""
+    assert size(root) - yard.base_size < {"cli": 40, "service": 44}[target] * MEBIBYTE
+    assert size(root / "opt") < {"cli": 60, "service": 64}[target] * MEBIBYTE
 
 
 def test_it_has_what_runs_and_nothing_that_installs_or_compiles(root: Path) -> None:
@@ -154,13 +199,34 @@ def test_its_user_can_write_trust_data_and_temporary_files_alone(root: Path) -> 
     assert sorted(writable) == ["/tmp", "/var/lib/notarypy"]
 
 
-def test_its_program_runs_as_a_user_without_a_home(yard: Yard) -> None:
-    container = yard.container()
+def test_its_program_runs_as_a_user_without_rights(yard: Yard, target: str) -> None:
+    container = yard.container(target)
     done = yard.buildah("run", "--network=none", container, "--", "notarypy", "--version").expect(0)
     assert done.stdout.strip() == f"notarypy {notarypy.__version__}"
     script = "import os; print(os.getuid(), os.getgid(), os.getgroups())"
     done = yard.buildah("run", container, "--", "/opt/notarypy/bin/python3", "-c", script).expect(0)
     assert done.stdout.split()[:2] == [str(USER), str(USER)]
+    yard.buildah("rm", container).expect(0)
+
+
+def test_the_command_line_in_it_signs_and_verifies(yard: Yard, alice: Person, repository: Repository) -> None:
+    digest = repository.push("1").digest
+    for path in (alice.docker_config, *alice.docker_config.rglob("*")):
+        os.chown(path, USER, USER)
+    container = yard.container("cli")
+    words = [f"--volume={alice.docker_config}:/var/lib/notarypy/.docker"]
+    words += [
+        f"--env={name}={text}"
+        for name, text in alice.environment.items()
+        if name not in {"HOME", "DOCKER_CONFIG"}
+    ]
+
+    def inside(*arguments: str) -> Run:
+        return yard.buildah("run", *words, container, "--", "notarypy", *arguments).expect(0)
+
+    inside("init", repository.name)
+    inside("sign", f"{repository.name}:1")
+    assert inside("verify", f"{repository.name}:1").stdout == f"{repository.name}@{digest}\n"
     yard.buildah("rm", container).expect(0)
 
 
@@ -199,7 +265,7 @@ def test_the_service_starts_in_it_as_the_deployment_says(yard: Yard, tmp_path: P
     replaced = {":8443": "127.0.0.1:0", "10s": "0s"}
     assert replaced.keys() <= set(described["args"])
     words = [replaced.get(word, word) for word in described["args"]]
-    container = yard.container()
+    container = yard.container("service")
     mounted = Path(yard.buildah("mount", container).expect(0).stdout.strip())
     before = {path: path.lstat().st_mtime_ns for path in mounted.rglob("*")}
     command = [programs.find("buildah"), "run", *volumes, container, "--", "notarypy", *words]
