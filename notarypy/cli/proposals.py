@@ -34,6 +34,7 @@ _OFFICIAL = "docker.io/library/"
 _SHORT_ID = 12
 # Whoever types does not wait for more.
 _LIMITS = Limits(cached_bytes=8 << 20)
+_REPOSITORIES = 256  # that are asked for their signers
 _PLATFORMS = ("linux/amd64", "linux/arm64", "linux/arm/v7", "linux/386", "linux/ppc64le", "linux/s390x")
 _FILES = frozenset({"FILE", "TAR", "PATH", "HTML", "PUB", "CHAIN.pem", "-- ARGS"})
 # The words that some options take, and what begins some values.
@@ -138,7 +139,7 @@ class Known:
 
     def delegations(self) -> Iterator[tuple[str, str]]:
         """Yield the delegations of the first level, each with a repository that has it."""
-        for gun in self.repositories:
+        for gun in self.repositories[:_REPOSITORIES]:
             found = self.signed(gun, roles.TARGETS).get("delegations")
             listed = found.get("roles") if isinstance(found, dict) else None
             for each in listed if isinstance(listed, list) else ():

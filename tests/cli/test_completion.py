@@ -282,7 +282,7 @@ def test_every_place_has_names_or_is_known_to_have_none(trust_dir: Path) -> None
         free = (
             shown in OWN_WORDS or parameter.kind in {int, bool} or (shown == "NAME" and not found.fitting(""))
         )
-        assert free or found.kind != "words" or found.fitting(""), shown
+        assert free or found.kind != "words" or found.fitting(""), f"proposals.py has nothing for {shown}"
 
 
 def test_the_words_that_are_proposed_are_those_that_are_taken() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from notarypy.cli.dockertrust.program import without_dockers_own
@@ -41,3 +44,11 @@ def test_help_is_asked_of_docker_too() -> None:
 def test_without_the_plugins_name_they_are_nobodys(before: str) -> None:
     words = [*before.split(), *SIGN]
     assert without_dockers_own(words, "trust") == (words, {})
+
+
+def test_docker_gets_its_metadata_from_a_program_that_loads_no_completion() -> None:
+    code = "import sys; from notarypy.cli.dockertrust import program; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert not {"notarypy.cli.proposals", "notarypy.storage.trustdir"} & set(done.stdout.split())

@@ -45,6 +45,7 @@ def test_what_is_typed_is_completed(shell: Shell, tmp_path: Path) -> None:
         ("notarypy signer remove j\t", "notarypy signer remove jeff "),
         ("notarypy pin Dock\t", "notarypy pin Dockerfile.txt "),
         ("notarypy pin --policy=Dock\t", "notarypy pin --policy=Dockerfile.txt "),
+        ("notarypy pin ~/Dock\t", "notarypy pin ~/Dockerfile.txt "),
         ("notarypy push oci-a\t", "notarypy push oci-archive:"),
         ("notarypy push oci:an\t", r"notarypy push oci:an\ image/"),
         ("notarypy -d /nowhere verify reg\t", "notarypy -d /nowhere verify reg"),

@@ -13,7 +13,6 @@ from notarypy.cli.declared import Argument, Parameter
 from notarypy.cli.dockertrust import grammar
 from notarypy.cli.proposals import Known, Proposal, Proposals, values
 
-REQUEST = "__complete"
 # Numbers of docker's protocol: an error; no space follows; no files, or folders alone.
 _DIRECTIVES = {"words": 4, "open": 4 + 2, "files": 0, "folders": 16}
 _PLACES = {"NAME": "NAME", "REPOSITORY": "REPO", "IMAGE": "REF", "KEYFILE": "FILE"}

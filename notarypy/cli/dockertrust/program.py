@@ -26,13 +26,14 @@ from importlib import import_module
 from typing import NoReturn
 
 from notarypy import __version__
-from notarypy.cli.dockertrust import completing, grammar
+from notarypy.cli.dockertrust import grammar
 from notarypy.cli.dockertrust.shell import FailureError, Shell, error_text
 from notarypy.cli.main import finish, show_everything
 from notarypy.cli.report import origin
 from notarypy.errors import NotarypyError
 
 METADATA = "docker-cli-plugin-metadata"
+_COMPLETE = "__complete"
 _HERE = "notarypy.cli.dockertrust"
 _INTERRUPTED = 130
 _NAME = "trust"
@@ -55,13 +56,15 @@ def start(argv: Sequence[str]) -> int:
     if list(argv[1:]) == [METADATA]:
         sys.stdout.write(metadata())
         return 0
-    if list(argv[1:3]) == [completing.REQUEST, name]:
+    if list(argv[1:3]) == [_COMPLETE, name]:
         return _complete(argv[3:])
     words, changed = without_dockers_own(argv[1:], name)
     return run(words, Shell({**os.environ, **changed}, name=f"docker {name}"))
 
 
 def _complete(words: Sequence[str]) -> int:
+    from notarypy.cli.dockertrust import completing  # docker asks for metadata much more often
+
     with suppress(NotarypyError, OSError):  # nobody reads complaints in the middle of a line
         sys.stdout.write(completing.answer(words))
     return 0

@@ -111,15 +111,18 @@ function __notarypy_complete
         printf '%s\n' $line
     end
     set -l name (string sub -s (math 1 + (string length -- "$kind[2]")) -- "$current")
+    set -l paths
     switch "$kind[1]"
         case files
-            for path in (__fish_complete_path "$name")
-                printf '%s\n' "$kind[2]$path"
-            end
+            set paths (__fish_complete_path (string replace -r '^~/' "$HOME/" -- "$name"))
         case folders
-            for path in (__fish_complete_directories "$name")
-                printf '%s\n' "$kind[2]$path"
-            end
+            set paths (__fish_complete_directories (string replace -r '^~/' "$HOME/" -- "$name"))
+    end
+    if string match -q '~/*' -- "$name"
+        set paths (string replace "$HOME/" '~/' -- $paths)
+    end
+    for path in $paths
+        printf '%s\n' "$kind[2]$path"
     end
 end
 complete -c notarypy -f -k -a '(__notarypy_complete)'

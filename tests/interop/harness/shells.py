@@ -36,6 +36,7 @@ bind -x '"\\C-g": printf %s "$READLINE_LINE" >"$LINE"; printf "<shown>"'
     "zsh": """
 PS1='ready> '; unsetopt BEEP PROMPT_CR PROMPT_SP ZLE_BRACKETED_PASTE 2>/dev/null; LISTMAX=0
 setopt AUTO_LIST NO_LIST_AMBIGUOUS
+fpath=(~/.zfunc $fpath)
 autoload -U compinit && compinit -u -D
 dump() { printf %s "$BUFFER" >"$LINE"; printf "<shown>" >/dev/tty; }
 zle -N dump; bindkey -e; bindkey '^G' dump
@@ -52,6 +53,14 @@ _START = {
     "bash": ["bash", "--noprofile", "--rcfile", "settings", "-i"],
     "zsh": ["zsh", "-i"],
     "fish": ["fish", "--private", "-C", "source settings"],
+}
+
+
+# Where docs/installing.md puts what is printed, for both programs.
+_PLACES = {
+    "bash": ["settings"],
+    "zsh": [".zfunc/_notarypy"],
+    "fish": [".config/fish/completions/notarypy.fish", ".config/fish/completions/docker-trust.fish"],
 }
 
 
@@ -81,7 +90,11 @@ class Shell:
             timeout=60,
         ).stdout
         settings = self.home / (".zshrc" if self.name == "zsh" else "settings")
-        settings.write_text(_SETTINGS[self.name] + script)
+        settings.write_text(_SETTINGS[self.name])
+        for name in _PLACES[self.name]:
+            (self.home / name).parent.mkdir(parents=True, exist_ok=True)
+            with (self.home / name).open("a") as file:
+                file.write(script)
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 60, 150, 0, 0))
         self._process = subprocess.Popen(
