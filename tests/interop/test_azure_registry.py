@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from docs import ciparts
 from interop.harness import programs
+from interop.harness.people import REPOSITORY_PASSPHRASE
 from notarypy.images.manifests import OCI_MANIFEST
 from support.azurecloud import SECRET, TOKEN, AzureCloud
 from support.clouds import Cloud
@@ -87,6 +89,42 @@ def test_a_login_by_entra(
     certificates = ["--authfile", str(alice.docker_config / "config.json")]
     read = ["skopeo", "inspect", "--raw", *certificates, f"docker://{REPOSITORY}:1"]
     assert programs.run(read, alice.environment).expect(0).stdout == manifest("1").decode()
+
+
+def agent(folder: Path, token: str, environment: dict[str, str]) -> dict[str, str]:
+    """Return the environment of a job of Azure DevOps, behind `Docker@2` with a workload identity."""
+    config = folder / "DockerConfig_1"
+    config.mkdir(parents=True)
+    auth = base64.b64encode(f"{NOBODY}:{token}".encode()).decode()
+    login = f'{{"auth": "{auth}", "email": "WorkloadIdentityFederation@AzureRM" }}'
+    headers = '{"X-Meta-Source-Client":"VSTS"}'
+    text = f'{{"auths": {{ "{HOST}": {login} }}, "HttpHeaders":{headers} }}'
+    (config / "config.json").write_text(text)
+    own = {"HOME": str(folder), "AGENT_TEMPDIRECTORY": str(folder), "PATH": programs.SEARCH_PATH}
+    kept = ("HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE")
+    return {**own, **{name: environment[name] for name in kept}, "DOCKER_CONFIG": str(config)}
+
+
+def test_azure_devops_signs_and_verifies(acr: AzureRegistry, alice: Person, tmp_path: Path) -> None:
+    alice.log_in(HOST, NOBODY, acr.refresh_token(Account("")))
+    key, certificate = alice.new_key("ci")
+    added = alice.notarypy("signer", "add", "--json", "--key", certificate, "ci", REPOSITORY).expect(0)
+    token = acr.refresh_token(Account("", kind="entra"))
+    environment = agent(tmp_path / "agent", token, alice.environment)
+    given = {
+        "refs": f"{REPOSITORY}:1", "signer": "ci",
+        "root": added.document["results"][0]["created"]["root_pins"][0],
+    }  # fmt: skip
+    secrets = {"key": "$(signingKey.secureFilePath)", "passphrase": "$(signingPassphrase)"}
+    variables = {"signingKey.secureFilePath": str(key), "signingPassphrase": REPOSITORY_PASSPHRASE}
+    acr.calls.clear()
+    for more in ({"mode": "sign", **secrets}, {"mode": "verify"}):
+        step = ciparts.azure({**given, **more}, variables)
+        ran = programs.run((*step.shell, "-c", step.script), {**environment, **step.env}).expect(0)
+        assert f"isOutput=true]{REPOSITORY}@sha256:" in ran.stdout
+        assert token not in ran.text
+    assert {call.headers.get("x-meta-source-client") for call in acr.calls} == {None, "VSTS"}
+    assert '"ci"' in alice.inspection(REPOSITORY)
 
 
 def test_who_may_not_sign_is_told_which_role_is_lacking(
