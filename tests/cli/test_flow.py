@@ -57,6 +57,17 @@ def test_from_a_key_to_a_verified_tag(run: Run, fake: Fake) -> None:
 
 
 @pytest.mark.usefixtures("signer")
+def test_what_was_signed_is_proposed_where_a_line_is_completed(run: Run, fake: Fake) -> None:
+    push(fake, "1")
+    run("sign", f"{REPO}:1").expect(0)
+    for typed, word in (("verify", f"{REPO}:1"), ("signer remove", "jeff"), ("key passwd", "jeff")):
+        answer = run("completion", "fish", "--", "notarypy", *typed.split(), word[:-1]).expect(0)
+        assert word in [line.partition("\t")[0] for line in answer.out.splitlines()[1:]]
+    targets = run("completion", "fish", "--", "notarypy", "key", "passwd", "").expect(0).out
+    assert f"\ttargets of {REPO}\n" in targets
+
+
+@pytest.mark.usefixtures("signer")
 def test_what_is_not_signed(run: Run) -> None:
     run("verify", f"{REPO}:1").expect(3)
     run("sign", f"{REPO}:1").expect(3)

@@ -41,6 +41,12 @@ def test_nothing_is_wrong_with_a_page(manual: Path) -> None:
     assert [line for line in lint.stdout.splitlines() if "missing date" not in line] == []
 
 
+def test_apropos_finds_a_page(manual: Path) -> None:
+    found = shown("lexgrog", *sorted(manual.iterdir()))
+    assert found.returncode == 0
+    assert '"notarypy-sign - sign tags with the digests that their registry serves"' in found.stdout
+
+
 def test_man_finds_the_page_of_a_command(manual: Path) -> None:
     command = shown("man", "--warnings", "-M", manual.parent, "notarypy", "sign")
     assert "notarypy sign [OPTIONS] [REF...]" in command.stdout
