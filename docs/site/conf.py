@@ -26,6 +26,8 @@ myst_heading_anchors = 6
 # Sessions and excerpts of JSON with comments or dots are no whole programs.
 suppress_warnings = ["misc.highlighting_failure"]
 
+# Each page has the table of contents of all: methods in there would double the time of building.
+toc_object_entries = False
 autodoc_class_signature = "mixed"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

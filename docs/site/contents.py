@@ -51,6 +51,11 @@ def read(page: str) -> str:
     return (ROOT / page).read_text(encoding="utf-8")
 
 
+def title(page: str) -> str:
+    """Return the title of a page."""
+    return read(page).partition("\n")[0].removeprefix("# ")
+
+
 def meant(page: str, target: str) -> str:
     """Return the path from the project's root of what a page links to."""
     path = target.partition("#")[0]

@@ -8,9 +8,10 @@ Rules:
 1. `docs` is left away from the path of a page, and what is called `README.md` in a folder is its `index.md`.
    Pages from outside of `docs` have the names of `_MOVED`.
 2. A link to a page leads to its new place. One to another file in `docs` leads to that, which is copied.
-3. One to a folder, or to a file elsewhere in the project, is no link on the site: it says the path, for a
+3. Where the text of a link is a file's name, it is the page's title.
+4. One to a folder, or to a file elsewhere in the project, is no link on the site: it says the path, for a
    checkout.
-4. Tables of contents are put at the end of the front page and of each page that has pages in its folder.
+5. Tables of contents are put at the end of the front page and of each page that has pages in its folder.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def staged(page: str) -> str:
 
 
 def fitted(page: str, text: str) -> str:
-    """Return a text of a page with links that fit (rules 2 and 3)."""
+    """Return a text of a page with links that fit (rules 2 to 4)."""
 
     def moved(match: re.Match[str]) -> str:
         return match[0] if match["code"] else _link(page, match["text"], match["target"])
@@ -84,18 +85,20 @@ def _is_file(path: str) -> bool:
 
 
 def _link(page: str, text: str, target: str) -> str:
-    """Return a link as it is on the site (rules 2 and 3)."""
+    """Return a link as it is on the site (rules 2 to 4)."""
     if "://" in target or target.startswith("#"):
         return f"[{text}]({target})"
     path, fragment = contents.meant(page, target), target.partition("#")[2]
     if path not in contents.pages() and not _is_file(path):
         return f"{text} (`{path}`)"
+    if text.endswith(".md") and path in contents.pages():
+        text = contents.title(path)
     new = posixpath.relpath(place(path), posixpath.dirname(place(page)))
     return f"[{text}]({new}{'#' * bool(fragment)}{fragment})"
 
 
 def _tables(page: str) -> list[str]:
-    """Return the tables of contents of a page (rule 4)."""
+    """Return the tables of contents of a page (rule 5)."""
     if page == contents.FRONT:
         return [
             _table([f"{entry.title} <{_document(entry.page)}>" for entry in entries], caption)

@@ -42,6 +42,7 @@ def test_no_two_pages_have_one_place() -> None:
     [
         ("docs/cli.md", "[a](keys.md#b)", "[a](keys.md#b)"),
         ("docs/cli.md", "[a](#b)", "[a](#b)"),
+        ("docs/cli.md", "[keys.md](keys.md#b)", "[Where keys are](keys.md#b)"),
         ("docs/cli.md", "[a](../SECURITY.md)", "[a](reporting.md)"),
         ("docs/cli.md", "[a](adr/README.md)", "[a](adr/index.md)"),
         ("docs/cli.md", "![a](pictures/roles.svg)", "![a](pictures/roles.svg)"),

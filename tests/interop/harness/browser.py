@@ -71,7 +71,7 @@ class Browser:
         assert "error" not in answer, answer
         return answer["result"]
 
-    def open(self, page: Path, *, width: int = 1280, scripts: bool = True) -> Self:
+    def open(self, page: Path, *, query: str = "", width: int = 1280, scripts: bool = True) -> Self:
         """Show a page in a window of a width."""
         self.complaints.clear()
         self.requests.clear()
@@ -79,7 +79,7 @@ class Browser:
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False
         )
-        self.call("Page.navigate", url=page.as_uri())
+        self.call("Page.navigate", url=page.as_uri() + (f"?{query}" if query else ""))
         while True:
             event = self._answer()
             self._note(event)

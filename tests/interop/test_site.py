@@ -1,0 +1,118 @@
+"""The site of docs/, built once, in a real browser: it can be read and searched, and asks for nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from docs.site import contents
+from interop.harness.browser import Browser, browsing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAGES = (
+    "index",
+    "choosing",
+    "overview",
+    "trust",
+    "cli",
+    "errors",
+    "performance",
+    "security",
+    "adr/index",
+    "reference/client",
+)
+FOUND = "[...document.querySelectorAll('#search-results li a')].map(e => e.getAttribute('href'))"
+# What is wider than the window, and cannot be moved by itself.
+WIDER = """[...document.querySelectorAll('h1, h2, h3, p, li, img, dt, table, pre')]
+    .filter(e => e.checkVisibility() && e.getBoundingClientRect().right > innerWidth + 1
+        && !e.closest('.table-wrapper, pre, .sidebar-drawer, .toc-drawer'))
+    .map(e => e.outerHTML.slice(0, 80))"""
+BRIGHTNESS = """(property => getComputedStyle(document.body)[property].match(/\\d+/g).slice(0, 3)
+    .reduce((sum, part) => sum + Number(part), 0))"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browsing(tmp_path_factory.mktemp("browser")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("site")
+    argv = [contents.ROOT / "scripts" / "site", target]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300, cwd="/")
+    # A warning would be an error, and so would a link that leads nowhere.
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", f"{target}/index.html\n")
+    return target
+
+
+@pytest.mark.parametrize("width", [1280, 820, 390])
+def test_pages_fit_the_window_and_ask_nobody(browser: Browser, site: Path, width: int) -> None:
+    for page in PAGES:
+        browser.open(site / f"{page}.html", width=width)
+        assert browser.complaints == []
+        assert [asked for asked in browser.requests if not asked.startswith(("file:", "data:"))] == []
+        assert browser.value("document.documentElement.scrollWidth") <= width, page
+        assert browser.value(WIDER) == [], page
+        assert browser.value("[...document.images].filter(e => !e.naturalWidth || !e.alt).length") == 0
+    assert browser.visitors == []
+
+
+def test_pages_follow_light_and_dark(browser: Browser, site: Path) -> None:
+    for scheme, ground, letters in (
+        ("light", range(700, 766), range(300)),
+        ("dark", range(150), range(500, 766)),
+    ):
+        wanted = [{"name": "prefers-color-scheme", "value": scheme}]
+        browser.call("Emulation.setEmulatedMedia", features=wanted)
+        browser.open(site / "trust.html")
+        assert browser.value(f"{BRIGHTNESS}('backgroundColor')") in ground
+        assert browser.value(f"{BRIGHTNESS}('color')") in letters
+    browser.call("Emulation.setEmulatedMedia", features=[])
+
+
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [
+        ("stolen key", "runbooks/stolen-key.html"),
+        ("NOTARYPY_FIRST_USE", "trust.html"),
+        ("verify_each", "reference/client.html"),
+        ("harbor", "leaving-notary.html"),
+    ],
+)
+def test_the_search_finds_pages_without_a_server(browser: Browser, site: Path, words: str, page: str) -> None:
+    browser.open(site / "search.html", query=f"q={words.replace(' ', '+')}")
+    deadline = time.monotonic() + 60
+    while page not in (found := {link.partition("#")[0].partition("?")[0] for link in browser.value(FOUND)}):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)
+    # Beside each page that is found there is a bit of it, which comes over HTTP alone.
+    assert [asked for asked in browser.requests if not asked.startswith(("file:", "data:"))] == []
+    assert browser.visitors == []
+
+
+def test_a_page_can_be_read_without_scripts(browser: Browser, site: Path) -> None:
+    browser.open(site / "tutorial.html", scripts=False)
+    links = browser.value("[...document.querySelectorAll('.sidebar-tree a')].map(e => e.textContent)")
+    assert {entry.title for entries in contents.parts().values() for entry in entries} <= {*links}
+
+
+def test_what_is_no_site_is_not_replaced(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.write_text("mine")
+    done = subprocess.run(
+        [contents.ROOT / "scripts" / "site", tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (2, f"site: {tmp_path} holds something else than a site\n")
+    assert kept.read_text() == "mine"
