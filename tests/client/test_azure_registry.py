@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import stat
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -12,7 +13,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from notarypy.client.api import Client
-from notarypy.errors import AuthenticationError, ServerError, UsageError
+from notarypy.errors import AuthenticationError, BackendMissingError, ServerError, UsageError
 from notarypy.images.manifests import OCI_MANIFEST
 from notarypy.keys.signers import azurecredential
 from notarypy.storage.settings.settings import load
@@ -258,6 +259,28 @@ def test_a_registry_that_gives_no_login(
     assert ENTRA_TOKEN not in f"{caught.value} {vars(caught.value)}"
     assert [call.path for call in desk.acr.calls] == ["/oauth2/exchange"]
     assert not (desk.folder / "config.json").exists()
+
+
+def test_who_is_not_logged_in_is_told_how(desk: Desk) -> None:
+    with pytest.raises(AuthenticationError) as caught:
+        desk.client().verify(f"{REPOSITORY}:1")
+    assert any(f"no credentials for {HOST} in: " in why for why in caught.value.why)
+    assert caught.value.advice is not None
+    assert caught.value.advice.name == "log-in-azure-registry"
+
+
+def test_without_azures_library(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "azure.identity", None)
+    with pytest.raises(BackendMissingError) as caught:
+        desk.client().images.azure_login(HOST)
+    assert caught.value.exit_code == 6
+    assert desk.acr.calls == []
+
+
+def test_nobody_is_asked_in_a_browser(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "InteractiveBrowserCredential")
+    with pytest.raises(AuthenticationError, match="cannot be used"):
+        desk.client().images.azure_login(HOST)
 
 
 def test_offline_there_is_no_login(desk: Desk) -> None:

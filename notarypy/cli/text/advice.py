@@ -20,6 +20,7 @@ from notarypy.cli.text import (
     doctoradvice,
     findingadvice,
     keyadvice,
+    loginadvice,
     migrationadvice,
     partadvice,
     placeadvice,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from notarypy.errors import NotarypyError
 
 TEXTS: Mapping[str, str] = {
-    **doctoradvice.TEXTS | findingadvice.TEXTS,
+    **doctoradvice.TEXTS | findingadvice.TEXTS | loginadvice.TEXTS,
     **keyadvice.TEXTS | placeadvice.TEXTS | migrationadvice.TEXTS | serviceadvice.TEXTS | partadvice.TEXTS,
     # -- what is typed: options and arguments
     "add-server-managed": "add --server-managed",
@@ -256,24 +257,6 @@ TEXTS: Mapping[str, str] = {
     "send-again": "try again; if it stays so, something on the way changes what is sent",
     "use-accepted-certificate": "use a certificate of an authority that it trusts",
     "use-certified-name": "use the name that the certificate is for",
-    # -- logins
-    "check-password": "check user and password",
-    "docker-login": "log in with: docker login {host}",
-    "get-azure-role": (
-        "give this identity the role for it (AcrPull to read, AcrPush to push, AcrImageSigner beside it to "
-        "sign, which neither the admin user nor a token of the registry can have), and log in again: a login "
-        "has the rights of the moment when it was made"
-    ),
-    "get-right": "give this account the right to do that",
-    "install-helper": "install {program}, or take it out of {config}",
-    "give-password-stdin": "give --username USER --password-stdin",
-    "log-in": "log in: notarypy login {host}",
-    "log-in-by-password": "log in with a password, or an access token in its place: notarypy login {host}",
-    "look-at-helper": "see whether {program} is unlocked and works: echo {server} | {program} get",
-    "mend-login": "mend {source}, or log in again",
-    "name-azure-registry": "name it as Azure does, NAME.azurecr.io; or log in with --username",
-    "name-helper": "write what follows docker-credential- in the program's name into {config}",
-    "run-helper": "see what it says to: echo {server} | {program} get",
 }
 # For errors that bring no advice of their own; for exit code 2 it is the command's help.
 _OF_CODE = {

@@ -82,7 +82,7 @@ class TokenAuthenticator:
         limits: Limits = DEFAULT,
     ) -> None:
         self._host, self._keychain = host.lower(), keychain
-        self._names = tuple(names) or (self._host,)
+        self._names = tuple(dict.fromkeys(names)) or (self._host,)
         self._most, self._monotonic = limits.token_bytes, monotonic
         self._lock = threading.Lock()
         self._known: dict[str, Challenge] = {}
@@ -117,7 +117,7 @@ class TokenAuthenticator:
         why = [self._who(credential) if used else "no credentials were sent, for it did not ask for any"]
         if scope and grants is not None:
             why.append(f"asked for {scope.rpartition(':')[2]}; the token grants {grants or 'nothing'}")
-        advice = Advice("log-in", host=self._host)
+        advice = self._log_in()
         if credential:
             advice = Advice("get-azure-role" if azureregistry.serves(self._host) else "get-right")
         if credential and used and used.startswith("Basic ") and response.status == HTTPStatus.UNAUTHORIZED:
@@ -151,6 +151,10 @@ class TokenAuthenticator:
             return f"no credentials for {' or '.join(self._names)} in: {places}"
         token = "an identity token" if credential.kind == "identity" else "the registry token"
         return f"{'user ' + credential.user if credential.user else token} from {credential.source}"
+
+    def _log_in(self) -> Advice:
+        ours = azureregistry.serves(self._host)
+        return Advice("log-in-azure-registry" if ours else "log-in", host=self._host)
 
     def _choose(self, url: str, response: Response, used: str | None) -> Challenge:
         """Pick the scheme to answer (rule 2 for the way to the server itself, and rule 7)."""
@@ -208,7 +212,7 @@ class TokenAuthenticator:
     def _password(self, scope: str | None) -> str:
         credential = self._credential(scope)
         if credential is None:
-            raise self._impossible(self._who(None), advice=Advice("log-in", host=self._host))
+            raise self._impossible(self._who(None), advice=self._log_in())
         if credential.kind != "password":
             word = "an identity" if credential.kind == "identity" else "a registry"
             raise self._impossible(f"it wants a password, and only {word} token is there", credential)
@@ -227,7 +231,7 @@ class TokenAuthenticator:
             advice = Advice("log-in-by-password", host=self._host)
             raise self._impossible(f"{said}; {self._who(credential)}", credential, advice=advice)
         if response.status in (400, 401, 403):
-            advice = Advice("check-password") if credential else Advice("log-in", host=self._host)
+            advice = Advice("check-password") if credential else self._log_in()
             why = [f"it gives out the tokens for {self._host}", self._who(credential)]
             raise failures.denied(host, None, response, why, advice, asked=scope, **owner(credential))
         if response.status == HTTPStatus.NOT_FOUND:
