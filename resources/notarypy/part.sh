@@ -14,13 +14,14 @@ notarypy_part() (
   trap 'rm -rf "$work"' EXIT
   trap 'exit 129' HUP && trap 'exit 130' INT && trap 'exit 143' TERM
 
-  # Into an environment of its own in $1. What a package runs while it is installed sees no secret.
+  # Into an environment of its own in $1. What a package runs while it is installed sees none of these.
   install() {
     found=`cat "$1/package" 2>/dev/null` || found=
     if [ "$found" != "$IN_PACKAGE" ]; then
       rm -rf "$1"
       (
         unset IN_KEY IN_PASSPHRASE IN_PASSPHRASE_FILE DOCKER_AUTH_CONFIG NOTARY_AUTH
+        unset VAULT_TOKEN AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
         unset DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE
         python3 -m venv "$1"
         "$1/bin/python" -m pip install --quiet --disable-pip-version-check -- "$IN_PACKAGE"

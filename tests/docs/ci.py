@@ -1,53 +1,33 @@
-"""The example pipelines as tests read them: each step's script, and the environment that it gets."""
+"""The example pipelines as tests read them: each step's script, and the environment that it gets.
+
+A step that is a part of this project's is the script of that part, with what the pipeline says to it.
+"""
 
 from __future__ import annotations
 
 import re
 import textwrap
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from docs import pages
+from docs import ciparts, pages
+from docs.ciparts import Step, TextLoader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FOLDER = pages.ROOT / "docs" / "ci"
-FILES = ("github-actions.yml", "gitlab-ci.yml", "Jenkinsfile", "tekton.yml")
+FILES = ("github-actions.yml", "gitlab-ci.yml", "Jenkinsfile", "tekton.yml", "azure-pipelines.yml")
 # Those whose key is in a service, which takes the token of the job.
 OIDC = ("oidc-aws.yml", "oidc-gcp.yml", "oidc-azure.yml", "oidc-vault.yml")
-
-
-class Step(NamedTuple):
-    """One script of a pipeline.
-
-    Attributes:
-        name: What the file calls it.
-        script: The text for a shell.
-        env: The variables that the file sets, as it writes them.
-        shell: The shell that runs it, with its options.
-    """
-
-    name: str
-    script: str
-    env: dict[str, str]
-    shell: tuple[str, ...]
+ACTION, COMPONENT = "notarypy/notarypy@COMMIT", "$CI_SERVER_FQDN/tools/notarypy/notarypy@COMMIT"
+TEMPLATE = "azure/notarypy.yml@notarypy"
 
 
 def documents(file: str) -> list[Any]:
     """Return the YAML documents of a file; keys such as `on` and `yes` stay texts."""
     return list(yaml.load_all((FOLDER / file).read_text(encoding="utf-8"), Loader=TextLoader))
-
-
-class TextLoader(yaml.SafeLoader):
-    """YAML 1.2 takes only true and false for truth values, 1.1 takes words for them."""
-
-
-TextLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in found if not tag.endswith(":bool") or first in "tfTF"]
-    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
 
 
 def steps(file: str) -> list[Step]:
@@ -57,6 +37,7 @@ def steps(file: str) -> list[Step]:
     made = {
         "gitlab-ci.yml": _gitlab,
         "tekton.yml": _tekton,
+        "azure-pipelines.yml": _azure,
         **dict.fromkeys(("github-actions.yml", *OIDC), _github),
     }
     return [step for document in documents(file) for step in made[file](document)]
@@ -66,32 +47,57 @@ def _github(workflow: dict[str, Any]) -> Iterator[Step]:
     for job in workflow["jobs"].values():
         for step in job["steps"]:
             assert ("uses" in step) != ("run" in step), step
-            if "run" in step:
-                env = {**workflow["env"], **step.get("env", {})}
+            env = {**workflow["env"], **step.get("env", {})}
+            if step.get("uses") == ACTION:
+                part = ciparts.github(step["with"])
+                yield part._replace(name=step["name"], env={**env, **part.env})
+            elif "run" in step:
                 yield Step(step["name"], step["run"], env, ("bash", "-e"))
 
 
 def _gitlab(pipeline: dict[str, Any]) -> Iterator[Step]:
-    for name, job in pipeline.items():
-        if name in {"stages", "variables"} or name.startswith("."):
-            continue
-        lines, parent = job["script"], pipeline[job["extends"]]
-        assert job["stage"] in pipeline["stages"], name
-        env = {**pipeline["variables"], **job.get("variables", {})}
-        yield Step(
-            name, "\n".join([*parent.get("before_script", []), *lines]), env, ("bash", "-eo", "pipefail")
-        )
+    jobs, variables = dict(pipeline), pipeline["variables"]
+    parts = {}
+    for include in pipeline["include"]:
+        assert include["component"] == COMPONENT
+        name, job = ciparts.gitlab_job(include["inputs"])
+        parts[name] = ciparts.gitlab(include["inputs"])
+        jobs[name] = {**job, **jobs.get(name, {})}
+    named = [name for name in jobs if name not in {"include", "stages", "variables"} and name[0] != "."]
+    for name in sorted(
+        named, key=lambda one: (pipeline["stages"].index(jobs[one]["stage"]), one != "verify")
+    ):
+        job = jobs[name]
+        assert job["extends"] in pipeline
+        env = {**variables, **job.get("variables", {})}
+        if name in parts:
+            yield parts[name]._replace(name=name, env={**env, **parts[name].env})
+        else:
+            yield Step(name, "\n".join(job["script"]), env, ("bash", "-eo", "pipefail"))
 
 
-def _tekton(task: dict[str, Any]) -> Iterator[Step]:
-    for step in task["spec"]["steps"]:
-        env = {entry["name"]: entry.get("value", "") for entry in step["env"]}
-        known = {parameter["name"] for parameter in task["spec"]["params"]}
-        assert set(re.findall(r"\$\(params\.([\w-]+)\)", str(env))) == known
-        assert {mount["name"] for mount in step["volumeMounts"]} <= {
-            one["name"] for one in task["spec"]["volumes"]
-        }
-        yield Step(step["name"], step["script"], env, ("bash",))
+def _azure(pipeline: dict[str, Any]) -> Iterator[Step]:
+    for step in pipeline["steps"]:
+        if "template" in step:
+            assert step["template"] == TEMPLATE
+            part = ciparts.azure(step["parameters"])
+            env = {**pipeline["variables"], **part.env}
+            yield part._replace(name=step["parameters"]["name"], env=env)
+        elif "bash" in step:
+            env = {**pipeline["variables"], **step.get("env", {})}
+            yield Step(step["displayName"], step["bash"], env, ("bash",))
+
+
+def _tekton(pipeline: dict[str, Any]) -> Iterator[Step]:
+    for task in pipeline["spec"]["tasks"]:
+        if task["taskRef"]["name"] == "notarypy":
+            bound = {one["name"]: f"/workspace/{one['workspace']}" for one in task["workspaces"]}
+            assert {one["workspace"] for one in task["workspaces"]} <= {
+                one["name"] for one in pipeline["spec"]["workspaces"]
+            }
+            bound |= {name: f"/tekton/results/{name}" for name in ("image", "images")}
+            given = {one["name"]: one["value"] for one in task["params"]}
+            yield ciparts.tekton(given, bound)._replace(name=task["name"])
 
 
 def _jenkins() -> Iterator[Step]:
@@ -100,6 +106,5 @@ def _jenkins() -> Iterator[Step]:
     env = dict(re.findall(r"^    ([A-Z_]+) = ['\"]([^'\"]*)['\"]", text, re.MULTILINE))
     stages = re.split(r"stage\('([^']*)'\)", text)
     for name, stage in zip(stages[1::2], stages[2::2], strict=True):
-        scripts = re.findall(r"sh '''\n(.*?)'''", stage, re.DOTALL)
-        assert len(scripts) == 1, name
-        yield Step(name, textwrap.dedent(scripts[0]), env, ("sh", "-xe"))
+        for script in re.findall(r"sh '''\n(.*?)'''", stage, re.DOTALL):
+            yield Step(name, textwrap.dedent(script), env, ("sh", "-xe"))

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
 from docs import pages
-from docs.ci import Step, TextLoader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,6 +27,34 @@ FILES = {
     "jenkins": "vars/notarypy.groovy",
 }
 HARNESS = pages.ROOT / "tests" / "interop" / "harness" / "foreign" / "jenkins.groovy"
+
+
+class Step(NamedTuple):
+    """One script of a pipeline.
+
+    Attributes:
+        name: What the file calls it.
+        script: The text for a shell.
+        env: The variables that the file sets, as it writes them.
+        shell: The shell that runs it, with its options.
+        part: Whether it is the script of a part.
+    """
+
+    name: str
+    script: str
+    env: dict[str, str]
+    shell: tuple[str, ...]
+    part: bool = False
+
+
+class TextLoader(yaml.SafeLoader):
+    """YAML 1.2 takes only true and false for truth values, 1.1 takes words for them."""
+
+
+TextLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in found if not tag.endswith(":bool") or first in "tfTF"]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def documents(system: str) -> list[Any]:
@@ -54,7 +81,7 @@ def github(given: Mapping[str, str]) -> Step:
     env = replaced(step["env"], r"\$\{\{ inputs\.([\w-]+) \}\}", lambda name: {**inputs, **given}[name])
     assert step["shell"] == "bash"
     env["GITHUB_ACTION_PATH"] = str(pages.ROOT)
-    return Step(step["name"], step["run"], env, ("bash", "--noprofile", "--norc", "-eo", "pipefail"))
+    return Step(step["name"], step["run"], env, ("bash", "-eo", "pipefail"), part=True)
 
 
 def gitlab_job(given: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
@@ -69,11 +96,13 @@ def gitlab_job(given: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
     return name, job
 
 
-def gitlab(given: Mapping[str, str], variables: Mapping[str, str]) -> Step:
-    """Return the job of the component; the variables of a job may name others."""
+def gitlab(given: Mapping[str, str]) -> Step:
+    """Return the job of the component; its variables may name others."""
     name, job = gitlab_job(given)
-    env = replaced(job["variables"], r"\$\{?([A-Za-z_]\w*)\}?", lambda name: variables.get(name, ""))
-    return Step(name, "\n".join([*job["before_script"], *job["script"]]), env, ("bash", "-eo", "pipefail"))
+    env = job["variables"]
+    return Step(
+        name, "\n".join([*job["before_script"], *job["script"]]), env, ("bash", "-eo", "pipefail"), part=True
+    )
 
 
 def azure_step(given: Mapping[str, str]) -> dict[str, Any]:
@@ -88,13 +117,29 @@ def azure_step(given: Mapping[str, str]) -> dict[str, Any]:
     return step
 
 
-def azure(given: Mapping[str, str], variables: Mapping[str, str]) -> Step:
-    """Return the template's step; what names a variable is replaced everywhere, in scripts too."""
-    step = replaced(azure_step(given), r"\$\(([\w.]+)\)", lambda name: variables.get(name, f"$({name})"))
-    return Step(step["displayName"], step["bash"], step["env"], ("bash", "--noprofile", "--norc"))
+def azure(given: Mapping[str, str]) -> Step:
+    """Return the template's step; it may name variables."""
+    step = azure_step(given)
+    return Step(step["displayName"], step["bash"], step["env"], ("bash",), part=True)
 
 
-def tekton(given: Mapping[str, str], paths: Mapping[str, Path]) -> Step:
+def with_variables(step: Step, variables: Mapping[str, str]) -> Step:
+    """Return a step of GitLab, whose variables are replaced, by nothing if unknown."""
+    pattern = r"\$\{?([A-Za-z_]\w*)\}?"
+    return step._replace(env=replaced(step.env, pattern, lambda name: variables.get(name, "")))
+
+
+def with_macros(step: Step, variables: Mapping[str, str]) -> Step:
+    """Return a step of Azure's, whose known variables are replaced, in scripts too."""
+
+    def value(name: str) -> str:
+        return variables.get(name, f"$({name})")
+
+    pattern = r"\$\(([\w.]+)\)"
+    return step._replace(env=replaced(step.env, pattern, value), script=replaced(step.script, pattern, value))
+
+
+def tekton(given: Mapping[str, str], paths: Mapping[str, Path | str]) -> Step:
     """Return the Task's step, with paths of results and of those workspaces that are bound."""
     (task,) = documents("tekton")
     spec = task["spec"]
@@ -108,13 +153,13 @@ def tekton(given: Mapping[str, str], paths: Mapping[str, Path]) -> Step:
     for one in step["env"]:  # and then Kubernetes replaces what stands above
         env[one["name"]] = replaced(one["value"], r"\$\((\w+)\)", lambda name: env.get(name, f"$({name})"))
     assert step["script"].startswith("#!/bin/sh\n")
-    return Step(step["name"], step["script"], env, ("sh",))
+    return Step(step["name"], step["script"], env, ("sh",), part=True)
 
 
-def jenkins(given: Mapping[str, object], credentials: Mapping[str, str], java: Path, groovy: Path) -> Step:
-    """Return a call of the library's step, in the Groovy that Jenkins has."""
+def groovy(given: Mapping[str, object], credentials: Mapping[str, object], java: Path, jar: Path) -> Step:
+    """Return a call of the library's step in the Groovy that Jenkins has; JENKINSFILE has more of them."""
     env = {"GIVEN": json.dumps(given), "CREDENTIALS": json.dumps(credentials), "LIBRARY": str(pages.ROOT)}
     options = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData -Xshare:auto"
     options += " --add-opens java.base/java.lang=ALL-UNNAMED"
-    script = f'exec "{java}" {options} -cp "{groovy}" groovy.ui.GroovyMain "{HARNESS}"'
-    return Step("notarypy", script, env, ("sh",))
+    script = f'exec "{java}" {options} -cp "{jar}" groovy.ui.GroovyMain "{HARNESS}"'
+    return Step("notarypy", script, env, ("sh",), part=True)

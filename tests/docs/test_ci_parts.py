@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from docs import ciparts, pages
-from docs.ci import TextLoader
+from docs.ciparts import TextLoader
 
 PAGE = "docs/ci.md"
 NAMES = [row[0] for row in pages.table(pages.read(PAGE), "input")]

