@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime, timedelta
 
-    from notarypy.cli.text.terminal import Bar
     from notarypy.client.history.events import HistoryEvent
 
 _BLOCK = 500
@@ -64,7 +63,7 @@ def history(
     with run.client(asking=False) as client, run.trying(repo):
         bar = run.progress(steps=True)
         with closing(client.history(repo, **asked, progress=bar)) as events:
-            shown.take(events, bar)
+            shown.take(events)
         shown.finish(repo)
         if path is not None:
             userfiles.write(path, "".join(eventtext.page(repo, shown.events, shown.error)))
@@ -80,11 +79,9 @@ class _Shown:
         self.error: NotarypyError | None = None
         self._count, self._odd = 0, 0
 
-    def take(self, events: Iterator[HistoryEvent], bar: Bar | None) -> None:
+    def take(self, events: Iterator[HistoryEvent]) -> None:
         """Show all events, and note what ended them before their time."""
         while self.error is None and (block := list(self._block(events))):
-            if bar is not None:
-                bar.end()
             rows = map(eventtext.row, block)
             self._run.report.table(eventtext.HEADER, rows, goes_on=self._count > 0)
             self._count += len(block)

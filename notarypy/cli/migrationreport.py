@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from notarypy.cli import namedkeys, references, userfiles
 from notarypy.cli.declared import Argument, Option
@@ -14,9 +14,6 @@ from notarypy.client.migrate.inventory import ReportedRepository
 from notarypy.cosign.signatures import FORMS
 from notarypy.errors import Advice, UsageError
 from notarypy.keys.signers import is_uri
-
-if TYPE_CHECKING:
-    from notarypy.cli.text.terminal import Bar
 
 _FORMS = {"both": FORMS, "any": ()}
 _SUFFIXES = (".json", ".html")
@@ -73,7 +70,7 @@ def report(
             for repo, outcome in zip(asked, reports, strict=True):
                 with run.trying(repo):
                     found[repo] = outcome.get()
-                    _note(run, repo, found[repo], path, bar)
+                    _note(run, repo, found[repo], path)
     if len(asked) > 1 or path is not None:
         unread = sum(not one.tags for one in found.values()) + len(asked) - len(found)
         left = f"; no tags of {unread} of {len(asked)} repositories" if unread else ""
@@ -107,9 +104,7 @@ def _names(words: list[str] | tuple[str, ...]) -> list[str]:
     return list(words) if len(set(short)) < len(short) else short
 
 
-def _note(run: Run, repo: str, found: ReportedRepository, path: Path | None, bar: Bar | None) -> None:
-    if bar is not None:
-        bar.end()
+def _note(run: Run, repo: str, found: ReportedRepository, path: Path | None) -> None:
     wanted = run.options.json or (path is not None and path.suffix == ".json")
     if path is None:
         run.report.lines([f"{found.repository}: {reportpage.state(found)}"])

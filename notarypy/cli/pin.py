@@ -13,7 +13,7 @@ from notarypy import files
 from notarypy.cli import references, userfiles
 from notarypy.cli.declared import Argument, Option
 from notarypy.cli.run import Context, Interrupting, Run, begin
-from notarypy.cli.text import render
+from notarypy.cli.text import render, terminal
 from notarypy.client.build.inputs import KINDS, FileVariables, PinnedFile, PinnedImage
 from notarypy.client.parameters import PinOptions
 from notarypy.client.verdictjson import policy_json
@@ -289,7 +289,7 @@ def build(
             _report_image(run, source, image)
         if run.report.exit_code:
             return
-        with Interrupting():
+        with Interrupting(), terminal.aside():  # the terminal is the builder's
             built = client.images.build(plan)
         signed, lines = built.signed, [_line_of(source, image) for source, image in images]
         lines += render.signed_lines(signed) if signed else []

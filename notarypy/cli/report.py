@@ -209,20 +209,15 @@ class Report:
         """Write to standard error; when even that fails there is nobody left to tell."""
         with suppress(OSError, AttributeError):
             painter = self.painter(sys.stderr)
-            sys.stderr.write(f"{painter.message(text) if painter else text}\n")
+            with terminal.aside():
+                sys.stderr.write(f"{painter.message(text) if painter else text}\n")
 
     def _write(self, data: str | bytes) -> None:
         if self.unwritable is not None or not data:
             return
         try:
-            stream = _standard_output()
-            if isinstance(data, str):
-                stream.write(data)
-            elif hasattr(stream, "buffer"):
-                stream.flush()
-                stream.buffer.write(data)
-            else:
-                stream.write(data.decode(errors="backslashreplace"))
+            with terminal.aside():
+                _write(_standard_output(), data)
         except OSError as error:
             self.unwritable = error
 
@@ -240,6 +235,16 @@ class Report:
 
 def _failure(error: NotarypyError | None, command: str | None) -> dict[str, Any]:
     return {} if error is None else {"error": render.error_json(error, command)}
+
+
+def _write(stream: TextIO, data: str | bytes) -> None:
+    if isinstance(data, str):
+        stream.write(data)
+    elif hasattr(stream, "buffer"):
+        stream.flush()
+        stream.buffer.write(data)
+    else:
+        stream.write(data.decode(errors="backslashreplace"))
 
 
 def _standard_output() -> TextIO:

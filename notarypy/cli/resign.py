@@ -18,7 +18,6 @@ from notarypy.errors import Advice, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from notarypy.cli.text.terminal import Bar
     from notarypy.client.migrate.inventory import ResignedTag
     from notarypy.client.migrationapi import Migration
     from notarypy.client.workers import Outcome
@@ -136,7 +135,7 @@ def _resign(run: Run, names: list[str] | None, sign: _Sign, *, dry_run: bool, fo
             done = sign(client.migration)(texts, dry_run=dry_run, progress=bar)
             with closing(done) as outcomes:
                 for text, outcome in outcomes:
-                    counted[_shown(run, texts, text, outcome, dry_run=dry_run, bar=bar, form=form)] += 1
+                    counted[_shown(run, texts, text, outcome, dry_run=dry_run, form=form)] += 1
     if counted.total() > 1:
         parts = [f"{counted[what]} {what}" for what in (*_WHAT[dry_run].values(), _FAILED) if counted[what]]
         run.report.text(f"{counted.total()} tags: {', '.join(parts)}\n")
@@ -149,7 +148,6 @@ def _shown(
     outcome: Outcome[ResignedTag],
     *,
     dry_run: bool,
-    bar: Bar | None,
     form: str,
 ) -> str:
     """Report what became of a tag; return how that is counted."""
@@ -157,8 +155,6 @@ def _shown(
         return _FAILED
     if text not in texts:  # it is one of several
         run.asked_for = max(run.asked_for, 2)
-    if bar is not None:
-        bar.end()
     with run.trying(text):
         done = outcome.get()
         what = _WHAT[dry_run][done.states != {"there"}]

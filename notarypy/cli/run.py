@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+    from notarypy.cli.text.progressline import CountedWork
     from notarypy.client.api import Client
     from notarypy.client.verdicts import FirstRoot
     from notarypy.client.workers import Outcome
@@ -88,7 +89,8 @@ class Run:
 
         `asking` is for commands that unlock keys, `own_log` for those that show the log by themselves.
         """
-        with nullcontext() if own_log else self.log_shown(), open_client(self, asking=asking) as client:
+        log = nullcontext() if own_log else self.log_shown()
+        with log, self.working(), open_client(self, asking=asking) as client:
             try:
                 yield client
             finally:
@@ -147,14 +149,32 @@ class Run:
         """
         from notarypy.client.workers import UnfinishedError, outcomes
 
-        with closing(outcomes([partial(call, item) for item in items], most)) as found:
+        found = outcomes([partial(call, item) for item in items], most)
+        with closing(found), self.working(len(items)) as done:
             for item, outcome in zip(items, found, strict=True):
+                done()
                 if not isinstance(outcome.error, UnfinishedError):
                     yield item, outcome
 
-    def progress(self, *, steps: bool = False) -> terminal.Bar | None:
-        """Return a progress bar where somebody looks at it, of bytes or of steps."""
-        return None if self.options.json or self.options.quiet else terminal.bar(steps=steps)
+    def progress(self, *, steps: bool = False) -> CountedWork | None:
+        """Return something that is counted, in bytes or in steps, where somebody looks at it."""
+        if self.options.json or self.options.quiet or self.options.verbose:
+            return None
+        line = terminal.progress_line()
+        return None if line is None else line.part(steps=steps)
+
+    @contextmanager
+    def working(self, steps: int = 1) -> Iterator[Callable[[], None]]:
+        """Show that the command works: for how long, or how many of several steps are done."""
+        part = self.progress(steps=True)
+        if part is None:
+            yield lambda: None
+            return
+        part.begin(f"notarypy {self.report.command}", steps if steps > 1 else 0)
+        try:
+            yield lambda: part.moved(1)
+        finally:
+            part.end()
 
     def choice(self, lines: Sequence[str], question: str, answers: Sequence[str]) -> str | None:
         """Return which of the answers was given to a question; None where nobody can be asked."""

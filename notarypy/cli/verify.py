@@ -87,8 +87,10 @@ def _by_itself(
         from notarypy.client.verdictjson import image_json
 
         texts = [name.text for name in names]
-        with closing(client.verify_each(texts, **required)) as outcomes:
+        outcomes = client.verify_each(texts, **required)
+        with closing(outcomes), run.working(len(texts)) as done:
             for text, found in zip(texts, outcomes, strict=True):
+                done()
                 with run.trying(text):
                     image = found.get()
                     run.report.done(text, partial(image_json, image, render.error_json), image.reference)
@@ -98,7 +100,7 @@ def _every_tag(run: Run, client: Client, names: Sequence[references.Name], requi
     from notarypy.client.verdictjson import image_json
     from notarypy.client.verify.sharing import MetadataCache
 
-    def tags_of(name: references.Name) -> Iterable[_Tag]:
+    def tags_of(name: references.Name) -> tuple[int, Iterable[_Tag]]:
         cache = MetadataCache()
         tags = client.images.signed_tags(name.text, root=required["root"], cache=cache)
         refs = [f"{name.text}:{tag}" for tag in tags]
@@ -106,18 +108,19 @@ def _every_tag(run: Run, client: Client, names: Sequence[references.Name], requi
             advice = Advice("sign-a-tag", gun=name.repository)
             raise NothingThereError(f"no tag of {name.text} is signed, so none was verified", advice=advice)
         found = zip(refs, client.verify_each(refs, **required, cache=cache), strict=True)
-        return found if len(names) == 1 else list(found)
+        return len(refs), found if len(names) == 1 else list(found)
 
     for name, tags in run.each(names, tags_of):
         with run.trying(name.text):
-            each = tags.get()
+            count, each = tags.get()
             run.asked_for += 1  # a tag is one of several
-            for text, found in each:
-                with run.trying(text):
-                    image = found.get()
-                    run.report.done(
-                        text, partial(image_json, image, render.error_json), f"{text}@{image.digest}"
-                    )
+            with run.working(count) as done:
+                for text, found in each:
+                    done()
+                    with run.trying(text):
+                        image = found.get()
+                        data = partial(image_json, image, render.error_json)
+                        run.report.done(text, data, f"{text}@{image.digest}")
 
 
 def inspect(

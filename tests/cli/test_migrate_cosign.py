@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.cli.text import terminal
 from notarypy.client.workers import Outcome, UnfinishedError
 from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.images.manifests import OCI_INDEX, OCI_MANIFEST, digest_of
@@ -143,16 +142,3 @@ def test_after_an_interruption_what_was_done_is_said(run: Run, stub: StubClient)
     stub.answers["migration.cosign"] = interrupted
     outcome = run(*COSIGN, REPO).expect(130)
     assert outcome.out.count("signed registry.test/app:1 ") == 2
-
-
-def test_a_bar_of_steps_is_out_of_the_way_of_results(
-    run: Run, monkeypatch: pytest.MonkeyPatch, digests: dict[str, str]
-) -> None:
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    outcome = run(*COSIGN, REPO).expect(0)
-    assert f"signed {REPO}:1 {digests[f'{REPO}:1']}\n" in outcome.out
-    assert "signing [" in outcome.err
-    assert "0/2" in outcome.err
-    assert " B" not in outcome.err
-    assert outcome.err.endswith("\r\x1b[K")
-    assert terminal.bar(steps=True) is not None

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.cli import run as running
-from notarypy.cli.text import terminal
 from notarypy.devserver import sample
 from notarypy.errors import DigestMismatchError, UnreachableError
 from support import layouts
@@ -24,13 +21,6 @@ if TYPE_CHECKING:
 
 SOURCE = "oci:dir:1"
 QUIET = {"progress": None}
-
-
-class Terminal(io.StringIO):
-    """Somebody looks at it."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.fixture(autouse=True)
@@ -196,48 +186,3 @@ def test_through_the_real_client(run: Run, fake: Fake, home: Path) -> None:
     run("push", "oci:out:1", "registry.test/third:3").expect(0)
     assert fake.registry.images.tags("other") == {"2": made.digest}
     assert fake.registry.images.tags("third") == {"3": made.digest}
-
-
-# -- progress
-
-
-def test_a_bar_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stderr", io.StringIO())
-    assert running.Run().progress() is None
-    monkeypatch.setattr("sys.stderr", None)
-    assert running.Run().progress() is None
-    monkeypatch.setattr("sys.stderr", Terminal())
-    assert running.Run().progress() is not None
-    for unwanted in ("json", "quiet"):
-        begun = running.Run()
-        begun.options.take(unwanted, value=True)
-        assert begun.progress() is None
-
-
-def test_a_terminal_gets_a_bar(run: Run, stub: StubClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terminal, "bar", lambda *, steps: "of steps" if steps else "a bar")
-    run("push", SOURCE, REPO).expect(0)
-    assert stub.calls[0][2] == {"progress": "a bar"}
-
-
-def test_what_a_bar_shows() -> None:
-    screen, now = Terminal(), [0.0]
-    made = terminal.Bar(screen, lambda: now[0])
-    made.begin("pushing \x1b[31mapp", 3_000_000)
-    made.moved(1_500_000)  # too soon to be drawn
-    now[0] = 1.0
-    made.moved(0)
-    made.end()
-    first, second, last = screen.getvalue().split("\r\x1b[K")[1:]
-    assert first == f"pushing \\x1b[31mapp [{' ' * 24}]   0% 0 B/3.0 MB"
-    assert second == f"pushing \\x1b[31mapp [{'#' * 12}{' ' * 12}]  50% 1.5 MB/3.0 MB"
-    assert last == ""
-
-
-def test_a_bar_of_nothing_is_full_and_a_screen_may_go_away() -> None:
-    screen = Terminal()
-    made = terminal.Bar(screen, lambda: 0.0)
-    made.begin("pulling", 0)
-    assert "100% 0 B/0 B" in screen.getvalue()
-    screen.close()
-    made.end()

@@ -341,7 +341,7 @@ def test_rule_1_what_is_for_this_machine_is_done_here(
 
 
 def test_rule_1_somebody_decided_about_every_global_option() -> None:
-    harmless = {"json", "quiet", "verbose", "yes", "timeout", "retry_for", "passphrase_file"}
+    harmless = {"json", "quiet", "verbose", "color", "yes", "timeout", "retry_for", "passphrase_file"}
     own = {option[0].removeprefix("--").replace("-", "_") for option in HERE} - {"policy", "from", "all_tags"}
     assert {each.name for each in DECLARED} == harmless | own
 

@@ -66,11 +66,11 @@ def _wanted(stream: TextIO, choice: str, environ: Mapping[str, str]) -> bool:
         return False
     if stream is sys.stderr and any(environ.get(name, "") not in _NOTHING for name in _FORCING):
         return True
-    return stream.isatty() and _shows_colour(environ)
+    return stream.isatty() and takes_escapes(environ)
 
 
-def _shows_colour(environ: Mapping[str, str]) -> bool:
-    """Tell whether a terminal takes colour; the old console of Windows would have to be switched to that."""
+def takes_escapes(environ: Mapping[str, str]) -> bool:
+    """Tell whether a terminal can do more than write; the old console of Windows has to be switched to it."""
     if os.name == "nt":
         return any(name in environ for name in ("WT_SESSION", "TERM", "ANSICON"))
     return environ.get("TERM", "dumb") != "dumb"

@@ -1,11 +1,11 @@
-"""The person at the terminal, if there is one: a progress bar, and questions.
+"""The person at the terminal, if there is one: how wide it is, how far a command is, and questions.
 
-What it is: a line of standard error that is written over again and again; questions for a passphrase and for
-a yes. What it is not: a result, or a log.
+What it is: whether there is a terminal, and questions for a passphrase and for a yes. What it is not: a
+result, a log, or what the line of progress says (`progressline`).
 
 Rules:
 
-1. Only a terminal gets a bar; its line is gone when something else is to be said.
+1. Only a terminal gets such a line; it is gone when something else is to be said.
 2. Nothing is asked where standard input and standard error are both no terminal: in a pipeline nobody
    answers.
 3. Questions and answers bypass standard output, which is for results, and standard input, which may be a list
@@ -17,64 +17,46 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING
 
 from notarypy.cli.text.render import safe
 
-_EVERY_SECONDS = 0.1
-_WIDTH = 24
+if TYPE_CHECKING:
+    from notarypy.cli.text.progressline import ProgressLine
+
 _ANSWER = 256
-_CLEAR = "\r\x1b[K"
-_UNITS = ("B", "kB", "MB", "GB", "TB")
-_STEP = 1000
 _TERMINAL = Path("/dev/tty")
 
 
-def bar(*, steps: bool = False) -> Bar | None:
-    """Return a bar where there is a terminal (rule 1), of bytes or of steps."""
+# The line of this process, once there is one: its one terminal has room for no other.
+_shown: list[ProgressLine] = []
+
+
+def progress_line() -> ProgressLine | None:
+    """Return the line that says how far a command is, where standard error is a terminal that can take it."""
     stream = sys.stderr
-    return None if stream is None or not stream.isatty() else Bar(stream, time.monotonic, steps=steps)
+    if stream is None or not stream.isatty():
+        return None
+    from notarypy.cli.text import colour, progressline  # which nobody but a person at the terminal needs
+
+    if not colour.takes_escapes(os.environ):
+        return None
+    if not _shown or _shown[0].stream is not stream:
+        import shutil
+
+        made = progressline.ProgressLine(stream, time.monotonic, lambda: shutil.get_terminal_size().columns)
+        _shown[:] = [made]
+    return _shown[0]
 
 
-class Bar:
-    """A bar; see `client.parameters.Progress`."""
-
-    def __init__(self, stream: TextIO, monotonic: Callable[[], float], *, steps: bool = False) -> None:
-        """Write to a terminal, now and then by this clock."""
-        self._stream, self._monotonic, self._shown = stream, monotonic, str if steps else _amount
-        self._what, self._total, self._done, self._next = "", 0, 0, 0.0
-
-    def begin(self, what: str, total: int) -> None:
-        """Begin with nothing done."""
-        self._what, self._total, self._done, self._next = what, total, 0, 0.0
-        self.moved(0)
-
-    def moved(self, count: int) -> None:
-        """Draw, unless that was just done."""
-        self._done += count
-        if self._monotonic() >= self._next:
-            self._next = self._monotonic() + _EVERY_SECONDS
-            part = min(self._done / self._total, 1) if self._total else 1
-            filled = "#" * int(_WIDTH * part)
-            amounts = f"{self._shown(self._done)}/{self._shown(self._total)}"
-            self._write(f"{_CLEAR}{safe(self._what)} [{filled:<{_WIDTH}}] {part:4.0%} {amounts}")
-
-    def end(self) -> None:
-        """Leave an empty line (rule 1)."""
-        self._write(_CLEAR)
-
-    def _write(self, text: str) -> None:
-        with suppress(OSError, ValueError):
-            self._stream.write(text)
-            self._stream.flush()
-
-
-def _amount(count: int) -> str:
-    power = next((power for power in range(len(_UNITS)) if count < _STEP ** (power + 1)), len(_UNITS) - 1)
-    return f"{count / _STEP**power:.{min(power, 1)}f} {_UNITS[power]}"
+@contextmanager
+def aside() -> Iterator[None]:
+    """Keep that line away while something else is said or asked (rule 1)."""
+    with _shown[0].hidden() if _shown else nullcontext():
+        yield
 
 
 def columns() -> int | None:
@@ -105,7 +87,8 @@ def secret(question: str) -> str:
     import getpass  # which nobody but a person at the terminal needs
 
     try:
-        return getpass.getpass(safe(question))
+        with aside():
+            return getpass.getpass(safe(question))
     except EOFError:
         return ""
 
@@ -130,6 +113,11 @@ def answer(question: str, *before: str) -> str:
 
 
 def _asked(text: str) -> str:
+    with aside():
+        return _typed(text)
+
+
+def _typed(text: str) -> str:
     if os.name == "nt":
         return input(text).strip()
     with _TERMINAL.open("r+b", buffering=0) as terminal:
