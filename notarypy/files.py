@@ -22,18 +22,13 @@ import contextlib
 import errno
 import os
 import stat
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from notarypy import system
 from notarypy.errors import Advice, StorageError
-
-# Absent on Windows, where they mean nothing; O_BINARY exists only there.
-_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
-_SAFE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-_NOCTTY = getattr(os, "O_NOCTTY", 0)
 
 AT_WORK = "another notarypy is at work"
 _POLL_SECONDS = 0.02
@@ -75,7 +70,7 @@ def regular(path: Path, limit: int | None = None, *, follow: bool = True) -> Ite
 
     FileNotFoundError where there is none, StorageError for what is too big, not regular or not readable.
     """
-    flags = os.O_RDONLY | _NOCTTY | (0 if follow else _NOFOLLOW)
+    flags = os.O_RDONLY | system.NOCTTY | (0 if follow else system.NOFOLLOW)
     try:
         with _opened(path, flags) as descriptor:
             _require_regular(path, descriptor, limit)
@@ -89,7 +84,7 @@ def regular(path: Path, limit: int | None = None, *, follow: bool = True) -> Ite
 
 @contextlib.contextmanager
 def _opened(path: Path, flags: int) -> Iterator[int]:
-    descriptor = os.open(path, flags | _SAFE, 0o600)
+    descriptor = system.patiently(lambda: os.open(path, flags | system.SAFE, 0o600))
     try:
         yield descriptor
     finally:
@@ -127,10 +122,10 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600, *, new: bool = Fals
         if new:
             take_name(temporary, path)
         else:
-            os.replace(temporary, path)  # noqa: PTH105 - one style for all system calls of this module
+            system.replace(temporary, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
-            os.unlink(temporary)  # noqa: PTH108 - as above
+            os.unlink(temporary)  # noqa: PTH108 - one style for all system calls of this module
         if isinstance(error, OSError | ValueError):
             raise failure("write", path, error) from error
         raise
@@ -144,9 +139,9 @@ def take_name(temporary: Path, path: Path) -> None:
     except FileExistsError:
         raise
     except OSError:  # some file systems have no second names for a file: the name is taken first
-        with _opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW):
+        with _opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | system.NOFOLLOW):
             pass
-        os.replace(temporary, path)  # noqa: PTH105 - as above
+        system.replace(temporary, path)
     else:
         os.unlink(temporary)  # noqa: PTH108 - one style for all system calls of this module
 
@@ -174,25 +169,19 @@ def require_writable(directory: Path) -> None:
 
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | system.NOFOLLOW
     with _opened(path, flags) as descriptor:
-        if sys.platform != "win32":
-            os.fchmod(descriptor, mode)
+        system.set_mode(descriptor, mode)
         with open(descriptor, "wb", closefd=False) as stream:
             stream.write(data)
         os.fsync(descriptor)
 
 
 def _sync_directory(path: Path) -> None:
-    if sys.platform == "win32":
-        return
     try:
-        with _opened(path, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
-            os.fsync(descriptor)
+        system.sync_directory(path)
     except OSError as error:
-        # Some file systems cannot sync directories; a directory may be writable but not readable.
-        if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.EACCES}:
-            raise failure("write", path, error) from error
+        raise failure("write", path, error) from error
 
 
 def make_private_directory(path: Path, *, below: Path | None = None) -> None:
@@ -247,35 +236,24 @@ def locked(path: Path, timeout: float) -> Iterator[None]:
     """
     make_private_directory(path.parent)
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NOFOLLOW | _SAFE, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | system.NOFOLLOW | system.SAFE, 0o600)
     except (OSError, ValueError) as error:
         raise failure("lock", path, error) from error
     try:
         _require_regular(path, descriptor, None)
-        if sys.platform != "win32" and not os.fstat(descriptor).st_mode & stat.S_IRWXU:
-            os.fchmod(descriptor, 0o600)  # a strict umask made it unusable for the next owner
+        if not os.fstat(descriptor).st_mode & stat.S_IRWXU:
+            system.set_mode(descriptor, 0o600)  # a strict umask made it unusable for the next owner
         _wait_for_lock(path, descriptor, timeout)
         yield
     finally:
         os.close(descriptor)  # closing gives the lock back
 
 
-def is_read_only(path: Path) -> bool:
-    """Tell whether a path is on a file system that nobody writes to, where no lock can and need be held."""
-    with contextlib.suppress(OSError, AttributeError):  # Windows cannot say
-        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
-    return False
-
-
 def is_locked(path: Path) -> bool:
     """Tell whether somebody holds a lock now; where nobody can tell, nobody does. Nothing is written."""
-    if sys.platform == "win32":
-        return False
-    import fcntl
-
     try:
-        with _opened(path, os.O_RDONLY | _NOFOLLOW | _SAFE) as descriptor:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # given back with the descriptor
+        with _opened(path, os.O_RDONLY | system.NOFOLLOW) as descriptor:
+            system.look_at_lock(descriptor)
     except OSError as error:
         return error.errno in {errno.EWOULDBLOCK, errno.EACCES} and os.access(path, os.R_OK)
     return False
@@ -292,14 +270,7 @@ def _wait_for_lock(path: Path, descriptor: int, timeout: float) -> None:
 
 def _try_lock(path: Path, descriptor: int) -> bool:
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        system.lock(descriptor)
     except OSError as error:
         if error.errno in {errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}:
             return False

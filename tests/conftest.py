@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 def pytest_configure() -> None:
     """Let programs that tests start hear signals that a background job ignores, and one under nohup."""
-    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
-        if signal.getsignal(number) is signal.SIG_IGN:
+    for name, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)
 
 

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 _VERSION = (["--version"], ["version"])
 _OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EBADF)
-_PR_SET_DUMPABLE = 4
 # New containers between two looks for garbage; a usual command makes some 60 000, all of it counted.
 _BETWEEN_COLLECTIONS = 100_000
 
@@ -61,7 +60,9 @@ def finish(program: Callable[[Sequence[str]], int], argv: Sequence[str]) -> NoRe
         atexit.register(_leave, codes)  # the first that is registered is the last that runs
     try:
         if list(argv) not in _VERSION:
-            keep_memory_private()
+            from notarypy import system  # which a version needs not
+
+            system.keep_memory_private()
         codes.append(program(argv))
         _flush()
     except KeyboardInterrupt:  # while modules were being imported, or output waited for its reader
@@ -152,27 +153,11 @@ def _dispatch(argv: Sequence[str], begun: Run) -> None:
         raise
 
 
-def keep_memory_private() -> None:
-    """Switch off core dumps, before there is a secret in memory (rule 4)."""
-    if sys.platform == "win32":
-        return
-    import resource
-
-    with suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        # Some builds of Python lack ctypes, and some C libraries lack the function.
-        with suppress(ImportError, OSError, AttributeError):
-            import ctypes
-
-            ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-
-
 def show_everything() -> None:
-    """Let no character that the terminal's encoding lacks stop an error message."""
+    """Let no character that the terminal's encoding lacks stop an error message, and lines end in one way."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors="backslashreplace", newline="\n")
 
 
 def _flush() -> None:

@@ -33,7 +33,7 @@ from typing import Any
 
 from cryptography import x509
 
-from notarypy import files
+from notarypy import files, system
 from notarypy.devserver import sqlite
 from notarypy.errors import Advice, StorageError
 from notarypy.keys.serverpair import general_name, issue
@@ -110,8 +110,8 @@ class Folder:
     def introduce(self, notary: str, registry: str) -> None:
         """Let docker and notarypy find the CA for both servers, named by host and port."""
         data = self.authority.read_bytes()
-        for name in (f"tls/{notary}", f"certs.d/{registry}"):
-            files.write_atomic(self.docker / name / "ca.crt", data, _PUBLIC)
+        for kind, host in (("tls", notary), ("certs.d", registry)):
+            files.write_atomic(self.docker / kind / system.folder_name(host) / "ca.crt", data, _PUBLIC)
 
     def log_in(self, hosts: Sequence[str], password: str) -> None:
         """Let docker and notarypy find the login, beside what else is in docker's configuration."""

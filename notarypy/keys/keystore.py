@@ -27,7 +27,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notarypy import files
+from notarypy import files, system
 from notarypy.errors import (
     Advice,
     ConfigurationError,
@@ -319,7 +319,7 @@ class KeyStore:
             path = self._place(keyid).path
             self._unlocked.pop(keyid, None)
             try:
-                path.unlink()
+                system.remove(path)
             except OSError as error:
                 why = error.strerror or ""
                 raise StorageError(f"cannot delete {path}", why=why, path=str(path)) from error

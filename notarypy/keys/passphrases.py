@@ -34,6 +34,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+from notarypy import system
 from notarypy.errors import Advice, ConfigurationError, PassphraseNeededError
 from notarypy.keys import oskeyring
 from notarypy.keys.questions import MIN_LENGTH, SHORT_ID, PassphraseRequest, Wording
@@ -117,7 +118,7 @@ class VariableSource:
     def get(self, request: PassphraseRequest) -> str | None:
         """Return the variable's value, or the first line of the file it names."""
         name = self.name_for(request)
-        value = self.environ.get(name or "")
+        value = self.environ.get(system.variable(name or ""))
         if not self.of_file or not value or not name:
             return value
         if value not in self._read:

@@ -24,14 +24,13 @@ import http.client
 import json
 import logging
 import re
-import socket
 import time
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from notarypy import files
+from notarypy import files, system
 from notarypy.errors import (
     Advice,
     AuthenticationError,
@@ -152,9 +151,9 @@ class _SocketConnection(http.client.HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(min(sockets.remaining(), sockets.CONNECT_SECONDS))
         try:
+            self.sock = system.unix_socket()
+            self.sock.settimeout(min(sockets.remaining(), sockets.CONNECT_SECONDS))
             self.sock.connect(self._path)
         except OSError as error:
             raise sockets.NotConnectedError from error

@@ -36,6 +36,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from notarypy import system
 from notarypy.errors import (
     Advice,
     ConfigurationError,
@@ -152,10 +153,8 @@ def _exchanged(path: str, request: bytes, deadline: float, limits: Limits) -> by
 
 
 def _answered(path: str, request: bytes, deadline: float, limits: Limits) -> bytearray:
-    if not hasattr(socket, "AF_UNIX"):
-        raise _missing(path, "this system has no unix sockets")
     try:
-        with socket.socket(socket.AF_UNIX) as sock:
+        with system.unix_socket() as sock:
             sock.settimeout(_left(deadline))
             before = _way(path)
             if not stat.S_ISSOCK(before[-1][-1].st_mode if before else 0):
@@ -283,7 +282,7 @@ def _identity(found: os.stat_result) -> tuple[int, ...]:
 def doubt(way: list[_Step], listener: int | None) -> str:
     """Return why one who listens is not to be believed, nothing if he is (rule 2)."""
     several = _several()
-    own = {0, os.getuid()} - several
+    own = {0, system.user()} - several
     for folder, state, found in way:
         # In a folder as /tmp a name is its owner's, unless anybody can have mounted it there, or linked it.
         kept = state.st_mode & stat.S_ISVTX and found.st_uid in own

@@ -205,7 +205,7 @@ class _Acceptor:
     async def _handshake(
         self, loop: asyncio.AbstractEventLoop, taken: socket.socket, made: _Connection
     ) -> None:
-        if taken.family != socket.AF_UNIX:
+        if taken.family in {socket.AF_INET, socket.AF_INET6}:
             # asyncio does so only where the protocol's number is given; else an answer waits for 40 ms.
             taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         tls: dict[str, Any] = {}

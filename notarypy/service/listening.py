@@ -22,6 +22,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from notarypy import system
 from notarypy.errors import Advice, ConfigurationError
 from notarypy.storage.settings.servers import is_loopback
 from notarypy.values import dataclass
@@ -113,7 +114,7 @@ def _bound(where: Place) -> socket.socket:
 def _bound_unix(path: Path, mode: int) -> socket.socket:
     """Bind a Unix socket (rule 3); the umask is the whole process's, and no other thread makes files yet."""
     _remove_stale(path)
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    made = system.unix_socket()
     before = os.umask(0o777 & ~mode)
     try:
         made.bind(str(path))
@@ -133,7 +134,7 @@ def _remove_stale(path: Path) -> None:
         return
     if not stat.S_ISSOCK(found.st_mode):
         raise FileExistsError(errno.EEXIST, "there is something else than a socket")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+    with system.unix_socket() as asking:
         asking.settimeout(1)
         try:
             asking.connect(str(path))

@@ -28,7 +28,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notarypy import __version__, files
+from notarypy import __version__, files, system
 from notarypy.errors import NotarypyError
 from notarypy.limits import DEFAULT, Limits, within
 from notarypy.remote.http import tls
@@ -192,7 +192,7 @@ def _passing_directory() -> Iterator[Path]:
     for left in parent.glob(f"{_PREFIX}*"):
         with suppress(OSError, NotarypyError):
             found = left.lstat()
-            mine = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+            mine = stat.S_ISDIR(found.st_mode) and system.user() in {None, found.st_uid}
             if mine and time.time() - found.st_mtime > _BEGINNING_SECONDS:
                 with files.locked(left / _LOCK, 0):
                     shutil.rmtree(left, ignore_errors=True)

@@ -20,10 +20,9 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from typing import TYPE_CHECKING, Self
 
-from notarypy import files
+from notarypy import files, system
 from notarypy.client import workers
 from notarypy.client.api import utc_now
 from notarypy.client.parameters import VerifyOptions
@@ -78,7 +77,7 @@ class Elapsed:
 
 
 def _machine_clock() -> float:
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+    return system.machine_clock()
 
 
 class Verifier:

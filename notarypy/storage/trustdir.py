@@ -32,7 +32,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from notarypy import files
+from notarypy import files, system
 from notarypy.errors import (
     Advice,
     CacheDamagedError,
@@ -46,7 +46,6 @@ from notarypy.storage import trustfolders
 from notarypy.tuf import canonical, roles
 
 _LOG = logging.getLogger(__name__)
-_COLON = "_" if os.name == "nt" else ":"  # Windows allows no colon in names
 _OTHERS_MAY_WRITE = 0o022
 
 
@@ -77,7 +76,7 @@ class TrustDirectory:
         found = []
         for directory in set(trustfolders.homes(base)):
             with suppress(InvalidNameError):  # a directory of something else
-                found.append(roles.check_gun(directory.relative_to(base).as_posix()))
+                found.append(roles.check_gun(system.named_by(directory.relative_to(base).as_posix())))
         return sorted(found)
 
     def check(self) -> list[str]:
@@ -85,7 +84,8 @@ class TrustDirectory:
 
         Root may use anybody's, with a warning: containers often run as root on a mounted volume.
         """
-        if not hasattr(os, "getuid"):
+        user = system.user()
+        if user is None:
             return []
         try:
             status = self.path.stat()
@@ -96,8 +96,8 @@ class TrustDirectory:
         warnings = []
         if status.st_mode & _OTHERS_MAY_WRITE:
             warnings.append(f"other users may write to {self.path} (mode {status.st_mode & 0o777:o})")
-        if status.st_uid not in {os.getuid(), 0}:
-            if os.getuid() != 0:
+        if status.st_uid not in {user, 0}:
+            if user != 0:
                 message = f"{self.path} belongs to another user"
                 why, advice = "its owner decides which keys it trusts", Advice("choose-trust-dir")
                 raise StorageError(message, why=why, advice=advice, path=str(self.path))
@@ -121,7 +121,7 @@ class RepositoryCache:
         """Take the trust directory and the GUN; nothing is read or made."""
         self.gun = roles.check_gun(gun)
         self._base, self._limits = base, limits
-        self._home = base / "tuf" / gun.replace(":", _COLON)
+        self._home = base / "tuf" / system.folder_name(gun)
         self.directory = self._home / "metadata"
         self.warnings: list[str] = []
 
@@ -211,7 +211,7 @@ class RepositoryCache:
         """
         seconds = moment.timestamp() if moment else 0
         with suppress(OSError):  # what cannot be written keeps the older date, which promises less
-            os.utime(self._checked_path(roles.TIMESTAMP), (seconds, seconds), follow_symlinks=False)
+            system.set_date(self._checked_path(roles.TIMESTAMP), seconds)
 
     def confirmed(self) -> datetime | None:
         """Return when the cached timestamp was last known to be current; None where nobody can tell."""
@@ -335,6 +335,8 @@ def _remove_left_behind(folder: Path) -> None:
 
 def _unlink(path: Path) -> None:
     try:
-        path.unlink(missing_ok=True)
+        system.remove(path)
+    except FileNotFoundError:
+        return
     except OSError as error:
         raise StorageError(f"cannot remove {path}", why=str(error), path=str(path)) from error

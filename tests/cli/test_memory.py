@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.cli import main
+from notarypy import system
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,6 +74,6 @@ def test_a_system_that_refuses_stops_nothing(monkeypatch: pytest.MonkeyPatch, er
 
     monkeypatch.setattr("resource.setrlimit", refuse)
     monkeypatch.setattr("ctypes.CDLL", missing)
-    main.keep_memory_private()
+    system.keep_memory_private()
     assert asked[0] == (resource.RLIMIT_CORE, (0, 0))
     assert len(asked) == 1 + (sys.platform == "linux")

@@ -10,11 +10,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from notarypy import files
+from notarypy import files, system
 from notarypy.cli.text.advice import advice
 from notarypy.errors import Advice, CacheDamagedError, InvalidNameError, StorageError
 from notarypy.limits import DEFAULT, Limits
-from notarypy.storage import trustdir
 from notarypy.storage.trustdir import RepositoryCache, TrustDirectory
 
 GUN = "docker.io/library/alpine"
@@ -401,10 +400,14 @@ def test_the_directory_of_another_user_is_refused(
 
 
 def test_names_on_windows_have_no_colon(trust: TrustDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trustdir, "_COLON", "_")
-    cache = trust.repository("localhost:5000/a")
-    cache.store({"root": b"{}"})
-    assert below(trust.path) == {str(Path("tuf/localhost_5000/a/metadata/root.json"))}
+    monkeypatch.setattr(system, "WINDOWS", True)
+    for gun in ("localhost:5000/a", "my_registry:5000/a/b", "registry.test/a_1"):
+        trust.repository(gun).store({"root": b"{}"})
+    assert below(trust.path) == {
+        str(Path("tuf", name, "metadata", "root.json"))
+        for name in ("localhost_5000/a", "my_registry_5000/a/b", "registry.test/a_1")
+    }
+    assert trust.guns() == ["localhost:5000/a", "my_registry:5000/a/b", "registry.test/a_1"]
 
 
 def test_a_date_that_python_cannot_say_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

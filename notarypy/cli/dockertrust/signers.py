@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from notarypy import system
 from notarypy.cli.dockertrust.shell import FailureError, Shell, error_text, image, signer_name
 from notarypy.cli.userfiles import fill, new_file
 from notarypy.errors import (
@@ -202,7 +203,7 @@ def _read(path: str, *, private: bool) -> bytes:
         before, verb, it = f"refusing to load key from {path}", "stat", "it"
     most = DEFAULT.named_file_bytes
     try:
-        if private and Path(path).stat().st_mode & _OTHERS:
+        if private and system.permissions(Path(path).stat()) & _OTHERS:
             why = f"private key file {path} must not be readable or writable by others"
             raise FailureError(f"{before}: {why}")
         with Path(path).open("rb") as stream:

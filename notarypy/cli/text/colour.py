@@ -21,6 +21,8 @@ import sys
 from collections.abc import Mapping
 from typing import TextIO
 
+from notarypy import system
+
 _CODES = {"heading": "1", "label": "1", "ok": "32", "warning": "1;33", "bad": "1;31"}
 _KINDS = {"error": "bad", "warning": "warning"}
 _NOTHING, _FORCING = ("", "0"), ("FORCE_COLOR", "CLICOLOR_FORCE")
@@ -71,6 +73,6 @@ def _wanted(stream: TextIO, choice: str, environ: Mapping[str, str]) -> bool:
 
 def takes_escapes(environ: Mapping[str, str]) -> bool:
     """Tell whether a terminal can do more than write; the old console of Windows has to be switched to it."""
-    if os.name == "nt":
+    if system.WINDOWS:
         return any(name in environ for name in ("WT_SESSION", "TERM", "ANSICON"))
     return environ.get("TERM", "dumb") != "dumb"

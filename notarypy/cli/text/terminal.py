@@ -22,13 +22,13 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from notarypy import system
 from notarypy.cli.text.render import safe
 
 if TYPE_CHECKING:
     from notarypy.cli.text.progressline import ProgressLine
 
 _ANSWER = 256
-_TERMINAL = Path("/dev/tty")
 
 
 # The line of this process, once there is one: its one terminal has room for no other.
@@ -73,10 +73,8 @@ def present() -> bool:
     """Tell whether somebody can be asked (rule 2)."""
     if not any(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
         return False
-    if os.name == "nt":
-        return True
     try:
-        os.close(os.open(_TERMINAL, os.O_RDWR | getattr(os, "O_NOCTTY", 0)))
+        os.close(os.open(system.KEYBOARD, os.O_RDWR | system.NOCTTY))
     except OSError:
         return False
     return True
@@ -118,8 +116,9 @@ def _asked(text: str) -> str:
 
 
 def _typed(text: str) -> str:
-    if os.name == "nt":
-        return input(text).strip()
-    with _TERMINAL.open("r+b", buffering=0) as terminal:
-        terminal.write(text.encode(errors="backslashreplace"))
-        return terminal.readline(_ANSWER).decode(errors="replace").strip()
+    with (
+        Path(system.SCREEN).open("wb", buffering=0) as screen,
+        Path(system.KEYBOARD).open("rb", buffering=0) as keyboard,
+    ):
+        screen.write(text.encode(errors="backslashreplace"))
+        return keyboard.readline(_ANSWER).decode(errors="replace").strip()

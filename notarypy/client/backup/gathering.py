@@ -27,7 +27,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from notarypy import files
+from notarypy import files, system
 from notarypy.client.backup import lastbackup
 from notarypy.client.backup.contents import (
     PRIVATE,
@@ -102,7 +102,7 @@ def _repositories(session: Session, writer: BackupWriter, failed: Failed) -> Ite
     for gun in session.directory().guns():
         cache = session.directory().repository(gun)
         try:
-            with nullcontext() if files.is_read_only(cache.directory) else cache.lock(LOCK_SECONDS):
+            with nullcontext() if system.is_read_only(cache.directory) else cache.lock(LOCK_SECONDS):
                 found = {role: data for role in cache.cached() if (data := cache.load(role)) is not None}
             if roles.ROOT in found:
                 trusting(gun, found[roles.ROOT], session.limits)
@@ -130,7 +130,7 @@ def _server(session: Session, gun: str) -> dict[str, str | None]:
 def _keys(session: Session, writer: BackupWriter, failed: Failed) -> list[str]:
     """Write all keys that can be read, and return their names (rules 1 and 2)."""
     private, written = session.trust_dir.private, list[str]()
-    nobody_else = not os.path.lexists(private) or files.is_read_only(private)
+    nobody_else = not os.path.lexists(private) or system.is_read_only(private)
     held = nullcontext() if nobody_else else session.keys().new_keys(session.settings.timeout)
     try:
         with held:

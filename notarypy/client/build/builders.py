@@ -32,7 +32,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notarypy import files
+from notarypy import files, system
 from notarypy.client.parameters import SignOptions
 from notarypy.client.publish.signing import require_signable, sign_all
 from notarypy.errors import Advice, BuilderError, NotarypyError, UsageError
@@ -288,7 +288,7 @@ def _signals_held() -> Iterator[None]:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End a program and all that it has started in its session's first group of processes."""
-    if not hasattr(os, "killpg"):  # Windows
+    if system.WINDOWS:  # it has no such groups
         process.terminate()
         process.wait()
         return

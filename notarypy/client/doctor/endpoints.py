@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from notarypy import jsontext
+from notarypy import jsontext, system
 from notarypy.client.findings import quoted
 from notarypy.errors import Advice, AuthenticationError, NotarypyError, NotFoundError
 from notarypy.images.reference import Reference
@@ -184,7 +184,7 @@ def _login(found: Findings, session: Session, reference: Reference) -> None:
         )
         path = Path(credential.source)
         if path.is_absolute() and path.exists():
-            mode = path.stat().st_mode & 0o777
+            mode = system.permissions(path.stat())
             if mode & 0o077:
                 found.bad(
                     "logins",

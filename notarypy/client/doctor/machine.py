@@ -17,14 +17,13 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import stat
 import sys
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notarypy import __version__, files, jsontext
+from notarypy import __version__, files, jsontext, system
 from notarypy.client.backup import lastbackup
 from notarypy.client.findings import quoted
 from notarypy.errors import Advice, MetadataError
@@ -58,7 +57,7 @@ def environment(found: Findings, session: Session) -> None:
             found.ok(area, f"{name} {(version := metadata.version(name))}", package=name, version=version)
         except metadata.PackageNotFoundError:
             found.bad(area, f"the package {name} is not installed", Advice("install-anew", package=name))
-    if not (home := environ.get("HOME", "")):
+    if not (home := environ.get("HOME", "") or (str(Path.home()) if system.WINDOWS else "")):
         found.warning(area, "HOME is not set", Advice("set-home"))
     elif not Path(home).is_absolute():
         text = f"HOME is {home}, which means another directory wherever a command is run"
@@ -114,8 +113,8 @@ def _access(found: Findings, path: Path) -> None:
     if free < _LEAST_FREE:
         found.bad("files", f"the disk of {path} has {free} bytes left", Advice("free-disk"))
     private = path / "private"
-    if private.is_dir() and stat.S_IMODE(private.stat().st_mode) & _OTHERS_READ:
-        text = f"other users may look into {private} (mode {stat.S_IMODE(private.stat().st_mode):o})"
+    if private.is_dir() and system.permissions(private.stat()) & _OTHERS_READ:
+        text = f"other users may look into {private} (mode {system.permissions(private.stat()):o})"
         found.warning("files", text, Advice("close-private", path=quoted(private)))
 
 
@@ -217,11 +216,11 @@ def _named_files(found: Findings, session: Session) -> None:
             reason = "cannot be read" if path.exists() else "is not there"
             found.bad("configuration", f"{what}, {path}, {reason}", Advice("check-file"))
     for path in filter(None, (settings.passphrase_file, settings.tls_key)):
-        if path.exists() and stat.S_IMODE(path.stat().st_mode) & _OTHERS_READ:
+        if path.exists() and system.permissions(path.stat()) & _OTHERS_READ:
             text = f"other users may read {path}, which holds a secret"
             found.warning("configuration", text, Advice("close-file", path=quoted(path)))
     for path in (settings.config, None if settings.policy is None else settings.policy.path):
-        if path is not None and path.exists() and path.stat().st_mode & _OTHERS_WRITE:
+        if path is not None and path.exists() and system.permissions(path.stat()) & _OTHERS_WRITE:
             text = f"other users may write to {path}, which says whom to trust"
             found.warning("configuration", text, Advice("close-directory", path=quoted(path)))
 

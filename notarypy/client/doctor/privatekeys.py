@@ -13,9 +13,9 @@ Rules:
 
 from __future__ import annotations
 
-import stat
 from typing import TYPE_CHECKING
 
+from notarypy import system
 from notarypy.client.findings import quoted
 from notarypy.errors import Advice, NotarypyError, PassphraseNeededError, PassphraseWrongError
 from notarypy.keys.keystore import KeyStore
@@ -62,7 +62,7 @@ def keys(found: Findings, session: Session) -> list[KeyInfo]:
 
 def _key(found: Findings, store: KeyStore, key: KeyInfo) -> None:
     name = _name(key)
-    mode = stat.S_IMODE(key.path.stat().st_mode)
+    mode = system.permissions(key.path.stat())
     if mode & _OTHERS:
         found.bad(
             _AREA,

@@ -24,13 +24,13 @@ import glob
 import logging
 import os
 import stat
-import sys
 import threading
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from notarypy import system
 from notarypy.errors import Advice, BackendMissingError, DeadlineError
 
 SDK: Any
@@ -145,13 +145,13 @@ def module(uri: Pkcs11Uri, environ: Mapping[str, str], *, noted: bool) -> Module
 
 def _loaded(path: str) -> Any:  # noqa: ANN401 - as in Module
     """Return what calls a module, which is loaded here first (rule 4); what fails, the library says."""
-    if sys.platform != "win32":
+    if not system.WINDOWS:
         import ctypes  # for tokens alone
 
-        system, found = ctypes.CDLL(None), ctypes.c_void_p()
-        system.dlopen.restype = system.dlsym.restype = ctypes.c_void_p
-        handle = system.dlopen(os.fsencode(path), os.RTLD_LAZY | os.RTLD_LOCAL)
-        entry = system.dlsym(ctypes.c_void_p(handle), _ENTRY.encode()) if handle else None
+        loader, found = ctypes.CDLL(None), ctypes.c_void_p()
+        loader.dlopen.restype = loader.dlsym.restype = ctypes.c_void_p
+        handle = loader.dlopen(os.fsencode(path), os.RTLD_LAZY | os.RTLD_LOCAL)
+        entry = loader.dlsym(ctypes.c_void_p(handle), _ENTRY.encode()) if handle else None
         if entry:
             ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_void_p)(entry)(ctypes.byref(found))
     return SDK.lib(path)
@@ -203,7 +203,7 @@ def _require_known(path: str, real: str, environ: Mapping[str, str]) -> None:
 
 def _require_own(path: str, real: str) -> None:
     """Raise BackendMissingError for a module that others than root and the user can change (rule 1)."""
-    for place in (real, *map(str, Path(real).parents)) if hasattr(os, "geteuid") else ():
+    for place in () if system.WINDOWS else (real, *map(str, Path(real).parents)):
         try:
             problem = _others_write(os.stat(place), place)  # noqa: PTH116 - strings are all that is needed
         except OSError as error:
@@ -267,5 +267,5 @@ def _end() -> None:
         LOCK.release()
 
 
-os.register_at_fork(before=LOCK.acquire, after_in_parent=LOCK.release, after_in_child=_forked)
+system.at_fork(LOCK.acquire, LOCK.release, _forked)
 atexit.register(_end)

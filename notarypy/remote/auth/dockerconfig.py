@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import sys
 import threading
@@ -32,7 +31,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from notarypy import files
+from notarypy import files, system
 from notarypy.errors import Advice, ConfigurationError, StorageError
 from notarypy.limits import DEFAULT
 from notarypy.remote.auth.credentials import (
@@ -235,7 +234,7 @@ def _podman_files(environ: Mapping[str, str]) -> list[Path]:
     if runtime:
         found.insert(0, Path(runtime) / "containers" / "auth.json")
     elif sys.platform == "linux":
-        found.insert(0, Path(f"/run/containers/{os.getuid()}/auth.json"))
+        found.insert(0, Path(f"/run/containers/{system.user()}/auth.json"))
     return found
 
 

@@ -10,11 +10,11 @@ import errno
 import logging
 import os
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from notarypy import system
 from notarypy.errors import Advice, TlsError
 from notarypy.limits import DEFAULT
 from notarypy.values import dataclass
@@ -131,7 +131,7 @@ def _add_system_store(
     made: ssl.SSLContext, environ: Mapping[str, str], usual: ssl.DefaultVerifyPaths
 ) -> list[str]:
     """Add the system's store, return its places; OpenSSL alone would look into the real environment."""
-    if sys.platform == "win32":
+    if system.WINDOWS:
         made.load_default_certs()
     hashed = {}
     directories = [usual.openssl_capath, *_DIRECTORIES]

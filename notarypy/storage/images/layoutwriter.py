@@ -33,6 +33,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Self, cast
 
+from notarypy import system
 from notarypy.errors import Advice, AlreadyExistsError, StorageError
 from notarypy.files import failure, locked, read_regular, refuse_links, write_atomic
 from notarypy.images import layout
@@ -158,7 +159,8 @@ class BlobWriter:
         with _storage("write", self._part):
             self._stream.flush()
             os.fsync(self._stream.fileno())
-            self._part.replace(self._path)
+            self._stream.close()  # what is open has no other name on Windows
+            system.replace(self._part, self._path)
         _LOG.debug("%s is on the disk, %d bytes", actual, self.position)
 
 
@@ -240,7 +242,7 @@ def _name(temporary: Path, target: Path) -> None:
             raise
         except OSError:  # some file systems have no second names for a file
             refuse_existing(target)
-            temporary.replace(target)
+            system.replace(temporary, target)
 
 
 def refuse_existing(target: Path) -> None:
@@ -262,9 +264,8 @@ def _hash(stream: BinaryIO, digest: str) -> hashlib._Hash:
 @contextmanager
 def _opened(path: Path, flags: int) -> Iterator[BinaryIO]:
     """Open a file that is no link (rule 4)."""
-    more = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
     with _storage("open", path):
-        descriptor = os.open(path, flags | more | getattr(os, "O_BINARY", 0), _MODE)
+        descriptor = os.open(path, flags | system.NOFOLLOW | system.SAFE, _MODE)
     mode = "r+b" if flags & os.O_RDWR else "wb" if flags & os.O_WRONLY else "rb"
     # What is left in the buffer may fail to be written even when the file is closed.
     with _storage("use", path), open(descriptor, mode) as stream:  # noqa: PTH123 - a descriptor, not a path
@@ -287,7 +288,8 @@ def make_private(path: Path) -> None:
     with _storage("make directory", path):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = path.lstat()
-    ours = not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & 0o022)
+    user = system.user()
+    ours = user is None or (found.st_uid == user and not found.st_mode & 0o022)
     if not stat.S_ISDIR(found.st_mode) or not ours:
         why, advice = "it is not a directory that only you can write to", Advice("choose-safe-directory")
         raise StorageError(f"cannot use {path}", why=why, advice=advice, path=str(path))

@@ -6,7 +6,8 @@ read (`layoutreader`, `archives`, `dockersave`).
 
 Rules:
 
-1. The kind ends at the first colon, the path at the next; what follows is the name of the image in there.
+1. The kind ends at the first colon, the path at the next that is not a Windows drive's; what follows is the
+   name of the image in there.
 2. A docker archive that has an OCI layout too is that layout, with the digests that docker gave it. Its list
    must name the same image, by its configuration: programs load the one or the other. Where the layout lacks
    something, as for platforms that docker did not have, the list counts, and that is said. An OCI archive
@@ -25,6 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from notarypy import system
 from notarypy.errors import (
     Advice,
     InvalidNameError,
@@ -178,7 +180,7 @@ def _grown(top: Descriptor, content: ImageContent, limits: Limits) -> Tree:
 
 def _location(text: str, what: str, kinds: Sequence[str], names: Sequence[re.Pattern[str]]) -> ImageLocation:
     kind, _, rest = text.partition(":")
-    path, colon, name = rest.partition(":")
+    path, colon, name = system.split_path(rest)
     if kind not in kinds or not path or "\0" in path:
         forms = ", ".join(f"{known}:{'DIR' if known == LAYOUT else 'TAR'}" for known in kinds)
         why = f"the forms are: {forms}"

@@ -17,12 +17,12 @@ Rules:
 
 from __future__ import annotations
 
-import os
 import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
+from notarypy import system
 from notarypy.errors import Advice, ConfigurationError, TlsError
 from notarypy.values import dataclass
 
@@ -162,9 +162,7 @@ def folders(bases: Sequence[Path], host_port: str) -> list[Path]:
     name = with_port(host_port)
     host, _, port = name.rpartition(":")
     names = [host, name] if port == str(HTTPS_PORT) else [name]
-    if os.name == "nt":  # no colon in names there
-        names = [name.replace(":", "_") for name in names]
-    return [base / name for base in bases for name in names]
+    return [base / folder for base in bases for name in names for folder in system.host_folders(name)]
 
 
 def find(

@@ -25,6 +25,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal, TypedDict
 
+from notarypy import system
 from notarypy.errors import Advice, ConfigurationError, InvalidNameError
 from notarypy.images.reference import DOCKER_HUB, parse_registry
 from notarypy.storage.settings import configfile, servers
@@ -45,7 +46,7 @@ _LOG = logging.getLogger(__name__)
 SERVER_VARIABLE = "DOCKER_CONTENT_TRUST_SERVER"
 _ON, _OFF = frozenset({"1", "true", "yes", "on"}), frozenset({"", "0", "false", "no", "off"})
 FIRST_USE_VARIABLE = "NOTARYPY_FIRST_USE"
-SYSTEM_CERTS = (Path("/etc/containers/certs.d"), Path("/etc/docker/certs.d"))
+SYSTEM_CERTS = tuple(system.machine_folder(program) / "certs.d" for program in ("containers", "docker"))
 
 
 class GlobalOptions(TypedDict, total=False):

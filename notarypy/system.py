@@ -1,0 +1,213 @@
+"""What differs between operating systems: names of folders, locks, modes, users, sockets.
+
+What it is: the one place that asks which system this is. What it is not: it decides nothing; who needs an
+answer that this system does not give gets None or an OSError, never an AttributeError.
+
+Rules:
+
+1. Windows allows no colon in names. A folder that is named after a host and its port has `_` in its place;
+   docker leaves the colon out there, so that such a folder is looked for, too.
+2. Windows replaces, removes and opens no file that somebody else has open in such a way, be it a virus
+   scanner: that is tried again for a while.
+3. Windows has no modes and owners as POSIX has them: the lists of access of a user's own folder are relied
+   on, and what others may read or write is not checked.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import socket
+
+WINDOWS = sys.platform == "win32"
+
+# Absent on Windows, where they mean nothing; O_BINARY exists only there.
+NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+SAFE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+NOCTTY = getattr(os, "O_NOCTTY", 0)
+
+# Where whoever sits at the terminal of this process types and reads, whatever its streams are.
+KEYBOARD, SCREEN = ("CONIN$", "CONOUT$") if WINDOWS else ("/dev/tty", "/dev/tty")
+
+_COLON = "_"
+_PR_SET_DUMPABLE = 4
+_Answer = TypeVar("_Answer")
+_IN_USE = frozenset({5, 32, 33})  # access denied, and two of sharing
+_PATIENCE_SECONDS = 2.0
+_AGAIN_SECONDS = 0.02
+
+
+def folder_name(name: str) -> str:
+    """Return what a folder is called that is named after a host, or after a repository (rule 1)."""
+    return name.replace(":", _COLON) if WINDOWS else name
+
+
+def named_by(folder: str) -> str:
+    """Return the repository that a folder, with slashes, is named after (rule 1)."""
+    host, slash, path = folder.partition("/")
+    name, _, port = host.rpartition(_COLON)
+    return f"{name}:{port}{slash}{path}" if WINDOWS and name and port.isascii() and port.isdigit() else folder
+
+
+def host_folders(name: str) -> list[str]:
+    """Return what a folder of a host's certificates may be called (rule 1)."""
+    return [folder_name(name), name.replace(":", "")] if WINDOWS else [name]
+
+
+def machine_folder(program: str) -> Path:
+    """Return where the settings of all users of this machine are, for a program."""
+    return Path(os.environ.get("PROGRAMDATA") or r"C:\ProgramData" if WINDOWS else "/etc", program)
+
+
+def split_path(text: str) -> tuple[str, str, str]:
+    """Split a path from what stands behind its first colon; that of a drive belongs to the path."""
+    drive = text[:2] if WINDOWS and text[1:3] in {":\\", ":/"} and text[0].isalpha() else ""
+    path, colon, rest = text[len(drive) :].partition(":")
+    return drive + path, colon, rest
+
+
+def user() -> int | None:
+    """Return the user's number; None where users have none (rule 3)."""
+    return os.getuid() if hasattr(os, "getuid") else None
+
+
+def set_mode(descriptor: int, mode: int) -> None:
+    """Give an open file a mode whatever the umask, where there are modes (rule 3)."""
+    if sys.platform != "win32":
+        os.fchmod(descriptor, mode)
+
+
+def set_date(path: Path, seconds: float) -> None:
+    """Give a file a date; one behind a link keeps its own, where a system can tell them apart."""
+    follow = os.utime not in os.supports_follow_symlinks
+    os.utime(path, (seconds, seconds), follow_symlinks=follow)
+
+
+def patiently(call: Callable[[], _Answer]) -> _Answer:
+    """Return what a call returns, once nobody is in its way (rule 2); else raise what it raises."""
+    end = time.monotonic() + _PATIENCE_SECONDS if WINDOWS else 0.0
+    while True:
+        try:
+            return call()
+        except OSError as error:
+            if not end or not _in_use(error) or time.monotonic() >= end:
+                raise
+        time.sleep(_AGAIN_SECONDS)
+
+
+def _in_use(error: OSError) -> bool:
+    return getattr(error, "winerror", None) in _IN_USE or (
+        getattr(error, "winerror", None) is None and error.errno == errno.EACCES
+    )
+
+
+def replace(source: Path, target: Path) -> None:
+    """Give a finished file the name of another one, in whose place it comes (rule 2)."""
+    patiently(lambda: os.replace(source, target))  # noqa: PTH105 - one style for all system calls
+
+
+def remove(path: Path) -> None:
+    """Remove a file (rule 2)."""
+    patiently(lambda: os.unlink(path))  # noqa: PTH108 - as above
+
+
+def permissions(found: os.stat_result) -> int:
+    """Return who may use a file, as a mode; where there are none, it is its owner (rule 3)."""
+    return 0o700 if WINDOWS else found.st_mode & 0o7777
+
+
+def sync_directory(path: Path) -> None:
+    """Return when the names in a directory are on the disk, where a system can tell; or raise OSError."""
+    if sys.platform == "win32":
+        return
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | SAFE)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        # Some file systems cannot sync directories; a directory may be writable but not readable.
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.EACCES}:
+            raise
+
+
+def is_read_only(path: Path) -> bool:
+    """Tell whether a path is on a file system that nobody writes to, where no lock can and need be held."""
+    with suppress(OSError, AttributeError):  # Windows cannot say
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    return False
+
+
+def lock(descriptor: int) -> None:
+    """Hold an open file against other processes and threads until it is closed; OSError if they have it."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError as error:  # its number is not the same everywhere
+            raise BlockingIOError(errno.EACCES, "somebody else has it") from error
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def look_at_lock(descriptor: int) -> None:
+    """Raise the OSError of a lock that somebody holds; on Windows nobody can look without holding it."""
+    if sys.platform != "win32":
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+def keep_memory_private() -> None:
+    """Let the system show no memory of this process to others or a disk, as far as it can be told."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        # Some builds of Python lack ctypes, and some C libraries lack the function.
+        with suppress(ImportError, OSError, AttributeError):
+            import ctypes
+
+            ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def at_fork(before: Callable[[], object], parent: Callable[[], object], child: Callable[[], object]) -> None:
+    """Call these around each fork of this process, where processes fork."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=before, after_in_parent=parent, after_in_child=child)
+
+
+def machine_clock() -> float:
+    """Return the seconds since the machine was started, those that it slept too, where a system can tell."""
+    if hasattr(time, "clock_gettime"):
+        return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+    return time.monotonic()
+
+
+def unix_socket() -> socket.socket:
+    """Return a new unix socket; OSError where there are none."""
+    import socket  # which those have loaded who need it
+
+    if not hasattr(socket, "AF_UNIX"):
+        raise OSError(errno.EAFNOSUPPORT, "this system has no unix sockets")
+    return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+
+
+def variable(name: str) -> str:
+    """Return what a variable is called in a copy of the environment: Windows has capitals alone."""
+    return name.upper() if WINDOWS else name
