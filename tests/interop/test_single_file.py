@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).parents[2]
 WHEELS = Path(sys.prefix, "wheels")
 PYTHON = str(Path(sys.executable).resolve())
+# scripts/setup brings them.
+LATER = {
+    name: Path(sys.prefix, "servers", "pythons", name, "usr/bin", f"python{name}")
+    for name in ("3.13", "3.14")
+}
 MEBIBYTE = 2**20
 
 
@@ -39,9 +45,31 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def run(file: Path, alice: Person, *words: str) -> Run:
+def run(file: Path, alice: Person, *words: str, python: str = PYTHON) -> Run:
     """Run the file with a Python that finds no installed packages."""
-    return programs.run([PYTHON, "-I", "-S", str(file), *words], alice.environment)
+    return programs.run([python, "-I", "-S", str(file), *words], alice.environment)
+
+
+@pytest.mark.parametrize("version", LATER)
+def test_later_pythons_start_it_too(version: str, file: Path, alice: Person) -> None:
+    python = str(LATER[version])
+    run(file, alice, "key", "generate", "alice", "--dir", str(alice.home), python=python).expect(0)
+    assert "alice" in run(file, alice, "key", "list", python=python).expect(0).stdout
+    (unpacked,) = (alice.home / ".cache" / "notarypy").iterdir()
+    assert f"-cp{version.replace('.', '')}-linux-" in unpacked.name
+
+
+def test_each_wheel_is_for_what_it_is_listed_for(file: Path) -> None:
+    with zipfile.ZipFile(file) as whole:
+        listed = [line.split() for line in whole.read("wheels.txt").decode().splitlines()]
+    kinds = {f"cp3{minor}-linux-{machine}" for minor in (11, 12, 13, 14) for machine in ("x86_64", "aarch64")}
+    assert {kind for kind, _ in listed} == kinds
+    for kind, name in listed:
+        python, _, machine = kind.partition("-linux-")
+        tags = name.removesuffix(".whl").split("-")[-3:]
+        assert tags[2] == "any" or machine in tags[2]
+        assert "py3" in tags[0] or tags[0] == python or tags[1] == "abi3"
+    assert len({kind.partition("-")[0] + name.partition("-")[0] for kind, name in listed}) * 2 == len(listed)
 
 
 def test_it_signs_and_verifies(file: Path, alice: Person, repository: Repository) -> None:
