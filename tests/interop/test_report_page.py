@@ -39,6 +39,10 @@ ALL_SHOWN = "[...document.querySelectorAll('bdi')].map(e => e.textContent)"
 WIDTHS = """[...document.querySelectorAll('th, td, h1, h2, p, svg')]
     .filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.wide')).length"""
 
+# Names in the drawing of time that begin before the line of today, which would run through them.
+CROSSED = """[...document.querySelectorAll('svg .name.over')].filter(e => e.getBoundingClientRect().left
+    < e.closest('svg').querySelector('.now').getBoundingClientRect().right).map(e => e.textContent)"""
+
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
@@ -77,6 +81,7 @@ def test_the_page_on_a_screen_and_on_paper(browser: Browser, page: Path, reposit
         browser.open(page, width=width)
         assert browser.value("document.documentElement.scrollWidth") <= width
         assert browser.value(WIDTHS) == 0
+        assert browser.value(CROSSED) == []
     printed = pypdf.PdfReader(io.BytesIO(browser.open(page).pdf()))
     text = normalize("NFKC", "\n".join(sheet.extract_text() for sheet in printed.pages))  # no ligatures
     assert [title for title in TABLES if title not in text] == []

@@ -30,6 +30,7 @@ STYLE = """
 .tree { margin: 0; } .tree .box { fill: var(--soft); } .tree .line { stroke: var(--dim); }
 svg .name { font-weight: 600; } svg .more, svg .tick { fill: var(--dim); font-size: 13px; }
 svg .aside { font-size: 13px; font-weight: 600; }
+svg .ahead { transform: translateX(6px); }
 svg .scale { stroke: var(--line); } svg .now { stroke: var(--dim); }
 svg .over { paint-order: stroke; stroke: var(--paper); stroke-width: 4px; }
 rect.ok { fill: var(--mark); } rect.warning { fill: var(--warning); } rect.bad { fill: var(--bad); }
@@ -157,7 +158,7 @@ def _spans(part: Sequence[Lasting], now: datetime, days: float, height: int) -> 
         left = one.ends > now
         end = _place((one.ends - now).total_seconds() / 86400, days) if left else float(_PAST)
         start = float(_PAST) if left else 0.0
-        yield label(_cut(one.name), 0, top + 15, "name over")
+        yield label(_cut(one.name), f"{start:.2f}%", top + 15, f"name over{' ahead' * left}")
         yield label(_SIGNS[one.level] + one.written, "100%", top + 15, f"aside over end {one.level}")
         yield f'<rect x="{start:.2f}%" y="{top + 22}" width="{max(end - start, 0.4):.2f}%" height="8" rx="2" '
         yield f'class="{one.level}"/>'
