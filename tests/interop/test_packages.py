@@ -19,6 +19,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+import notarypy
 from docs import pages
 from interop.harness import programs
 
@@ -194,6 +195,11 @@ def test_the_workflows_are_safe() -> None:
     paths = [str(CHECKOUT / name) for name in (".github", "action.yml")]
     found = programs.run([str(RUNNERS / "zizmor"), "--offline", *paths], {})
     assert "No findings to report" in found.expect(0).text
+
+
+def test_the_version_stands_in_one_place() -> None:
+    for name in ("Containerfile", "README.md", "hatch_build.py", "pyproject.toml"):
+        assert notarypy.__version__ not in re.split(r"[^\w.]+", pages.read(name)), name
 
 
 def test_every_page_names_the_address_of_the_project() -> None:
