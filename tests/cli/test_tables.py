@@ -71,6 +71,15 @@ def test_where_no_column_fits_a_row_is_a_list() -> None:
     ]
 
 
+def test_where_room_lacks_a_column_without_a_cell_is_left_out() -> None:
+    header, rows = ("TIME", "WHAT", "DIGEST"), [("2027-01-02T03:04:05Z", "it was signed", "")]
+    assert render.table(header, rows, 42).splitlines()[0] == "TIME                   WHAT"
+    assert "DIGEST" in render.table(header, rows, 80)
+    assert "DIGEST" in render.table(header, rows)
+    for nothing in ([], [("", "", "")]):
+        render.table(header, nothing, 5)
+
+
 def test_where_there_is_room_a_table_is_not_broken() -> None:
     assert len(render.table(HEADER, ROWS, WIDE).splitlines()) == 3
     assert "c" * 64 not in render.table(HEADER, ROWS, WIDE - 1)

@@ -36,7 +36,7 @@ class ProgressLine:
         self.stream, self._monotonic, self._columns = stream, monotonic, columns
         self._lock = threading.RLock()
         self._parts: list[CountedWork] = []
-        self._drawn = False
+        self._drawn = ""
         self._hidden = 0
         self._over = threading.Event()
 
@@ -80,8 +80,10 @@ class ProgressLine:
             now = self._monotonic()
             late = [part for part in self._parts if now - part.since >= _AFTER_SECONDS]
             if late and not self._hidden:
-                self._write(f"{_CLEAR}{late[-1].text(self._columns() - 1, now)}")
-                self._drawn = True
+                shown = late[-1].text(self._columns() - 1, now)
+                if shown != self._drawn:
+                    self._write(f"{_CLEAR}{shown}")
+                self._drawn = shown
 
     def _draw_until(self, over: threading.Event) -> None:
         while not over.wait(_EVERY_SECONDS):
@@ -90,7 +92,7 @@ class ProgressLine:
     def _erase(self) -> None:
         if self._drawn:
             self._write(_CLEAR)
-            self._drawn = False
+            self._drawn = ""
 
     def _write(self, text: str) -> None:
         with suppress(OSError, ValueError):

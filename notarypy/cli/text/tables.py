@@ -5,8 +5,9 @@ programs read, where each row is one line.
 
 Rules:
 
-1. Where a table is wider than the terminal ids are abbreviated, then cells are broken over several lines,
-   between words and parts of paths, then each row becomes a list of its cells.
+1. Where a table is wider than the terminal columns without a cell are left out, ids are abbreviated, then
+   cells are broken over several lines, between words and parts of paths, then each row becomes a list of its
+   cells.
 2. Of a cell that is longer than a few lines the end is cut off, which three dots show. In a pipe it is whole.
 3. Width is what a terminal shows: two columns for the wide characters of East Asia and for emoji, none for
    what combines with the character before it.
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import zip_longest
+from itertools import compress, zip_longest
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,26 +35,36 @@ _Parts = Sequence[str]
 
 def shown(lines: Sequence[_Parts], columns: int | None, painter: Painter | None, plain: Sequence[int]) -> str:
     """Return a table, whose first line is its heading; without `columns` it has its plain widths."""
-    header, *rows = lines
-    if columns is not None:
-        rows = [[*map(_cut, row)] for row in rows]
-        lines = [header, *rows]
-    kinds = [
+    header, *rows = lines if columns is None else _narrowed(lines, columns)
+    kinds = [["heading"] * len(header)]
+    kinds += [
         [painter.verdict(*each) if painter else "" for each in zip(header, row, strict=True)] for row in rows
     ]
-    kinds = [["heading"] * len(header), *kinds]
     if columns is None:
         return _aligned([[[cell] for cell in line] for line in lines], plain, kinds, painter)
-    room = columns - len(GAP) * (len(header) - 1)
-    if sum(_longest(lines)) > room:
-        rows = [[_short(*each) for each in zip(header, row, strict=True)] for row in rows]
-        lines = [header, *rows]
-    widths = _widths(lines, room)
+    widths = _widths([header, *rows], _room(header, columns))
     if widths is None:
         records = zip(rows, kinds[1:], strict=True)
         return "\n\n".join(_record(header, row, kind, columns, painter) for row, kind in records)
-    broken = [[_broken(cell, width) for cell, width in zip(line, widths, strict=True)] for line in lines]
-    return _aligned(broken, widths, kinds, painter)
+    broken = [[*map(_broken, line, widths)] for line in (header, *rows)]
+    return "\n".join(map(str.rstrip, _aligned(broken, widths, kinds, painter).splitlines()))
+
+
+def _narrowed(lines: Sequence[_Parts], columns: int) -> list[_Parts]:
+    """Return a table without what a terminal has no room for, as far as it takes (rules 1 and 2)."""
+    header, *rows = lines
+    found: list[_Parts] = [header, *([*map(_cut, row)] for row in rows)]
+    if sum(_longest(found)) > _room(header, columns):
+        filled = [any(cells) for cells in zip(*rows, strict=True)]
+        found = [[*compress(line, filled)] for line in found] if any(filled) else found
+    header, *rows = found
+    if sum(_longest(found)) > _room(header, columns):
+        found = [header, *([*map(_short, header, row)] for row in rows)]
+    return found
+
+
+def _room(header: _Parts, columns: int) -> int:
+    return columns - len(GAP) * (len(header) - 1)
 
 
 def width(text: str) -> int:
