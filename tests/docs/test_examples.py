@@ -4,12 +4,15 @@ import re
 import subprocess
 import sys
 import tempfile
-from typing import TYPE_CHECKING
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from docs import pages
-from notarypy.errors import OutOfScopeError
+from notarypy import Client, PassphraseRequest
+from notarypy.errors import OutOfScopeError, PassphraseNeededError
 from notarypy.storage.settings import configfile, policyfile, settings
 
 if TYPE_CHECKING:
@@ -25,6 +28,40 @@ def test_the_examples_of_the_library_page_run(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     exec(compile(LIBRARY, "docs/library.md", "exec"), {})
     assert capsys.readouterr().out.startswith("registry.test/app@sha256:")
+
+
+def test_the_passphrases_of_the_library_page_are_those_of_vault(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[tuple[str, str | None]] = []
+
+    class Vault(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers["X-Vault-Token"]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"data": {"data": {"jeff": "battery staple"}, "metadata": {"version": 1}}}')
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    page = pages.read("docs/library.md")
+    blocks = [block.text for block in pages.blocks(page, "python") if "class VaultPassphrases" in block.text]
+    names: dict[str, Any] = {"Client": Client, "PassphraseRequest": PassphraseRequest}
+    exec(compile(blocks[0], "docs/library.md", "exec"), names)
+    monkeypatch.setenv("no_proxy", "*")
+    with HTTPServer(("127.0.0.1", 0), Vault) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        environ = {"HOME": str(tmp_path), "VAULT_ADDR": address, "VAULT_TOKEN": "t"}
+        with names["from_vault"](environ) as client:
+            key, _ = client.keys.generate("jeff")
+            client.keys.test(key.keyid)
+            with pytest.raises(PassphraseNeededError):
+                client.keys.generate("joe")
+        server.shutdown()
+    assert set(asked) == {("/v1/secret/data/notary", "t")}
 
 
 @pytest.mark.slow
