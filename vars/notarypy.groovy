@@ -21,7 +21,7 @@ def call(Map given) {
       error("notarypy: there is no ${entry.key}; there are: key, passphrase, ${variables.keySet().join(', ')}")
     }
   }
-  if (given.mode == 'install') {
+  if (given.mode == 'install' && env.WORKSPACE_TMP) {
     environment.add('IN_HOME=' + env.WORKSPACE_TMP + '/notarypy')
   }
   String printed = ''

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from interop.harness.programs import Run
     from support import served
 
+BUSYBOX = programs.UNPACKED.parent / "busybox"
 GROOVY = programs.UNPACKED.parent / "groovy.jar"
 # Nothing is brought from anywhere, nor compiled for later.
 OFFLINE = {
@@ -305,6 +306,37 @@ def test_what_servers_say_is_no_command_to_the_runner(system: str, tmp_path: Pat
     assert "why: # #vso[task" in told
     assert "##" not in told.replace("# #", "")
     assert not [line for line in told.splitlines() if line.strip().startswith("::")]
+
+
+@pytest.mark.parametrize("system", ["github", "gitlab", "tekton"])
+def test_a_step_that_is_cancelled_leaves_nothing(system: str, tmp_path: Path) -> None:
+    runner = Runner(system, tmp_path / "runner")
+    runner.program("notarypy", '#!/bin/sh\nmkdir -p "$2" && : >"$2/key"; kill -TERM "$PPID"\n')
+    runner.run("sign", refs="registry.example.com/app:1", trust_dir="").expect(143)
+    assert runner.left == []
+
+
+def test_a_part_takes_the_shell_of_small_images(tmp_path: Path) -> None:
+    runner = Runner("tekton", tmp_path / "runner", secrets={"key": "s3cret\n", "passphrase": "s3cret\n"})
+    folder = runner.home / "bin"
+    for name in ("sh", "sed", "env", "mktemp", "cat", "rm", "dirname"):
+        (folder / name).symlink_to(BUSYBOX)
+    log = runner.home / "words"
+    runner.program("notarypy", STAND_IN, log=log, env=runner.home / "env", digest="0" * 64)
+    runner.env["PATH"] = str(folder)
+    done = runner.sign(
+        refs="registry.example.com/app:1", root="01 02", arguments="--dry-run\n--retry-for=1 m"
+    )
+    assert runner.image(done.expect(0)) == f"registry.example.com/app@sha256:{'0' * 64}"
+    words = log.read_text().replace("word: ", "").splitlines()
+    assert words[words.index("sign") :][:5] == [
+        "sign",
+        "--dry-run",
+        "--retry-for=1 m",
+        "--",
+        "registry.example.com/app:1",
+    ]
+    assert runner.left == []
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
