@@ -146,6 +146,19 @@ def test_a_python_that_it_was_not_made_for_is_told(tmp_path: Path) -> None:
     assert "it is for cp311-plan9-vax" in said
 
 
+def test_a_system_without_owners_of_files_is_told(home: Home) -> None:
+    windows = (
+        "import os, sys, runpy, tempfile, zipfile; os.name, sys.platform = 'nt', 'win32'; del os.geteuid"
+    )
+    script = f"{windows}; runpy.run_path({str(home.file)!r}, run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=False, timeout=30
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "this file has nothing for cp3" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_an_old_python_is_told() -> None:
     """Its syntax has to be that of old ones; what they answer is tried by the version alone."""
     text = (SCRIPTS / "singlefile" / "__main__.py").read_text()

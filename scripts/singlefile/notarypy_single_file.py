@@ -91,6 +91,8 @@ def _is_glibc() -> bool:
 
 def cache() -> str | None:
     """Return the folder that keeps what is unpacked, if there is one of this user's alone (rule 1)."""
+    if os.name != "posix":
+        return None
     above = os.environ.get("XDG_CACHE_HOME", "")
     if not os.path.isabs(above):
         above = os.path.join(os.path.expanduser("~"), ".cache")
