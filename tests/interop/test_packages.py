@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tomllib
 import zipfile
@@ -35,6 +36,7 @@ RUNNERS = Path(sys.prefix, "runners", "bin")
 WHEELS = Path(sys.prefix, "wheels")
 OFFLINE = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(WHEELS), "UV_OFFLINE": "1", "UV_NO_INDEX": "1"}
 OFFLINE |= {"UV_FIND_LINKS": str(WHEELS), "UV_PYTHON_DOWNLOADS": "never"}
+LATEST, PACKAGES = Path(sys.prefix, "servers/pythons/3.14/usr/bin/python3.14"), sysconfig.get_path("purelib")
 # What the examples of RELEASING.md release.
 VERSION = "0.2.0"
 WHEEL, SDIST = f"notarypy-{VERSION}-py3-none-any.whl", f"notarypy-{VERSION}.tar.gz"
@@ -140,16 +142,18 @@ def test_what_was_released_can_be_checked_by_anybody(sources: Sources, built: Pa
         assert (tmp_path / "checked" / name).read_bytes() == (built / name).read_bytes(), name
 
 
-def test_years_later_in_another_folder_the_bytes_are_the_same(
-    sources: Sources, built: Path, tmp_path: Path
+@pytest.mark.parametrize("later", [False, True])
+def test_in_another_folder_years_later_or_with_a_later_python_the_bytes_are_the_same(
+    sources: Sources, built: Path, tmp_path: Path, *, later: bool
 ) -> None:
     elsewhere = tmp_path / "else" / "where"
     ignored = shutil.ignore_patterns(".git", "dist", "SHA256SUMS")
     shutil.copytree(sources.folder, elsewhere, ignore=ignored)
     (elsewhere / "notarypy" / "__pycache__").mkdir()
     (elsewhere / "notarypy" / "__pycache__" / "left.pyc").write_text("of somebody's Python")
-    later = {"LD_PRELOAD": programs.faketime_library(), "FAKETIME": "+1000d"}
-    sources.run(f"{sys.executable} -m hatchling build -d {tmp_path}", elsewhere, **later)
+    clock = {"LD_PRELOAD": programs.faketime_library(), "FAKETIME": "+1000d"}
+    python, given = (LATEST, {"PYTHONPATH": PACKAGES}) if later else (sys.executable, clock)
+    sources.run(f"{python} -m hatchling build -d {tmp_path}", elsewhere, **given)
     for name in (WHEEL, SDIST):
         assert (tmp_path / name).read_bytes() == (built / name).read_bytes(), name
 
