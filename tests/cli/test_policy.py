@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.cli.text.advice import text_of
 from notarypy.devserver.core import REGISTRY_HOST
+from notarypy.errors import Advice
 from notarypy.images.manifests import OCI_MANIFEST
 from support.commands import written
 from support.people import manifest
@@ -52,7 +54,7 @@ def test_what_does_not_is_told_with_the_requirement_and_what_was_found(run: Run,
         "  why: targets/bob does not exist",
         "  why: targets/eve does not exist",
         f'  why: required by scope "{REPO}" in {path}',
-        f"  fix: whoever is missing signs it: notarypy sign {REPO}:1",
+        f"  fix: {text_of(Advice('have-it-signed', gun=REPO, tag=1))}",
     ]
 
 

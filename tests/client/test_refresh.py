@@ -109,7 +109,9 @@ def test_nothing_here_and_nothing_there_is_no_trust_data(world: World) -> None:
     reader = world.person("reader")
     with pytest.raises(RepositoryMissingError) as caught:
         reader.client().refresh(GUN)
-    assert advice(caught.value).startswith(f"if you vouch for it: notarypy init {GUN}; if others do")
+    fix = advice(caught.value)
+    assert fix.startswith("ask its publisher whether it is signed, and name the Notary server that has it")
+    assert fix.endswith(f"only if you publish it: notarypy init {GUN}")
     assert reader.cache() == {}
 
 

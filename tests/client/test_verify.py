@@ -18,7 +18,7 @@ from notarypy.errors import (
     UnreachableError,
 )
 from notarypy.limits import Limits
-from notarypy.tuf import roles
+from notarypy.tuf import policy, roles
 from support.author import GUN, private_key
 from support.chains import authority, leaf, pem
 from support.people import index, manifest, owned, pem_of, publishing
@@ -119,8 +119,21 @@ def test_a_root_beside_metadata_is_not_overlooked(owner: Person) -> None:
 def test_an_unlisted_tag_is_not_signed_and_the_signed_ones_are_named(owner: Person) -> None:
     with pytest.raises(TagUnsignedError) as caught:
         owner.client().verify(f"{GUN}:3")
-    assert "signed tags: 1, 2" in caught.value.why
-    assert advice(caught.value) == f"sign it: notarypy sign {GUN}:3"
+    assert "the repository's signed tags are: 1, 2" in caught.value.why
+    assert advice(caught.value).startswith("take a signed tag, or ask its publisher; ")
+    assert f"only if you publish it, and this is your image: notarypy sign {GUN}:3" in advice(caught.value)
+
+
+@pytest.mark.parametrize(("count", "shown"), [(0, "none"), (1, "a0"), (12, "a9 and 2 more")])
+def test_of_many_signed_tags_the_first_are_named_and_the_others_counted(
+    owner: Person, monkeypatch: pytest.MonkeyPatch, count: int, shown: str
+) -> None:
+    tags = [f"a{number}" for number in range(count)]
+    monkeypatch.setattr(policy, "released_names", lambda _: tags)
+    with pytest.raises(TagUnsignedError) as caught:
+        owner.client().verify(f"{GUN}:3")
+    assert caught.value.why[0].startswith("the repository's signed tags are: ")
+    assert caught.value.why[0].endswith(shown)
 
 
 def test_a_tag_of_a_signer_that_is_not_released_is_not_signed(world: World) -> None:

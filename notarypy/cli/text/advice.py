@@ -10,6 +10,8 @@ Rules:
 2. A value goes in as it is. The braces in it, if there are any, mean nothing. One that is advice itself goes
    in as its text.
 3. Packages have words of their own: `Advice("say", text=...)`. What has no text, or a value too few, is none.
+4. Most who meet an image that is not signed use somebody else's: what they can do comes first, and it never
+   is to sign. What its publisher does comes last, behind a condition that leaves everybody else out.
 """
 
 from __future__ import annotations
@@ -154,48 +156,61 @@ TEXTS: Mapping[str, str] = {
     "write-short-options": "write short options apart: -t NAME -q",
     "write-syntax": "write # syntax= in the Dockerfile",
     "write-without": "write it without",
-    # -- verifying, signing and publishing
-    "copy-then-sign": "copy it and sign it by itself; or name a signer or a root to verify it by",
-    "force-or-sign-again": (
-        "run this where the key of one of them is; or with --offline-part FILE, which one of them signs: "
-        "notarypy sign --offline-part FILE; then: notarypy sign --join FILE; "
-        "or add --force and have them sign again"
+    # -- what is not signed, or not as somebody wants (rule 4)
+    "sign-tag": (
+        "take a signed tag, or ask its publisher; what is signed, and by whom, shows: notarypy inspect "
+        "{gun}; only if you publish it, and this is your image: notarypy sign {gun}:{tag} (with "
+        "--digest-file FILE, exactly what the builder pushed)"
     ),
-    "have-it-signed": "whoever is missing signs it: notarypy sign {gun}:{tag}",
+    "sign-a-tag": (
+        "see whether it is the one you mean, and ask its publisher; only if that is you: "
+        "notarypy sign {gun}:TAG"
+    ),
+    "look-for-digest": "see which digests are signed with: notarypy inspect {gun}",
+    "pull-other": "use the signed one: {reference}; or have its publisher sign the other one",
+    "pull-signed": (
+        "use the signed one: {reference}; and ask its publisher about the other one; only if that is you, "
+        "and it is right: notarypy sign {tagged}"
+    ),
+    "inspect-signer": "leave --signer out, or see: notarypy inspect {gun}",
+    "have-it-signed": (
+        "take a tag that all of them signed, or ask whoever is missing, who signs it with: "
+        "notarypy sign {gun}:{tag}"
+    ),
+    "file-missing": (
+        "ask the owner of the repository: whoever has the role's keys starts it over with tags that they "
+        "name, notarypy sign --discard-unverified REF..., or its owner takes it out: "
+        "notarypy delegate remove --force {role} {gun}"
+    ),
     "init": (
-        "if you vouch for it: notarypy init {gun}; if others do, name their Notary server: --server URL, "
-        "or DOCKER_CONTENT_TRUST_SERVER"
+        "ask its publisher whether it is signed, and name the Notary server that has it: --server URL, or "
+        "DOCKER_CONTENT_TRUST_SERVER; only if you publish it: notarypy init {gun}"
     ),
-    "not-the-official": "see whether the name is right; or copy it to a registry of yours, and sign that",
+    "not-the-official": (
+        "see whether the name is right, or take an image that is signed; or copy it to a registry of yours, "
+        "and sign that"
+    ),
     "init-hub": (
-        "to vouch for it yourself, on a Notary server of yours (--server URL): notarypy init {gun}; "
-        "or copy it to a registry of yours, and sign that"
+        "ask its publisher whether it is signed elsewhere, or copy it to a registry of yours, and sign that; "
+        "to vouch for it on a Notary server of yours (--server URL): notarypy init {gun}"
     ),
-    "keep-or-revoke": (
-        "--keep-tags if they are right, --revoke-tags if not or if nobody knows; --dry-run lists all of them"
+    # -- signing and publishing
+    "copy-then-sign": "copy it and sign it by itself; or name a signer or a root to verify it by",
+    "init-first": (
+        "the first time: notarypy sign --init {gun}:TAG, or notarypy init {gun}; if it has trust data "
+        "elsewhere, name the Notary server: --server URL, or DOCKER_CONTENT_TRUST_SERVER"
     ),
     "discard-unverified": (
         "if its keys were changed on purpose, as when a signer is removed, start it over with the tags that "
         "you name: notarypy sign --discard-unverified REF...; if not, do not use it, and tell the owner"
     ),
-    "file-missing": (
-        "whoever has its keys starts it over with tags that they name: notarypy sign --discard-unverified "
-        "REF...; or its owner takes it out: notarypy delegate remove --force {role} {gun}"
-    ),
     "inspect-published": "look at it: notarypy inspect {gun} --json; and ask the server's operator",
-    "inspect-signer": "leave --signer out, or see: notarypy inspect {gun}",
     "inspect-tags": "see what is signed with: notarypy inspect {gun}",
     "leave-digest-or-source": "leave the digest out, or name the right source",
     "leave-revoked-digest": "leave the digest out to revoke the tag whatever it is",
-    "list-delegation-keys": "see them with: notarypy delegate list {gun}",
-    "list-delegations": "notarypy delegate list {gun}",
-    "list-signers": "see them with: notarypy signer list {gun}",
-    "look-for-digest": "see which digests are signed with: notarypy inspect {gun}",
     "name-a-tag": "see its tags with: notarypy inspect {gun}",
     "ref-with-digest": "give the REF its digest, REPO:TAG@DIGEST, in place of --digest-file",
     "name-digest": "name the image by its digest, or let the registry be asked",
-    "pull-other": "pull the signed one: {reference}; or have its owner sign the other one",
-    "pull-signed": "pull the signed one: {reference}; if the new one is right: notarypy sign {tagged}",
     "require-or-skip": "name a signer or a root, or call verify_unless_skipped",
     "over-limits": (
         "whoever may sign it can make it smaller: notarypy revoke, signer remove or delegate remove "
@@ -204,8 +219,6 @@ TEXTS: Mapping[str, str] = {
     "publish-less": "publish less: fewer or shorter entries",
     "run-again": "run the same command again: it publishes only what is missing",
     "run-again-later": "run the same command again once the server answers",
-    "sign-a-tag": "see whether it is the one you mean; to sign a tag of it: notarypy sign {gun}:TAG",
-    "sign-tag": "sign it: notarypy sign {gun}:{tag}",
     "sign-together": "sign all tags in one command, or give it more time: --retry-for TIME",
     # -- servers, registries and TLS
     "ask-about-manifest": "ask the operator of {host}: the registry has the blobs and refuses the manifest",

@@ -274,6 +274,18 @@ TEXTS: dict[str, str] = {
     "write-span": 'write a number and s, m, h, d, w or y, for example "90s", "12h" or "10d"',
     "see-status": "see what there is: notarypy status {gun}",
     "sign-role-again": "whoever has its key signs it again: notarypy renew {gun}",
+    # -- signers of a repository
+    "force-or-sign-again": (
+        "run this where the key of one of them is; or with --offline-part FILE, which one of them signs: "
+        "notarypy sign --offline-part FILE; then: notarypy sign --join FILE; "
+        "or add --force and have them sign again"
+    ),
+    "keep-or-revoke": (
+        "--keep-tags if they are right, --revoke-tags if not or if nobody knows; --dry-run lists all of them"
+    ),
+    "list-delegation-keys": "see them with: notarypy delegate list {gun}",
+    "list-delegations": "notarypy delegate list {gun}",
+    "list-signers": "see them with: notarypy signer list {gun}",
     # -- signers whose keys cannot be used, or are gone
     "replace-unusable": (
         "its key cannot be used, and no renewing helps: notarypy signer remove {name} {gun}; "

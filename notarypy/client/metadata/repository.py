@@ -214,8 +214,8 @@ class Repository:
 
 def no_trust_data(repository: Repository) -> RepositoryMissingError:
     """Return the error for a repository that the server does not know, and that is not known here."""
-    gun, url = repository.gun, repository.server_url
-    advice = Advice("init-hub" if gun.startswith(f"{DOCKER_HUB}/") else "init", gun=gun)
+    gun, url, hub = repository.gun, repository.server_url, repository.gun.startswith(f"{DOCKER_HUB}/")
+    advice = Advice("init-hub" if hub else "init" if repository.lacking is None else "init-first", gun=gun)
     if gun.startswith(f"{DOCKER_HUB}/library/"):  # Docker's own: nobody else can vouch for these
         advice = Advice("not-the-official")
     return RepositoryMissingError(f"{gun} has no trust data on {url}", advice=advice, gun=gun, server=url)

@@ -192,8 +192,8 @@ def _release(
 def _unsigned(trusted: TrustedMetadata, tag: str) -> TagUnsignedError:
     signed = policy.released_names(trusted)
     listed = [roles.signer_name(role) for role, _ in policy.entries(trusted, tag)]
-    shown = ", ".join(map(_shortened, signed[:_SHOWN_TAGS])) or "none"
-    why = [f"signed tags: {shown}{' ...' if len(signed) > _SHOWN_TAGS else ''}"]
+    shown, more = ", ".join(map(_shortened, signed[:_SHOWN_TAGS])), len(signed) - _SHOWN_TAGS
+    why = [f"the repository's signed tags are: {shown or 'none'}{f' and {more} more' if more > 0 else ''}"]
     if listed:
         why.append(f"listed by {', '.join(listed)}, which does not release it: targets/releases does")
     return TagUnsignedError(
