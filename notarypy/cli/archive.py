@@ -36,7 +36,7 @@ def export(
     root: references.Roots = None,
     policy: references.Policy = None,
 ) -> None:
-    """Write verified trust data of repositories into one file.
+    """Write trust data, and no key, to verify where no server is.
 
     Elsewhere, without a network, import takes it, and verify --offline --from reads it. It ends when
     the trust data ends. What fails is left out, and named.
@@ -101,7 +101,7 @@ def import_archive(
     root: references.Roots = None,
     policy: references.Policy = None,
 ) -> None:
-    """Verify the trust data in an archive, and keep it.
+    """Verify the trust data that export wrote, and keep it.
 
     An archive is trusted as little as a server: pins, the trust policy and what is known here count,
     and a root that nothing is known of takes a decision. Afterwards verify --offline works.

@@ -43,7 +43,7 @@ def backup(
         Option(metavar="KEY", help="With this key on the page, encrypted. Repeatable."),
     ] = None,
 ) -> None:
-    """Write keys, roots, metadata and settings into one file.
+    """Save all of this machine: keys, roots, metadata, settings.
 
     Keys are in it as they are here, encrypted: it takes no passphrase to make, and the passphrases to use.
     Of a key on a token, in a KMS or in Vault it only says where that is. With --check nothing is made.
@@ -143,7 +143,7 @@ def restore(
         str | None, Option(metavar="HEX", help="The SHA-256 that the file must have, as you noted it.")
     ] = None,
 ) -> None:
-    """Put a backup back: all of it, or nothing.
+    """Put what backup wrote back: all of it, or nothing.
 
     What is here stays as it is: a key, maybe with another passphrase, and a repository with the same root, or
     one that its keys changed. Where another root is trusted, or other settings are, nothing is put back. One

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from notarypy.client.results import SignerAdded
     from notarypy.client.verdicts import RoleEntry
 
-app = Commands("Delegations: who may sign which tags of a repository.")
+app = Commands("Delegations: signers in detail: for some tags, without releasing.")
 
 _Name = Annotated[str, Argument(metavar="NAME", help="The signer's name, or a role targets/...")]
 _PublicKeys = Annotated[
@@ -273,7 +273,7 @@ def _show(
                 run.report.warn(f"{entry.role}: {entry.problem}")
 
 
-signer_app = Commands("Signers: who may sign, under docker's names.")
+signer_app = Commands("Signers: who may sign a repository, as docker trust has them.")
 
 
 @signer_app.command("add")

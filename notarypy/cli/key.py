@@ -129,9 +129,9 @@ def load(
 ) -> None:
     """Store private keys of openssl, Go notary or docker.
 
-    They are EC or RSA, encrypted or not. An encrypted file is opened with the first of the usual
-    passphrases that fits. The stored key gets the first of them that has a value, and the output says which:
-    with --passphrase-file it is that one.
+    They are EC or RSA, encrypted or not. An encrypted file is opened with the first passphrase that
+    fits, of those that notarypy help passphrases lists. The stored key gets the first of them that has a
+    value, and the output says which: with --passphrase-file it is that one.
 
     Example:
       notarypy key load delegation.key --name jeff

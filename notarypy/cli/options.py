@@ -87,7 +87,7 @@ DECLARED = (
         Option(help="Colour; auto: at a terminal, without NO_COLOR."),
     ),
     _switch("yes", "--yes", "-y", about="Answer every confirmation with yes."),
-    _switch("offline", "--offline", about="Use cached trust data only."),
+    _switch("offline", "--offline", about="Ask no server: use cached trust data only."),
     _switch("first_use", "--first-use", about="Trust a root that nothing is known of, whoever shows it."),
     _switch("gun", "--gun", about="Take REPO literally: a collection that is not an image."),
 )

@@ -75,7 +75,7 @@ def pin(
     policy: references.Policy = None,
     archive: references.Archive = None,
 ) -> None:
-    """Verify the images that files name, and write their digests.
+    """Verify the images that files name, and write digests there.
 
     Prints the result, unless --in-place. Nothing is printed or written unless every image is signed.
 

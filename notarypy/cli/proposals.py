@@ -83,7 +83,7 @@ def values(parameter: Parameter, typed: str, known: Known) -> Proposals:
     """Return what may be the value of a parameter, where this much is typed."""
     if isinstance(parameter.kind, tuple):
         return Proposals(map(Proposal, parameter.kind))
-    shown = parameter.record.how.get("metavar", "").strip("[]").removesuffix("...")
+    shown = parameter.record.how.get("metavar", "").strip("[]").partition(" | ")[0].removesuffix("...")
     option = parameter.names[-1]
     if (words := _WORDS.get(option) or _WORDS.get(shown)) is not None:
         return Proposals(map(Proposal, words))

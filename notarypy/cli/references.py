@@ -48,7 +48,7 @@ RepositoriesFile = Annotated[
 Repository = Annotated[str, Argument(metavar="REPO", help="A repository.")]
 OfflinePart = Annotated[
     str | None,
-    Option(metavar="FILE", help="Write what is to be signed, for others to sign too."),
+    Option(metavar="FILE", help="Publish nothing: sign into FILE; others add theirs."),
 ]
 OverLimits = Annotated[
     bool,
@@ -189,7 +189,7 @@ Roots = Annotated[
     Option(
         "--root",
         metavar="ROOT-PIN",
-        help="What the root must be, or descend from. Repeatable.",
+        help="Require this root, or its successor. Repeatable.",
     ),
 ]
 Also = Annotated[

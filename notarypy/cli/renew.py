@@ -59,7 +59,7 @@ def renew(
     offline_part: references.OfflinePart = None,
     over_limits: references.OverLimits = False,
 ) -> None:
-    """Sign again what ends soon or has ended already.
+    """Sign again what ends soon or has ended: new dates, same content.
 
     The keys here sign; what is signed stays as it is. What they cannot sign is named, with the keys it takes.
     With --quiet nothing is said of a repository of which nothing is due.
@@ -109,7 +109,7 @@ def status(
         bool, Option("--check", help="Exit 5 if something ends within that time, 12 if nothing is known.")
     ] = False,
 ) -> None:
-    """Show when each role ends, and whose keys are here.
+    """Show when each role ends, and which keys this machine has.
 
     Example:
       notarypy status registry.example.com/app

@@ -19,16 +19,21 @@ _Group = tuple[list[str], dict[str, str]]
 _How = dict[str, object]
 _Root = Sequence[str] | None
 _DigestFile = Annotated[
-    str | None, Option(metavar="FILE", help="The digest to sign, from a file of the builder's.")
+    str | None,
+    Option(metavar="FILE", help="Sign the digest in what buildx --metadata-file wrote, or another builder."),
+]
+_Refs = Annotated[
+    list[str] | None,
+    Argument(metavar="[REF... | FILE...]", help="Images, REPO[:TAG][@DIGEST]; with --join the FILEs."),
 ]
 _Signer = Annotated[
     str | None, Option(metavar="NAME", help="Sign only as this signer (and in targets/releases).")
 ]
-_Local = Annotated[bool, Option("--local", help="Push from the docker daemon, and sign what it pushed.")]
+_Local = Annotated[bool, Option("--local", help="Have the docker daemon push, and sign what it pushed.")]
 _Discard = Annotated[
-    bool, Option("--discard-unverified", help="Start over a role whose file does not verify any more.")
+    bool, Option("--discard-unverified", help="Drop what a role has that nobody can verify, and sign.")
 ]
-_Join = Annotated[bool, Option("--join", help="Publish what several have signed: FILEs, not REFs.")]
+_Join = Annotated[bool, Option("--join", help="Publish FILEs; refused while signatures are missing.")]
 _Push = Annotated[
     str | None,
     Option(metavar="SOURCE", help="Push this first (see push), and sign exactly that."),
@@ -37,9 +42,7 @@ _Push = Annotated[
 
 def sign(
     context: Context,
-    refs: Annotated[
-        list[str] | None, Argument(metavar="[REF...]", help="Images to sign, REPO[:TAG][@DIGEST].")
-    ] = None,
+    refs: _Refs = None,
     *,
     signer: _Signer = None,
     from_file: references.FromFile = None,
@@ -47,7 +50,7 @@ def sign(
     custom: Annotated[str | None, Option(metavar="FILE", help="JSON to attach to each tag.")] = None,
     local: _Local = False,
     push: _Push = None,
-    init: Annotated[bool, Option("--init", help="Make trust data for a repository that has none.")] = False,
+    init: Annotated[bool, Option("--init", help="The first time: make trust data; refused without.")] = False,
     dry_run: Annotated[bool, Option("--dry-run", help="Say what would be signed; publish nothing.")] = False,
     discard_unverified: _Discard = False,
     offline_part: references.OfflinePart = None,
@@ -56,9 +59,10 @@ def sign(
 ) -> None:
     """Sign tags with the digests that their registry serves.
 
-    All tags of a repository are published at once, or none. A tag is signed in every role whose key is here.
-    What several people must sign goes from one to the next in a FILE: --offline-part writes it, or without
-    REF adds signatures to it, and --join publishes it.
+    A digest (REF@DIGEST, --digest-file) is signed as it is, if the registry has it, whatever the tag is
+    there. All tags of a repository are published at once, or none, in every role whose key is here. What
+    several people must sign goes from one to the next in a FILE: --offline-part asks the server and writes
+    it, or without REF adds signatures to it; --join publishes it.
 
     Example:
       notarypy sign registry.example.com/app:1 registry.example.com/app:latest
@@ -214,7 +218,7 @@ def revoke(
     over_limits: references.OverLimits = False,
     offline_part: references.OfflinePart = None,
 ) -> None:
-    """Make tags unsigned, in every role whose key is here.
+    """Make tags unsigned, in every role whose key this machine has.
 
     Nothing is removed from the registry. All tags of a repository are published at once, or none.
 

@@ -56,7 +56,7 @@ def init(
     ] = None,
     offline_part: references.OfflinePart = None,
 ) -> None:
-    """Make trust data for repositories.
+    """Make trust data for repositories, once, before the first tag.
 
     That is a root key, unless one is here, and a targets key; the server keeps the others. A repository
     that has trust data is left as it is. Keep a copy of the root key: nothing replaces it.
@@ -109,7 +109,7 @@ def trust(
         Option(metavar="ROOT-PIN", help="The root to accept, in full; left out: only show both. Repeatable."),
     ] = None,
 ) -> None:
-    """Show the trusted and the offered root; accept the one named.
+    """Whose root is trusted: show it and the server's; accept that one.
 
     Compare it with the repository's owner first: a changed root is what an attack looks like.
 

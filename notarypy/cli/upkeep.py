@@ -25,7 +25,7 @@ def republish(
     *,
     over: Annotated[bool, Option("--over", help="Over what the server has and is not known here.")] = False,
 ) -> None:
-    """Publish again what a server lost, from what is cached here.
+    """Send a server what it lost, from what this machine has read.
 
     For a server that was wiped, or restored from an old backup. What was verified here is sent as it is, and
     what has ended is signed again where its keys are. If the server lost its keys too, the next root names

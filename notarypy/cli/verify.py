@@ -45,7 +45,7 @@ def verify(
         bool, Option("--service-only", help="Fail where NOTARYPY_SERVICE does not answer.")
     ] = False,
 ) -> None:
-    """Verify that images are signed and served as signed.
+    """Verify that a registry serves the very digest that was signed.
 
     Prints REPO@sha256:DIGEST for each REF, and only if all are good. A trust policy is obeyed; --signer,
     --all-signers, --root and --also add to it. --from takes the trust data of an archive (see export), and
@@ -132,7 +132,7 @@ def inspect(
     policy: references.Policy = None,
     archive: references.Archive = None,
 ) -> None:
-    """Show who signed what, as docker trust inspect does.
+    """Show what is signed, and by whom, as docker trust inspect does.
 
     The JSON, and with --pretty the text, is docker's. --json prints notarypy's own document
     instead, with roles, versions and expiry dates.

@@ -260,7 +260,7 @@ def test_as_a_document(run: Run) -> None:
     assert problems(document, SCHEMA) == []
     (answer,) = document["results"]
     assert answer["proposals"] == [
-        {"text": "verify", "about": "Verify that images are signed and served as signed."}
+        {"text": "verify", "about": "Verify that a registry serves the very digest that was signed."}
     ]
 
 
@@ -277,7 +277,7 @@ def parameters() -> Iterator[Parameter]:
 def test_every_place_has_names_or_is_known_to_have_none(trust_dir: Path) -> None:
     known = proposals.Known({"trust_dir": trust_dir}, os.environ)
     for parameter in parameters():
-        shown = str(parameter.record.how.get("metavar")).strip("[]").removesuffix("...")
+        shown = str(parameter.record.how.get("metavar")).strip("[]").partition(" | ")[0].removesuffix("...")
         found = proposals.values(parameter, "", known)
         free = (
             shown in OWN_WORDS or parameter.kind in {int, bool} or (shown == "NAME" and not found.fitting(""))

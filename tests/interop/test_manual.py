@@ -49,7 +49,7 @@ def test_apropos_finds_a_page(manual: Path) -> None:
 
 def test_man_finds_the_page_of_a_command(manual: Path) -> None:
     command = shown("man", "--warnings", "-M", manual.parent, "notarypy", "sign")
-    assert "notarypy sign [OPTIONS] [REF...]" in command.stdout
+    assert "notarypy sign [OPTIONS] [REF... | FILE...]" in command.stdout
     page = shown("man", "--warnings", "-M", manual.parent, "notarypy-key-generate")
     assert (page.stderr, page.returncode) == ("", 0)
     assert "notarypy key generate [OPTIONS] NAME" in page.stdout

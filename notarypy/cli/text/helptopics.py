@@ -24,24 +24,24 @@ _WIDEST_TERM = 27
 # Commands by what somebody wants to do, and the first line of their help.
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "Verify images": {
-        "verify": "Verify that images are signed and served as signed.",
-        "inspect": "Show who signed what, as docker trust inspect does.",
-        "pin": "Verify the images that files name, and write their digests.",
+        "verify": "Verify that a registry serves the very digest that was signed.",
+        "inspect": "Show what is signed, and by whom, as docker trust inspect does.",
+        "pin": "Verify the images that files name, and write digests there.",
         "pull": "Verify an image, and fetch it into an OCI layout.",
     },
     "Sign images": {
         "key": "Private keys: make, load, list, export, remove and rotate.",
-        "init": "Make trust data for repositories.",
-        "signer": "Signers: who may sign, under docker's names.",
+        "init": "Make trust data for repositories, once, before the first tag.",
+        "signer": "Signers: who may sign a repository, as docker trust has them.",
         "sign": "Sign tags with the digests that their registry serves.",
-        "revoke": "Make tags unsigned, in every role whose key is here.",
+        "revoke": "Make tags unsigned, in every role whose key this machine has.",
     },
     "Look after trust data": {
         "login": "Log in to a registry, and to its Notary server.",
         "doctor": "Look for what is wrong with settings, servers, keys, dates.",
-        "status": "Show when each role ends, and whose keys are here.",
-        "renew": "Sign again what ends soon or has ended already.",
-        "backup": "Write keys, roots, metadata and settings into one file.",
+        "status": "Show when each role ends, and which keys this machine has.",
+        "renew": "Sign again what ends soon or has ended: new dates, same content.",
+        "backup": "Save all of this machine: keys, roots, metadata, settings.",
     },
     "Images": {
         "build": "Build with signed base images only.",
@@ -49,14 +49,14 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "copy": "Verify an image, and copy it to another name.",
     },
     "Repositories and their trust": {
-        "delegate": "Delegations: who may sign which tags of a repository.",
-        "trust": "Show the trusted and the offered root; accept the one named.",
+        "delegate": "Delegations: signers in detail: for some tags, without releasing.",
+        "trust": "Whose root is trusted: show it and the server's; accept that one.",
         "history": "Show who signed what and when, oldest first.",
         "report": "Report who may sign what, what is signed, and what is wrong.",
-        "export": "Write verified trust data of repositories into one file.",
-        "import": "Verify the trust data in an archive, and keep it.",
-        "restore": "Put a backup back: all of it, or nothing.",
-        "republish": "Publish again what a server lost, from what is cached here.",
+        "export": "Write trust data, and no key, to verify where no server is.",
+        "import": "Verify the trust data that export wrote, and keep it.",
+        "restore": "Put what backup wrote back: all of it, or nothing.",
+        "republish": "Send a server what it lost, from what this machine has read.",
         "forget": "Drop the cached trust data of a repository; keys stay.",
         "delete": "Delete the trust data of a repository at its Notary server.",
         "logout": "Erase the stored login for a registry.",
@@ -79,22 +79,31 @@ START: Sequence[str | Term] = (
     "Everybody names the Notary server, and logs in where images are not public:",
     "  export DOCKER_CONTENT_TRUST_SERVER=https://notary.example.com",
     "  notarypy login registry.example.com",
-    "Whoever verifies has the repository's root pin from its owner, 64 digits:",
-    "  notarypy verify --root ROOT-PIN registry.example.com/app:1",
-    "It prints the image by its digest and exits 0, or says what is wrong. A policy keeps pins for good.",
-    "Whoever signs makes a key, and trust data for the repository, once; init prints the root pin:",
+    "To sign the first time, make a key and trust data. It asks for passphrases, and prints the root pin:",
     "  notarypy key generate jeff",
     "  notarypy init registry.example.com/app --signer jeff --key jeff.pub",
-    "  notarypy backup notarypy.backup",
-    "Then, for each release, after the push:",
     "  notarypy sign registry.example.com/app:1",
-    "A key of somebody else's, or one that is there, is loaded and made a signer:",
-    "  notarypy key load delegation.key --name jeff",
-    "  notarypy signer add --key delegation.crt jeff registry.example.com/app",
+    "Nothing replaces the root key: keep a copy of all keys elsewhere.",
+    "  notarypy backup notarypy.backup",
+    "From then on, for each release, after the push:",
+    "  notarypy sign registry.example.com/app:2",
+    "In CI a signer of its own does that. Its owner makes it:",
+    "  notarypy key generate ci",
+    "  notarypy signer add --key ci.pub ci registry.example.com/app",
+    "  notarypy key export ci -o ci.key",
+    "The CI system has that file, and its passphrase in a secret variable, which is the one of key generate:",
+    "  export DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE",
+    "  notarypy key load ci.key",
+    "  notarypy sign registry.example.com/app:3",
+    "Whoever verifies has the root pin from the owner, 64 digits:",
+    "  notarypy verify --root ROOT-PIN registry.example.com/app:1",
+    "It prints the image by its digest and exits 0, or says what is wrong. A policy keeps pins for good.",
+    "Without a pin, a root never seen is asked about, and refused without a terminal or --first-use.",
+    "docker itself reads the same trust data, with DOCKER_CONTENT_TRUST=1.",
     "To see all of it without a server of yours: notarypy demo. Where something fails: notarypy doctor.",
 )
 NAMES: Sequence[str | Term] = (
-    "The words in capitals that the help of commands uses:",
+    "What the help of commands has in capitals stands for:",
     (
         "REPO",
         "registry/name; alpine means docker.io/library/alpine. Its trust data has this name too, the GUN.",
@@ -105,8 +114,36 @@ NAMES: Sequence[str | Term] = (
     ("URI", "Where a key is, on a token, in a KMS or in Vault: hashivault://release, pkcs11:token=..."),
     ("KEYREF", "A KEY, a key file, or a URI. What has a / or a dot in it, and is no URI, is a file."),
     ("PUB", "A file with a public key or a certificate, PEM; or the URI of a key."),
-    ("ROOT-PIN", "A root key id in full, 64 hex digits."),
+    (
+        "ROOT-PIN",
+        (
+            "A root key id in full, 64 hex digits. The repository's root must be of this key, or a "
+            "successor: signed by it too, root after root. It is no digest of an image, as pin writes."
+        ),
+    ),
     ("TIME", "A number and s, m, h, d, w or y: 5s, 2m, 10d, 3y."),
+    "And the words of Notary, and of this program:",
+    (
+        "trust data",
+        "What a Notary server has of a repository: signed files about tags, their digests, and who may sign.",
+    ),
+    (
+        "role",
+        (
+            "One of these files, with keys of its own: root says whose keys count, targets is the owner's, "
+            "snapshot and timestamp mostly the server's."
+        ),
+    ),
+    ("delegation", "A role below targets, whose holder may sign tags: a signer's is targets/NAME."),
+    (
+        "targets/releases",
+        (
+            "The delegation that docker and verify go by: a tag in it is released. What a signer alone has "
+            "signed is not, until it is there too."
+        ),
+    ),
+    ("part", "A file with a change that several people sign, one after the other, before it is published."),
+    ("here", "On this machine: in the trust directory, ~/.docker/trust or --trust-dir."),
 )
 OPTIONS: Sequence[str | Term] = (
     "They stand before or after the command. Behind -- nothing is an option.",
@@ -164,15 +201,26 @@ EXIT_CODES: Sequence[str | Term] = (
     ("130", "interrupted"),
     "Of several the worst, in the order 4 10 11 5 3 6 7 9 8 2 12 1.",
 )
+# Commands that sound alike.
+WHICH: tuple[str, Mapping[str, str]] = (
+    "Which of them for what",
+    {
+        "signer, delegate": "The same people: signer as docker has them, delegate for some tags only.",
+        "trust": "Not about signers: about the root, which says whose keys count at all.",
+        "backup, export": "backup has your keys and settings; export has what others verify by.",
+        "key export": "Single keys, encrypted, for another machine or program.",
+        "renew, republish": "renew moves dates ahead; republish is for a server that was wiped or set back.",
+    },
+)
 COMMANDS: Sequence[str | Term] = tuple(
-    chain.from_iterable((f"{group}:", *words.items()) for group, words in GROUPS.items())
+    chain.from_iterable((f"{group}:", *words.items()) for group, words in (*GROUPS.items(), WHICH))
 )
 # Topics by name: what each is about, and its text.
 TOPICS: Mapping[str, tuple[str, Sequence[str | Term]]] = {
     "start": ("The first commands, to verify and to sign.", START),
     "commands": ("All commands.", COMMANDS),
     "options": ("The options that every command takes.", OPTIONS),
-    "names": ("How images, signers, keys and times are written.", NAMES),
+    "names": ("How images, signers, keys and times are written, and what words mean.", NAMES),
     "passphrases": ("Where the passphrase of a key comes from.", PASSPHRASES),
     "environment": ("The variables that are read.", ENVIRONMENT),
     "exit-codes": ("What each exit code means.", EXIT_CODES),
@@ -184,15 +232,17 @@ def program() -> str:
     parts = [
         "Usage: notarypy [OPTIONS] COMMAND [ARGS]...\n",
         "  Sign and verify container images with Notary v1 (Docker Content Trust).",
-        "  No docker, no daemon: keys and trust data are those of docker trust.\n",
+        "  Needs no docker. docker and docker trust read what it signs, and it theirs.\n",
     ]
     for group in _SHOWN:
         parts += [f"{group}:", *_terms(list(GROUPS[group].items()), 7), ""]
     rest = sorted(name for group, words in GROUPS.items() if group not in _SHOWN for name in words)
-    parts += ["More commands:", *_filled(", ".join(rest), "  "), ""]
+    parts += ["More commands (what each does: notarypy help commands):", *_filled(", ".join(rest), "  "), ""]
     parts += [
         "Example:",
-        *(f"  notarypy {word} registry.example.com/app:1" for word in ("sign", "verify")),
+        "  notarypy sign --init registry.example.com/app:1  # the first time: makes keys",
+        "  notarypy sign registry.example.com/app:2         # refused before that",
+        "  notarypy verify registry.example.com/app:2",
         "",
     ]
     helps = [
