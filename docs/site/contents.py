@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 FRONT = "docs/index.md"
-OUTER = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+OUTER = ("README.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md", "CHANGELOG.md")
 """Pages of the site that are not in `docs`."""
 CODE_OR_LINK = re.compile(
     r"(?P<code>^(?P<fence>```+).*?^(?P=fence)$|`[^`\n]+`)|\]\((?P<target>[^)\s]+)\)", re.DOTALL | re.MULTILINE

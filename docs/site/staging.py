@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _MOVED = {
     "README.md": "overview.md",
     "CONTRIBUTING.md": "contributing.md",
+    "RELEASING.md": "releasing.md",
     "SECURITY.md": "reporting.md",
     "CHANGELOG.md": "changelog.md",
 }
