@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -172,6 +173,15 @@ def test_nobody_is_told_to_vouch_for_dockers_own_images() -> None:
     for gun, is_told in (("docker.io/library/7", False), ("docker.io/me/app", True)):
         repository = cast("Repository", SimpleNamespace(gun=gun, server_url="https://notary.test"))
         assert ("notarypy init" in advice(no_trust_data(repository))) == is_told
+
+
+@pytest.mark.parametrize(
+    "name", ["sign-tag", "sign-a-tag", "pull-signed", "have-it-signed", "init", "init-hub"]
+)
+def test_who_uses_an_image_is_spoken_to_first_and_never_told_to_sign_it(name: str) -> None:
+    before = re.split(r"notarypy (?:sign|init)\b", TEXTS[name])[0]
+    assert before.startswith(("take ", "see ", "use ", "ask "))
+    assert re.search("only if|ask whoever is missing|to vouch", before)
 
 
 def test_a_folder_without_a_dockerfile_is_told_all_of_its_names(tmp_path: Path) -> None:

@@ -212,6 +212,7 @@ def test_who_has_no_key_changes_nothing(world: World) -> None:
     stranger = world.person("stranger")
     with pytest.raises(KeyNotAuthorisedError) as caught:
         stranger.client().sign([f"{GUN}:1"])
+    assert caught.value.why[0].startswith("keys that may sign it: jeff: ")
     assert "here: none of these" in caught.value.why
     stranger.client().keys.generate("jo")
     with pytest.raises(KeyNotAuthorisedError) as caught:

@@ -160,7 +160,7 @@ TEXTS: dict[str, str] = {
     "import-these-keys": "run this where these keys are, or take them over: notarypy key import FILE",
     "leave-out-pin": "leave it out; a PIN comes from pin-source, NOTARYPY_PASSPHRASE_NAME or a prompt",
     "list-keys": "see them with: notarypy key list",
-    "load-accepted-key": f"load one of the accepted keys: {_LOAD}; or ask an owner: {ADD_YOURS}",
+    "load-accepted-key": f"load a key that may sign: {_LOAD}; or ask an owner to let yours: {ADD_YOURS}",
     "load-revoking-key": f"run this where one of these keys is, or load it: {_LOAD}",
     "load-role-key": f"load one of these keys: {_LOAD}; or ask an owner to add yours: {ADD_YOURS}",
     "write-more-digits": "write more digits of the id",

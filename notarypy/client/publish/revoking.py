@@ -189,7 +189,7 @@ def _not_authorised(
     half = half_signable(state, listing, available)
     return KeyNotAuthorisedError(
         f"none of your keys may revoke {state.gun}:{tag}{' alone' if half else ''}",
-        why=(f"who can: {who}", here, *half),
+        why=(f"keys that may revoke it: {who}", here, *half),
         advice=Advice("sign-in-parts") if half else Advice("load-revoking-key"),
         gun=state.gun,
         tag=tag,

@@ -325,7 +325,7 @@ def _no_key(
     replacing = Advice("replace-last-signer", gun=state.gun, role=roles.RELEASES)
     return KeyNotAuthorisedError(
         f"none of your keys may sign {state.gun}:{tag}{' alone' if half else ''}",
-        why=(f"accepted: {accepted or 'no delegation covers this tag'}", here, *half, *limited),
+        why=(f"keys that may sign it: {accepted or 'no delegation covers this tag'}", here, *half, *limited),
         advice=Advice("sign-in-parts") if half else loading if a_signer_is_left else replacing,
         gun=state.gun,
         tag=tag,
