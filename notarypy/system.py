@@ -116,7 +116,7 @@ def replace(source: Path, target: Path) -> None:
 
 def remove(path: Path) -> None:
     """Remove a file (rule 2)."""
-    patiently(lambda: os.unlink(path))  # noqa: PTH108 - as above
+    patiently(path.unlink)
 
 
 def permissions(found: os.stat_result) -> int:
