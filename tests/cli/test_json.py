@@ -257,13 +257,19 @@ def test_the_page_shows_a_document_that_fits() -> None:
 def test_the_page_names_every_member(run: Run, stub: StubClient) -> None:
     rows = dict(re.findall(r"^\| (`[a-z`, ]+`) \| (.*) \|$", PAGE, re.MULTILINE))
     told = {command: row for commands, row in rows.items() for command in re.findall("`(.*?)`", commands)}
-    assert told.keys() == COMMANDS.keys()
+    assert told.keys() == COMMANDS.keys() | {"completion"}
     for command, (argv, method, answer) in COMMANDS.items():
         stub.answers[method] = answer
         (result, *_) = run("--json", *argv).expect(0).document["results"]
         Path("jeff.pub").unlink(missing_ok=True)
         members = set(re.findall("`(.*?)`", told[command])) - ({"file"} if command == "key export" else set())
         assert members == result.keys() - {"ref", "ok"}, command
+
+
+def test_a_script_of_completion_fits_the_schema(run: Run) -> None:
+    document = run("--json", "completion", "bash").expect(0).document
+    assert problems(document, SCHEMA) == []
+    assert document["results"][0].keys() == {"ref", "ok", "script"}
 
 
 def test_a_failed_result_may_say_more_than_its_error(run: Run, stub: StubClient) -> None:
