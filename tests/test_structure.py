@@ -7,6 +7,7 @@ modules and functions are in `test_architecture.py`.
 from __future__ import annotations
 
 import ast
+import subprocess
 from collections import Counter
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
@@ -26,6 +27,13 @@ SHARED_NAMES = {"__init__.py", "api.py"}
 DIALECT = {
     "admit", "crew", "custody", "demands", "gate", "hushed", "keeper", "mention", "rehearse", "shelf",
     "tally", "tell", "told", "wish",
+}  # fmt: skip
+# The top of the checkout, all of which goes into the sdist.
+TOP = {
+    ".dockerignore", ".github", ".gitignore", ".pre-commit-hooks.yaml", "CHANGELOG.md", "CONTRIBUTING.md",
+    "Containerfile", "LICENSE", "README.md", "RELEASING.md", "SECURITY.md", "action.yml", "azure",
+    "benchmarks", "docs", "findings", "fixtures", "hatch_build.py", "notarypy", "pyproject.toml", "resources",
+    "scripts", "tekton", "templates", "tests", "vars",
 }  # fmt: skip
 
 
@@ -98,6 +106,13 @@ def test_no_two_versions_of_a_text_stand_side_by_side() -> None:
     assert [
         path for path in texts if path.is_file() and "\n<<<<<<< " in path.read_text(errors="replace")
     ] == []
+
+
+@pytest.mark.skipif(not (PACKAGE.parent / ".git").exists(), reason="nothing says what is committed")
+def test_the_top_of_the_checkout_holds_what_is_named() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=PACKAGE.parent, capture_output=True, check=True)
+    names = {name.partition("/")[0] for name in listed.stdout.decode().split("\0") if name}
+    assert names - {".ci"} == TOP
 
 
 def test_the_package_stays_small() -> None:

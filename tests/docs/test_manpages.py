@@ -42,6 +42,14 @@ def manual(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize(("words", "code"), [(["--help"], 0), (["--nothing"], 2), ([], 2), (["a", "b"], 2)])
+def test_an_option_is_no_folder(tmp_path: Path, words: list[str], code: int) -> None:
+    script = str(pages.ROOT / "scripts" / "manpages")
+    done = subprocess.run([sys.executable, script, *words], cwd=tmp_path, check=False, capture_output=True)
+    assert (done.returncode, list(tmp_path.iterdir())) == (code, [])
+    assert b"usage: manpages" in done.stdout + done.stderr
+
+
 def shown(page: Path) -> str:
     """Return the words of a page, with single blanks between them."""
     text = page.read_text(encoding="ascii")
