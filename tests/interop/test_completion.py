@@ -81,6 +81,40 @@ def test_a_hostile_name_is_a_word_and_runs_nothing(shell: Shell, tmp_path: Path)
     assert not list(tmp_path.rglob("ran"))
 
 
+def complete_files(shell: Shell) -> None:
+    """Complete hostile names of files: each is one word, or there is nothing where a quote is open."""
+    hostile, blank = "zz$(touch ran)`touch ran`;touch ran;'x.pem", "yy y"
+    for name in (hostile, blank):
+        (shell.home / name).write_text("")
+    places = {"zz": hostile, "~/zz": f"~/{hostile}", '"zz': hostile, "yy\\ ": blank, "'yy": blank}
+    for typed, name in places.items():
+        line, _ = shell.typed(f"notarypy pin {typed}\t")
+        if typed[0] in "'\"" and line == f"notarypy pin {typed}":
+            continue
+        words = [shell.name, "-c", f"cd; {line.replace('notarypy pin', 'printf %s')}"]
+        read = programs.run(words, shell.environment).expect(0)
+        assert read.stdout == name.replace("~", str(shell.home))
+        assert not (shell.home / "ran").exists()
+
+
+def test_a_hostile_name_of_a_file_is_a_word(shell: Shell) -> None:
+    complete_files(shell)
+
+
+@pytest.mark.parametrize("shell", ["bash"], indirect=True)
+def test_a_bash_without_compopt_quotes_names_of_files_all_the_same(shell: Shell) -> None:
+    shell.press("compopt() { return 1; }\r")
+    complete_files(shell)
+
+
+def test_no_program_is_run_for_standing_on_the_line(shell: Shell) -> None:
+    program = shell.home / "notarypy"
+    program.write_text("#!/bin/sh\ntouch ran\n")
+    program.chmod(0o755)
+    assert shell.typed("./notarypy ver\t")[0] == "./notarypy verify "
+    assert not (shell.home / "ran").exists()
+
+
 def test_docker_completes_the_words_of_its_plugin(tmp_path: Path) -> None:
     add_repository(tmp_path / ".docker" / "trust", APP, ["1"])
     environment = {"HOME": str(tmp_path), "PATH": programs.newer_path()}

@@ -6,21 +6,23 @@ Rules:
 
 1. The first line of an answer is a kind and what is kept; each other one is a word, a tab and what the word
    is. The kinds are those of `proposals.Proposals`.
-2. What comes in an answer is inserted as a word with quotes where it needs them, and never run.
-3. A program that is not there, or fails, proposes nothing.
-4. bash 3.2, which macOS has, is enough.
+2. What comes in an answer, and the name of a file, is inserted as a word with quotes where it needs them, and
+   never run.
+3. What is asked is the `notarypy` of the PATH, whatever the line begins with: a program in a folder that
+   somebody only looks at is not run by Tab. Where there is none, or it fails, nothing is proposed.
+4. bash 3.2, which macOS has, is enough. It has no `compopt`: there names of files get their quotes here, and
+   where there is a dollar sign, since after `~/` bash leaves that one as it is.
 """
 
 from __future__ import annotations
 
 _BASH = r"""# bash completion for notarypy and docker-trust, as `notarypy completion bash` prints it
 _notarypy() {
-    local IFS=$' \t\n' program=notarypy line=${COMP_LINE:0:COMP_POINT} rest piece index
-    local kept='' kind='' before='' text quoted plain='' current=''
+    local IFS=$' \t\n' line=${COMP_LINE:0:COMP_POINT} rest piece index
+    local kept='' kind='' before='' text quoted opened='' raw='' paths='' current=''
     local -a words
     words=()
     COMPREPLY=()
-    [[ $1 == */notarypy && -x $1 ]] && program=$1
     # bash breaks words at colons and more: put together what stands together.
     for ((index = 0; index <= COMP_CWORD; index += 1)); do
         piece=${COMP_WORDS[index]}
@@ -36,7 +38,7 @@ _notarypy() {
     current=${words[${#words[@]} - 1]}
     # What stands before the last break stays: bash replaces only what follows it.
     case $current in
-    [\'\"]*) plain=yes current=${current:1} ;;
+    [\'\"]*) opened=yes current=${current:1} ;;
     *)
         rest=${COMP_WORDBREAKS//[^:=@]/}
         [[ -z $rest ]] || kept=${current%"${current##*[$rest]}"}
@@ -46,26 +48,31 @@ _notarypy() {
         if [[ -z $kind ]]; then
             kind=${line%% *} before=${line#* }
             case $kind in
-            files | folders) plain=yes ;;
+            files | folders)
+                [[ $kind == files ]] && text=-f || text=-d
+                paths=$(compgen "$text" -- "${current#"$before"}")
+                [[ $paths == *[\$\`]* ]] || { compopt -o filenames 2>/dev/null && raw=yes; } # quoted by bash
+                ;;
             open) compopt -o nospace 2>/dev/null ;;
             esac
             continue
         fi
         text=${line%%$'\t'*}
         printf -v quoted %q "$text"
-        [[ -n $plain && $quoted != "$text" ]] && continue
+        [[ -n $opened$raw && $quoted != "$text" ]] && continue
         [[ $quoted == "$kept"* ]] && COMPREPLY+=("${quoted#"$kept"}")
-    done < <(command "$program" completion bash -- "${words[@]}" 2>/dev/null)
-    case $kind in
-    files) text=-f ;;
-    folders) text=-d ;;
-    *) return ;;
-    esac
-    compopt -o filenames 2>/dev/null
+    done < <(command notarypy completion bash -- "${words[@]}" 2>/dev/null)
     while IFS= read -r line; do
+        [[ -n $line ]] || continue
+        if [[ -z $raw ]]; then
+            printf -v quoted %q "${line#\~/}"
+            [[ $line == \~/* ]] && quoted=\~/$quoted
+            [[ -n $opened && $quoted != "$line" ]] && continue
+            line=$quoted
+        fi
         line=$before$line
         [[ $line == "$kept"* ]] && COMPREPLY+=("${line#"$kept"}")
-    done < <(compgen "$text" -- "${current#"$before"}")
+    done <<<"$paths"
 }
 complete -F _notarypy notarypy docker-trust
 """
@@ -73,11 +80,10 @@ complete -F _notarypy notarypy docker-trust
 _ZSH = r"""#compdef notarypy docker-trust
 # zsh completion for notarypy and docker-trust, as `notarypy completion zsh` prints it
 _notarypy() {
-    local program=notarypy line kind before text
+    local line kind before text
     local -a line_words answer proposals more
-    [[ $words[1] == */notarypy && -x ${(Q)words[1]} ]] && program=${(Q)words[1]}
     line_words=("${(@Q)words[1,CURRENT-1]}" "${(Q)PREFIX}")
-    answer=("${(@f)$(command $program completion zsh -- "${(@)line_words}" 2>/dev/null)}")
+    answer=("${(@f)$(command notarypy completion zsh -- "${(@)line_words}" 2>/dev/null)}")
     kind=${answer[1]%% *} before=${answer[1]#* }
     for line in "${(@)answer[2,-1]}"; do
         text=${line%%$'\t'*}
@@ -103,14 +109,13 @@ _FISH = r"""# fish completion for notarypy and docker-trust, as `notarypy comple
 function __notarypy_complete
     set -l words (commandline -opc)
     set -l current (commandline -ct)
-    set -l program notarypy
-    string match -q '*/notarypy' -- $words[1]; and test -x $words[1]; and set program $words[1]
-    set -l answer (command $program completion fish -- $words "$current" 2>/dev/null)
+    set -l answer (command notarypy completion fish -- $words "$current" 2>/dev/null)
     set -l kind (string split -m 1 ' ' -- $answer[1])
     for line in $answer[2..]
         printf '%s\n' $line
     end
-    set -l name (string sub -s (math 1 + (string length -- "$kind[2]")) -- "$current")
+    set -l typed (string unescape -- "$current"; or string trim -l -c '\'"' -- "$current")
+    set -l name (string sub -s (math 1 + (string length -- "$kind[2]")) -- "$typed")
     set -l paths
     switch "$kind[1]"
         case files
