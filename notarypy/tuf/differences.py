@@ -9,7 +9,8 @@ Rules:
    again (`renewed`), or, where there was none, that it is there (`published`).
 2. Keys go by canonical id. A root key that stays and has another certificate is a `certificate-renewed`.
 3. What goes with a delegation goes too: its tags.
-4. Signers have names where the targets file says whose key one is; `targets/releases` says nothing of that.
+4. Signers have names where the targets file says whose key one is; `targets/releases` says nothing of that. A
+   key that several share has the names of all: which of them signed cannot be told.
    What delegations say below does not count: any signer could give any key a name there.
 5. Several ids or paths in one value are joined by commas, in order.
 """
@@ -184,15 +185,15 @@ def _delegations(old: Targets | None, new: Targets) -> Iterator[tuple[str, str, 
             yield "threshold-changed", name, str(was.threshold), str(entry.threshold)
 
 
-def names_of(trusted: TrustedMetadata) -> dict[str, str]:
-    """Return whose key a key is, by canonical id (rule 4)."""
-    targets = trusted.targets.get(roles.TARGETS)
-    return {
-        key.canonical_id: roles.signer_name(entry.name)
-        for entry in (targets.roles if targets else ())
-        if entry.name != roles.RELEASES
-        for key in _keys(targets, entry.name)
-    }
+def names_of(*states: TrustedMetadata) -> dict[str, tuple[str, ...]]:
+    """Return all whose key a key is in any of these states, by canonical id (rule 4)."""
+    found: dict[str, tuple[str, ...]] = {}
+    for targets in (trusted.targets.get(roles.TARGETS) for trusted in states):
+        for entry in targets.roles if targets else ():
+            for key in _keys(targets, entry.name) if entry.name != roles.RELEASES else ():
+                names = (*found.get(key.canonical_id, ()), roles.signer_name(entry.name))
+                found[key.canonical_id] = tuple(dict.fromkeys(names))
+    return found
 
 
 def _signers_of(trusted: TrustedMetadata, role: str) -> tuple[str, ...]:

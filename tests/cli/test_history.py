@@ -43,6 +43,13 @@ def test_a_table_has_a_line_for_each_event(run: Run, stub: StubClient) -> None:
     assert "1 of 3 events" in run("history", "-q", REPO).expect(0).err
 
 
+def test_of_a_shared_key_all_are_named(run: Run, stub: StubClient) -> None:
+    scripted(stub, replace(moved(), signers=("ann", "jeff"), keys=("a" * 64,)))
+    assert " 1 of ann, jeff " in run("history", REPO).expect(0).out
+    (result,) = run("history", "--json", REPO).expect(0).document["results"]
+    assert result["events"][0]["signers"] == ["ann", "jeff"]
+
+
 def test_a_long_past_is_shown_block_by_block(run: Run, stub: StubClient) -> None:
     scripted(stub, *[moved()] * 1001)
     assert len(run("history", REPO).expect(0).out.splitlines()) == 1001 + 1

@@ -108,12 +108,12 @@ def test_rule_3_what_was_below_a_delegation_goes_with_it() -> None:
 def test_rule_4_a_name_is_whose_delegation_has_the_key() -> None:
     author = repository()
     author.delegate(roles.RELEASES, [author.key("jeff"), author.key("other")])
-    assert differences.names_of(load(author.repository())) == {ident(author, "jeff"): "jeff"}
+    assert differences.names_of(load(author.repository())) == {ident(author, "jeff"): ("jeff",)}
     author.delegate(
         f"{JEFF}/carol", [author.key(f"{author.gun}/targets"), author.key("other")]
     )  # whose are they?
     author.add("2", b"2", f"{JEFF}/carol")
-    assert differences.names_of(load(author.repository())) == {ident(author, "jeff"): "jeff"}
+    assert differences.names_of(load(author.repository())) == {ident(author, "jeff"): ("jeff",)}
 
 
 def test_rule_2_a_root_key_with_another_certificate_is_no_rotation() -> None:

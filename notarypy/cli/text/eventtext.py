@@ -73,8 +73,9 @@ def digests(event: HistoryEvent) -> str:
 
 
 def signed_by(event: HistoryEvent) -> str:
-    """Return who signed: names where they are known, else the keys."""
-    return ", ".join(event.signers) or _ids(", ".join(event.keys)) or ""
+    """Return who signed: names where they are known, else the keys; of a shared key all who have it."""
+    one_of = f"{len(event.keys)} of " if 0 < len(event.keys) < len(event.signers) else ""
+    return one_of + ", ".join(event.signers) or _ids(", ".join(event.keys)) or ""
 
 
 def event_json(event: HistoryEvent) -> dict[str, Any]:

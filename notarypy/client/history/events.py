@@ -67,7 +67,7 @@ class HistoryEvent:
     `time` is what the server's feed says, which nobody signed; None where it says nothing. `name` is a tag, a
     delegation or a base role, whatever the kind is about; `before` and `after` are what it was and became: a
     digest, key ids, paths, a number. `keys` are canonical ids of the keys that signed it, `signers` the names
-    of those that have one. What is not `verified` has its reason in `why`.
+    of those that have one, of a key that several share all. What is not `verified` has its reason in `why`.
     """
 
     time: datetime | None
@@ -258,7 +258,7 @@ class _Walk:
         stamp = after.files.get(roles.TIMESTAMP)  # None: nothing of it is of interest
         if step.sha256 and stamp is not None and sha256(stamp).hexdigest() != step.sha256.lower():
             yield _odd(step, "unverified", "the feed names another timestamp of this version")
-        names = differences.names_of(after) | ({} if before is None else differences.names_of(before))
+        names = differences.names_of(*([] if before is None else [before]), after)
         for found in self._differences(past, after, first=step.version == 1):
             yield _event(step, found, names)
         yield from self._failures(step, after)
@@ -297,8 +297,8 @@ def _odd(step: _Step, kind: str, why: str) -> HistoryEvent:
     return HistoryEvent(step.time, roles.TIMESTAMP, step.version, kind, verified=False, why=why)
 
 
-def _event(step: _Step, found: Difference, names: Mapping[str, str]) -> HistoryEvent:
-    signers = tuple(dict.fromkeys(names[key] for key in found.keys if key in names))
+def _event(step: _Step, found: Difference, names: Mapping[str, tuple[str, ...]]) -> HistoryEvent:
+    signers = tuple(dict.fromkeys(name for key in found.keys for name in names.get(key, ())))
     what = (found.kind, found.name, found.before, found.after)
     return HistoryEvent(
         step.time, found.role, found.version, *what, signers, found.keys, not found.why, found.why
