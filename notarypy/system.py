@@ -1,7 +1,7 @@
 """What differs between operating systems: names of folders, locks, modes, users, sockets.
 
-What it is: the one place that asks which system this is. What it is not: it decides nothing; who needs an
-answer that this system does not give gets None or an OSError, never an AttributeError.
+What it is: the one place that asks which system this is, and who runs this. What it is not: it decides
+nothing; who needs an answer that this system does not give gets None or an OSError, never an AttributeError.
 
 Rules:
 
@@ -10,7 +10,10 @@ Rules:
 2. Windows replaces, removes and opens no file that somebody else has open in such a way, be it a virus
    scanner: that is tried again for a while.
 3. Windows has no modes and owners as POSIX has them: the lists of access of a user's own folder are relied
-   on, and what others may read or write is not checked.
+   on, and what others may read or write is not checked. So no folder counts that is for all users: anybody
+   may make one in `%ProgramData%` that nobody has made yet.
+4. Windows takes some names for devices, and a name with a dot or blank at its end for one without: such
+   names are refused, before anything is opened that is not what it is called.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     import socket
 
 WINDOWS = sys.platform == "win32"
+LINUX = sys.platform == "linux"
 
 # Absent on Windows, where they mean nothing; O_BINARY exists only there.
 NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -40,6 +44,8 @@ KEYBOARD, SCREEN = ("CONIN$", "CONOUT$") if WINDOWS else ("/dev/tty", "/dev/tty"
 _COLON = "_"
 _PR_SET_DUMPABLE = 4
 _Answer = TypeVar("_Answer")
+_DEVICES = {"con", "conin$", "conout$", "prn", "aux", "nul"}
+_DEVICES |= {kind + digit for kind in ("com", "lpt") for digit in "0123456789\xb9\xb2\xb3"}
 _IN_USE = frozenset({5, 32, 33})  # access denied, and two of sharing
 _PATIENCE_SECONDS = 2.0
 _AGAIN_SECONDS = 0.02
@@ -62,9 +68,19 @@ def host_folders(name: str) -> list[str]:
     return [folder_name(name), name.replace(":", "")] if WINDOWS else [name]
 
 
-def machine_folder(program: str) -> Path:
-    """Return where the settings of all users of this machine are, for a program."""
-    return Path(os.environ.get("PROGRAMDATA") or r"C:\ProgramData" if WINDOWS else "/etc", program)
+def machine_folders(*programs: str) -> tuple[Path, ...]:
+    """Return where the settings of all users of this machine are, as far as any count (rule 3)."""
+    return () if WINDOWS else tuple(Path("/etc", program) for program in programs)
+
+
+def name_problem(path: str) -> str:
+    """Say why no file can have this path or name, where a part of it means something else (rule 4)."""
+    for name in path.replace("\\", "/").split("/") if WINDOWS else ():
+        if name.partition(".")[0].rstrip(" ").lower() in _DEVICES:
+            return f'"{name}" is the name of a device in Windows'
+        if name not in {"", ".", ".."} and name[-1] in ". ":
+            return f'Windows takes "{name}" for a name without the {"dot" if name[-1] == "." else "blank"}'
+    return ""
 
 
 def split_path(text: str) -> tuple[str, str, str]:
@@ -77,6 +93,11 @@ def split_path(text: str) -> tuple[str, str, str]:
 def user() -> int | None:
     """Return the user's number; None where users have none (rule 3)."""
     return os.getuid() if hasattr(os, "getuid") else None
+
+
+def effective_user() -> tuple[int, int] | None:
+    """Return the numbers of the user and the group with whose rights this process works, as above."""
+    return (os.geteuid(), os.getegid()) if hasattr(os, "geteuid") else None
 
 
 def set_mode(descriptor: int, mode: int) -> None:
@@ -206,6 +227,15 @@ def unix_socket() -> socket.socket:
     if not hasattr(socket, "AF_UNIX"):
         raise OSError(errno.EAFNOSUPPORT, "this system has no unix sockets")
     return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+
+
+def listening_user(sock: socket.socket) -> int | None:
+    """Return as which user the process runs that listens on a unix socket; None where nobody can tell."""
+    if not LINUX:
+        return None
+    import socket
+
+    return memoryview(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)).cast("I")[1]
 
 
 def variable(name: str) -> str:

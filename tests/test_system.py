@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from notarypy import system
-from notarypy.errors import ConfigurationError, UnreachableError
+from notarypy import files, system
+from notarypy.errors import ConfigurationError, InvalidNameError, StorageError, UnreachableError
 from notarypy.keys.passphrases import VariableSource
 from notarypy.keys.questions import PassphraseRequest
 from notarypy.remote.daemon import find_daemon
 from notarypy.service.listening import Listener, place
 from notarypy.storage.images.locations import source
 from notarypy.storage.settings import servers
+from notarypy.storage.trustdir import TrustDirectory
 
 PACKAGE = Path(system.__file__).parent
 
@@ -30,7 +31,9 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_one_module_alone_asks_which_system_this_is() -> None:
     modules = r"(?:import|from) +(?:fcntl|msvcrt|resource|termios|tty|pwd|grp|winreg)\b"
-    asks = re.compile(rf"^\s*{modules}|['\"](?:win32|nt)['\"]|\bos\.(?:name|getuid)\b", re.MULTILINE)
+    calls = r"\b(?:sys\.platform|os\.(?:name|uname|get(?:e|res)?[ug]id|getgroups))\b"
+    calls += r"|\bplatform\.(?:system|uname|machine|platform|release|version|win32_\w+)\("
+    asks = re.compile(rf"^\s*{modules}|['\"](?:win32|nt)['\"]|{calls}", re.MULTILINE)
     sources = {path: path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")}
     assert [path.name for path, text in sources.items() if asks.search(text)] == ["system.py"]
 
@@ -44,6 +47,43 @@ def test_folders_on_windows_have_no_colon() -> None:
         assert system.named_by(same) == same
     found = servers.folders([Path("certs.d")], "registry.test:5000")
     assert found == [Path("certs.d/registry.test_5000"), Path("certs.d/registry.test5000")]
+
+
+def test_on_windows_no_folder_is_for_all_users() -> None:
+    assert system.machine_folders("docker") == (Path("/etc/docker"),)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(system, "WINDOWS", True)
+        patch.setenv("PROGRAMDATA", r"C:\ProgramData")
+        assert system.machine_folders("containers", "docker") == ()
+
+
+@pytest.mark.parametrize("name", ["nul", "CON", "aux.1", "com1.json", "lpt\xb2", "prn .x", "app.", "app "])
+def test_names_that_windows_takes_for_something_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    trust, path = TrustDirectory(tmp_path), tmp_path / name / "file"
+    files.write_atomic(path, b"x")
+    trust.repository(f"registry.test/{name}/app")
+    monkeypatch.setattr(system, "WINDOWS", True)
+    with pytest.raises(InvalidNameError, match="cannot be a repository name here") as caught:
+        trust.repository(f"registry.test/{name}/app")
+    assert f'"{name}"' in caught.value.why[0]
+    for call in (
+        lambda: files.write_atomic(path, b"y"),
+        lambda: files.read_regular(path, 9),
+        lambda: files.make_private_directory(path.parent),
+        lambda: files.locked(path, 0).__enter__(),
+    ):
+        with pytest.raises(StorageError) as refused:
+            call()
+        assert f'"{name}"' in refused.value.why[0]
+    assert path.read_bytes() == b"x"
+
+
+def test_other_names_are_as_good_as_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system, "WINDOWS", True)
+    for name in ("nulls", "console.x", "com", "com10", ".app", r"..\a\.\b", "C:/a b/c.d", "a_con/b.nul"):
+        assert system.name_problem(name) == ""
 
 
 def test_elsewhere_folders_are_called_as_they_are() -> None:

@@ -28,10 +28,7 @@ import json
 import logging
 import os
 import re
-import socket
 import stat
-import struct
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +47,7 @@ from notarypy.remote import serviceverdicts
 from notarypy.remote.serviceverdicts import ServiceVerdict
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Mapping, Sequence
 
     from notarypy.remote.serviceverdicts import AskedImage
@@ -69,7 +67,6 @@ _WHY = {
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: [^\r\n]*)?")
 _LENGTH = re.compile(rb"content-length:[ \t]*([0-9]{1,12})[ \t]*", re.IGNORECASE)
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
-_CREDENTIALS = struct.Struct("3I")
 _MOST_STEPS = 200
 _ALL_ACCOUNTS, _NOBODY = 2**32 - 1, 65534
 _LOG = logging.getLogger(__name__)
@@ -249,18 +246,9 @@ def _way(path: str) -> list[_Step]:
     return steps
 
 
-def _listener(sock: socket.socket) -> int | None:
-    """Return as which user the process runs that listens, None where the system does not say."""
-    if not sys.platform.startswith("linux"):
-        return None
-    known = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    owner: int = _CREDENTIALS.unpack(known)[1]
-    return owner
-
-
 def _require_trusted(sock: socket.socket, path: str, before: list[_Step]) -> None:
     """Raise StorageError unless the one who listens is to be believed (rule 2)."""
-    listener, way = _listener(sock), _way(path)
+    listener, way = system.listening_user(sock), _way(path)
     same = [_identity(step[-1]) for step in way] == [_identity(step[-1]) for step in before]
     if not same or _identity(Path(path).stat()) != _identity(way[-1][-1]):
         why = "the way there is not what it was before the connection"

@@ -120,6 +120,8 @@ class RepositoryCache:
     def __init__(self, base: Path, gun: str, limits: Limits = DEFAULT) -> None:
         """Take the trust directory and the GUN; nothing is read or made."""
         self.gun = roles.check_gun(gun)
+        if problem := system.name_problem(gun):
+            raise InvalidNameError(f'"{gun}" cannot be a repository name here', why=problem, gun=gun)
         self._base, self._limits = base, limits
         self._home = base / "tuf" / system.folder_name(gun)
         self.directory = self._home / "metadata"

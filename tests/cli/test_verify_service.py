@@ -302,7 +302,7 @@ def test_a_socket_of_somebody_else_is_no_reason_to_go_on(
 ) -> None:
     silent.says(document(good()))
     silent.path.parent.chmod(0o777)
-    monkeypatch.setattr("notarypy.remote.verificationservice._listener", lambda *_: 4712)
+    monkeypatch.setattr("notarypy.system.listening_user", lambda *_: 4712)
     outcome = run("verify", f"{REPO}:1").expect(1)
     assert "is not to be believed [local.storage]\n  why: user 4712 listens there" in outcome.err
     assert (stub.calls, silent.requests) == ([], [])

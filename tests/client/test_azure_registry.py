@@ -8,7 +8,7 @@ import stat
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 import pytest
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 HOST = AzureRegistry.registry
 REPOSITORY = f"{HOST}/team/app"
 APPLICATION, SECRET = "66666666-7777-8888-9999-000000000000", "abc8Q~THESECRETofTHEapplication"
+TOKEN = f"{ENTRA_TOKEN}+/="  # which is written otherwise in a form
 REFUSALS = ["bearer", "basic", "token"]
 
 
@@ -238,9 +239,15 @@ def test_no_token_is_got_for_what_is_no_registry_of_azure(
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (Answer(401, {"errors": [{"code": "UNAUTHORIZED", "message": "no"}]}), AuthenticationError),
+        (Answer(401, {"errors": [{"code": "UNAUTHORIZED", "message": f"no: {TOKEN}"}]}), AuthenticationError),
+        (
+            Answer(401, {"errors": [{"code": "DENIED", "message": quote(TOKEN, safe="")}]}),
+            AuthenticationError,
+        ),
+        (Answer(403, {"errors": [{"code": "DENIED", "message": TOKEN}]}), AuthenticationError),
+        (Answer(403, f"no: {quote(TOKEN, safe='')}".encode()), AuthenticationError),
         (Answer(403, b""), AuthenticationError),
-        (Answer(400, {"errors": [{"code": "UNSUPPORTED", "message": ENTRA_TOKEN}]}), AuthenticationError),
+        (Answer(400, {"errors": [{"code": "UNSUPPORTED", "message": TOKEN}]}), AuthenticationError),
         (Answer(307, b"", {"Location": "https://elsewhere.example.com/"}), ServerError),
         (Answer(308, b"", {"Location": f"https://{HOST}/oauth2/other"}), ServerError),
         (Answer(500, b""), ServerError),
@@ -252,11 +259,12 @@ def test_no_token_is_got_for_what_is_no_registry_of_azure(
 def test_a_registry_that_gives_no_login(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, answer: Answer, error: type[Exception]
 ) -> None:
-    monkeypatch.setattr(azurecredential, "token", lambda *_: ENTRA_TOKEN)
+    monkeypatch.setattr(azurecredential, "token", lambda *_: TOKEN)
     monkeypatch.setattr(desk.acr, "_exchange", lambda _: answer)
     with pytest.raises(error) as caught:
         desk.client().images.azure_login(HOST)
-    assert ENTRA_TOKEN not in f"{caught.value} {vars(caught.value)}"
+    said = f"{caught.value} {vars(caught.value)}"
+    assert [one for one in (TOKEN, quote(TOKEN, safe=""), quote(TOKEN, safe="").lower()) if one in said] == []
     assert [call.path for call in desk.acr.calls] == ["/oauth2/exchange"]
     assert not (desk.folder / "config.json").exists()
 

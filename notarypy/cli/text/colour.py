@@ -26,8 +26,8 @@ from notarypy import system
 _CODES = {"heading": "1", "label": "1", "ok": "32", "warning": "1;33", "bad": "1;31"}
 _KINDS = {"error": "bad", "warning": "warning"}
 _NOTHING, _FORCING = ("", "0"), ("FORCE_COLOR", "CLICOLOR_FORCE")
-_SEVERITY = re.compile(r"(?<=^notarypy: )(error|warning):", re.MULTILINE)
-_LABEL = re.compile(r"^  (?:for|why|fix):", re.MULTILINE)
+# Not compiled before there is something to colour.
+_SEVERITY, _LABEL = r"(?m)(?<=^notarypy: )(error|warning):", r"(?m)^  (?:for|why|fix):"
 # By column, how its cells begin and what that is.
 _VERDICTS: Mapping[str, Mapping[str, str]] = {
     "STATE": {"ok": "ok", "warning": "warning", "bad": "bad"},
@@ -48,8 +48,8 @@ class Painter:
 
     def message(self, text: str) -> str:
         """Return an error or a warning with its labels in colour."""
-        found = _SEVERITY.sub(lambda match: self.put(_KINDS[match[1]], match[0]), text)
-        return _LABEL.sub(lambda match: self.put("label", match[0]), found)
+        found = re.sub(_SEVERITY, lambda match: self.put(_KINDS[match[1]], match[0]), text)
+        return re.sub(_LABEL, lambda match: self.put("label", match[0]), found)
 
     def verdict(self, column: str, cell: str) -> str:
         """Return the kind of a cell in a column, nothing if it says no more than others (rule 4)."""

@@ -203,9 +203,11 @@ def _require_known(path: str, real: str, environ: Mapping[str, str]) -> None:
 
 def _require_own(path: str, real: str) -> None:
     """Raise BackendMissingError for a module that others than root and the user can change (rule 1)."""
-    for place in () if system.WINDOWS else (real, *map(str, Path(real).parents)):
+    if (own := system.effective_user()) is None:
+        return
+    for place in (real, *map(str, Path(real).parents)):
         try:
-            problem = _others_write(os.stat(place), place)  # noqa: PTH116 - strings are all that is needed
+            problem = _others_write(os.stat(place), place, *own)  # noqa: PTH116 - strings are all that is needed
         except OSError as error:
             problem = error.strerror or "it cannot be looked at"
         if problem:
@@ -213,16 +215,16 @@ def _require_own(path: str, real: str) -> None:
             raise BackendMissingError(message, why=f"{place}: {problem}", advice=advice, path=path)
 
 
-def _others_write(found: os.stat_result, place: str) -> str:
+def _others_write(found: os.stat_result, place: str, user: int, group: int) -> str:
     """Say who else can write to a file or folder; empty if nobody can."""
-    user, mode = os.geteuid(), found.st_mode
+    mode = found.st_mode
     if found.st_uid not in {0, user}:
         return "it belongs to somebody else"
     if stat.S_ISDIR(mode) and mode & stat.S_ISVTX:  # each there writes what is theirs
         return ""
     if mode & stat.S_IWOTH:
         return "everybody can write to it"
-    own = found.st_gid == 0 or (found.st_gid == user == os.getegid())  # a group of its own, as users have
+    own = found.st_gid == 0 or (found.st_gid == user == group)  # a group of its own, as users have
     return (
         "a group can write to it" if mode & stat.S_IWGRP and not own and not place.startswith(_SHARED) else ""
     )

@@ -23,7 +23,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -233,7 +232,7 @@ def _podman_files(environ: Mapping[str, str]) -> list[Path]:
     found = [config / "containers" / "auth.json"]
     if runtime:
         found.insert(0, Path(runtime) / "containers" / "auth.json")
-    elif sys.platform == "linux":
+    elif system.LINUX:
         found.insert(0, Path(f"/run/containers/{system.user()}/auth.json"))
     return found
 

@@ -46,7 +46,7 @@ _LOG = logging.getLogger(__name__)
 SERVER_VARIABLE = "DOCKER_CONTENT_TRUST_SERVER"
 _ON, _OFF = frozenset({"1", "true", "yes", "on"}), frozenset({"", "0", "false", "no", "off"})
 FIRST_USE_VARIABLE = "NOTARYPY_FIRST_USE"
-SYSTEM_CERTS = tuple(system.machine_folder(program) / "certs.d" for program in ("containers", "docker"))
+SYSTEM_CERTS = tuple(folder / "certs.d" for folder in system.machine_folders("containers", "docker"))
 
 
 class GlobalOptions(TypedDict, total=False):
