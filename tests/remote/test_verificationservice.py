@@ -7,7 +7,6 @@ import os
 import socket
 import stat
 import struct
-import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -348,7 +347,7 @@ def test_rule_2_a_number_for_many_accounts_is_none(
 def test_rule_2_where_the_system_does_not_say_who_listens(
     accounts: Accounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr("notarypy.system.LINUX", False)
     accounts.listen("s", USER)
     accounts.folder("run", SERVICE)
     accounts.listen("run/s", SERVICE)
