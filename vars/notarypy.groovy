@@ -21,13 +21,10 @@ def call(Map given) {
       error("notarypy: there is no ${entry.key}; there are: key, passphrase, ${variables.keySet().join(', ')}")
     }
   }
-  if (given.mode == 'install' && env.WORKSPACE_TMP) {
-    environment.add('IN_HOME=' + env.WORKSPACE_TMP + '/notarypy')
-  }
   String printed = ''
   withEnv(environment) {
     withCredentials(secrets) {
-      printed = sh(script: libraryResource('notarypy/part.sh'), label: 'notarypy', returnStdout: true)
+      printed = sh(script: libraryResource('notarypy/step.sh'), label: 'notarypy', returnStdout: true)
     }
   }
   return printed.trim()

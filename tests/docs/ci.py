@@ -1,6 +1,6 @@
 """The example pipelines as tests read them: each step's script, and the environment that it gets.
 
-A step that is a part of this project's is the script of that part, with what the pipeline says to it.
+A step of this project is the script of that step, with what the pipeline says to it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from docs import ciparts, pages
-from docs.ciparts import Step, TextLoader
+from docs import cisteps, pages
+from docs.cisteps import Step, TextLoader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,19 +49,19 @@ def _github(workflow: dict[str, Any]) -> Iterator[Step]:
             assert ("uses" in step) != ("run" in step), step
             env = {**workflow["env"], **step.get("env", {})}
             if step.get("uses") == ACTION:
-                part = ciparts.github(step["with"])
-                yield part._replace(name=step["name"], env={**env, **part.env})
+                ours = cisteps.github(step["with"])
+                yield ours._replace(name=step["name"], env={**env, **ours.env})
             elif "run" in step:
                 yield Step(step["name"], step["run"], env, ("bash", "-e"))
 
 
 def _gitlab(pipeline: dict[str, Any]) -> Iterator[Step]:
     jobs, variables = dict(pipeline), pipeline["variables"]
-    parts = {}
+    included = {}
     for include in pipeline["include"]:
         assert include["component"] == COMPONENT
-        name, job = ciparts.gitlab_job(include["inputs"])
-        parts[name] = ciparts.gitlab(include["inputs"])
+        name, job = cisteps.gitlab_job(include["inputs"])
+        included[name] = cisteps.gitlab(include["inputs"])
         jobs[name] = {**job, **jobs.get(name, {})}
     named = [name for name in jobs if name not in {"include", "stages", "variables"} and name[0] != "."]
     for name in sorted(
@@ -70,8 +70,8 @@ def _gitlab(pipeline: dict[str, Any]) -> Iterator[Step]:
         job = jobs[name]
         assert job["extends"] in pipeline
         env = {**variables, **job.get("variables", {})}
-        if name in parts:
-            yield parts[name]._replace(name=name, env={**env, **parts[name].env})
+        if name in included:
+            yield included[name]._replace(name=name, env={**env, **included[name].env})
         else:
             yield Step(name, "\n".join(job["script"]), env, ("bash", "-eo", "pipefail"))
 
@@ -80,9 +80,9 @@ def _azure(pipeline: dict[str, Any]) -> Iterator[Step]:
     for step in pipeline["steps"]:
         if "template" in step:
             assert step["template"] == TEMPLATE
-            part = ciparts.azure(step["parameters"])
-            env = {**pipeline["variables"], **part.env}
-            yield part._replace(name=step["parameters"]["name"], env=env)
+            ours = cisteps.azure(step["parameters"])
+            env = {**pipeline["variables"], **ours.env}
+            yield ours._replace(name=step["parameters"]["name"], env=env)
         elif "bash" in step:
             env = {**pipeline["variables"], **step.get("env", {})}
             yield Step(step["displayName"], step["bash"], env, ("bash",))
@@ -97,7 +97,7 @@ def _tekton(pipeline: dict[str, Any]) -> Iterator[Step]:
             }
             bound |= {name: f"/tekton/results/{name}" for name in ("image", "images")}
             given = {one["name"]: one["value"] for one in task["params"]}
-            yield ciparts.tekton(given, bound)._replace(name=task["name"])
+            yield cisteps.tekton(given, bound)._replace(name=task["name"])
 
 
 def _jenkins() -> Iterator[Step]:

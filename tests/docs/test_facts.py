@@ -27,8 +27,8 @@ NOT_OURS |= {"AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE
 NOT_OURS |= {"AZURE_FEDERATED_TOKEN_FILE", "AZURE_TOKEN_CREDENTIALS"}
 # Of GitLab's jobs, and settings of Quay.
 NOT_OURS |= {"CI_REGISTRY", "CI_REGISTRY_USER", "CI_REGISTRY_PASSWORD", "CI_JOB_TOKEN", "FEATURE_SIGNING"}
-# Build arguments of the image.
-NOT_OURS |= {"PIP_NO_INDEX", "PIP_FIND_LINKS"}
+# Build arguments of the image, what pip reads on machines of CI systems, and folders there.
+NOT_OURS |= {"PIP_NO_INDEX", "PIP_FIND_LINKS", "PIP_CONSTRAINT", "WORKSPACE_TMP", "CI_PROJECT_DIR"}
 # What pipelines call their secrets, and what jobs get from the component for GitLab.
 NOT_OURS |= {"SIGNING_KEY", "SIGNING_PASSPHRASE", "NOTARYPY_IMAGE", "NOTARYPY_IMAGES"}
 # What the single file reads before notarypy runs.

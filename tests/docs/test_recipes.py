@@ -43,7 +43,7 @@ def command_lines() -> list[str]:
         line
         for file in (*ci.FILES, *ci.OIDC)
         for step in ci.steps(file)
-        if not step.part
+        if not step.ours
         for line in step.script.splitlines()
     ]
     for page in map(pages.read, PAGES):
@@ -95,15 +95,15 @@ def test_a_pipeline_signs_and_verifies_as_one_signer(file: str) -> None:
     if file == "Jenkinsfile":
         found = re.findall(r"mode: '(\w+)'.*?signer: '(\w+)'", (ci.FOLDER / file).read_text(), re.DOTALL)
     else:
-        found = [(step.env["IN_MODE"], step.env["IN_SIGNER"]) for step in ci.steps(file) if step.part]
+        found = [(step.env["IN_MODE"], step.env["IN_SIGNER"]) for step in ci.steps(file) if step.ours]
     assert found == [("sign", "ci"), ("verify", "ci")]
 
 
 @pytest.mark.parametrize("file", ci.OIDC)
 def test_a_pipeline_with_a_key_in_a_service_stores_no_secret(file: str) -> None:
-    first, last = [step.env for step in ci.steps(file) if step.part]
+    first, last = [step.env for step in ci.steps(file) if step.ours]
     if file == "oidc-vault.yml":  # whose login is a line of its own
-        text = "\n".join(step.script for step in ci.steps(file) if not step.part)
+        text = "\n".join(step.script for step in ci.steps(file) if not step.ours)
         assert 'key add "$SIGNER" --name ci' in text
         assert "sign --signer ci" in text
         assert first["IN_MODE"] == "install"

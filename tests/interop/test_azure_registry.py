@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from docs import ciparts
+from docs import cisteps
 from interop.harness import programs
 from interop.harness.people import REPOSITORY_PASSPHRASE
 from notarypy.images.manifests import OCI_MANIFEST
@@ -119,7 +119,7 @@ def test_azure_devops_signs_and_verifies(acr: AzureRegistry, alice: Person, tmp_
     variables = {"signingKey.secureFilePath": str(key), "signingPassphrase": REPOSITORY_PASSPHRASE}
     acr.calls.clear()
     for more in ({"mode": "sign", **secrets}, {"mode": "verify"}):
-        step = ciparts.with_macros(ciparts.azure({**given, **more}), variables)
+        step = cisteps.with_macros(cisteps.azure({**given, **more}), variables)
         ran = programs.run((*step.shell, "-c", step.script), {**environment, **step.env}).expect(0)
         assert f"isOutput=true]{REPOSITORY}@sha256:" in ran.stdout
         assert token not in ran.text

