@@ -61,8 +61,8 @@ def history(
     asked: dict[str, Any] = {"role": role, "tag": tag, "since": _since(since), "root": pin}
     shown = _Shown(run, role, kept=run.options.json or path is not None)
     with run.client(asking=False) as client, run.trying(repo):
-        bar = run.progress(steps=True)
-        with closing(client.history(repo, **asked, progress=bar)) as events:
+        progress = run.progress(steps=True)
+        with closing(client.history(repo, **asked, progress=progress)) as events:
             shown.take(events)
         shown.finish(repo)
         if path is not None:

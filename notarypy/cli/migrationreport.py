@@ -64,9 +64,12 @@ def report(
         asked = references.known(run, client) if every else list(repos or ())
         pems = namedkeys.of_images(client.keys, key or ())
         keys = dict(zip(_names(key or ()), pems, strict=True))
-        bar = run.progress(steps=True)
-        how: dict[str, Any] = {"forms": _FORMS.get(form, (form,)), "children": not no_children}
-        with closing(client.migration.report(asked, keys=keys, root=pin, progress=bar, **how)) as reports:
+        how: dict[str, Any] = {
+            "progress": run.progress(steps=True),
+            "forms": _FORMS.get(form, (form,)),
+            "children": not no_children,
+        }
+        with closing(client.migration.report(asked, keys=keys, root=pin, **how)) as reports:
             for repo, outcome in zip(asked, reports, strict=True):
                 with run.trying(repo):
                     found[repo] = outcome.get()

@@ -130,9 +130,9 @@ def _resign(run: Run, names: list[str] | None, sign: _Sign, *, dry_run: bool, fo
     """Sign, and report each tag and how many there were; None stands for every repository that is known."""
     with run.client() as client:
         texts = references.known(run, client) if names is None else names
-        bar, counted = run.progress(steps=True), Counter[str]()
+        progress, counted = run.progress(steps=True), Counter[str]()
         with run.trying(*texts):
-            done = sign(client.migration)(texts, dry_run=dry_run, progress=bar)
+            done = sign(client.migration)(texts, dry_run=dry_run, progress=progress)
             with closing(done) as outcomes:
                 for text, outcome in outcomes:
                     counted[_shown(run, texts, text, outcome, dry_run=dry_run, form=form)] += 1

@@ -161,7 +161,7 @@ class Run:
         if self.options.json or self.options.quiet or self.options.verbose:
             return None
         line = terminal.progress_line()
-        return None if line is None else line.part(steps=steps)
+        return None if line is None else line.work(steps=steps)
 
     @contextmanager
     def working(self, steps: int = 1) -> Iterator[Callable[[], None]]:

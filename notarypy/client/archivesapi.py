@@ -53,9 +53,9 @@ class Archives:
             raise error
 
         require_lists(references=references)
-        options, bar = ExportOptions(images, root), progress or self._session.progress
+        options, progress = ExportOptions(images, root), progress or self._session.progress
         failed = failed or raised
-        return export(self._session, references, path, options, failed=failed, progress=bar, steps=steps)
+        return export(self._session, references, path, options, failed=failed, progress=progress, steps=steps)
 
     def open(self, path: Path | str) -> TrustArchive:
         """Return an archive: which repositories it says it has, and when it was made.

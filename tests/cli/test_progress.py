@@ -15,7 +15,7 @@ import pytest
 
 from cli.test_terminal import read_screen
 from notarypy.cli import run as running
-from notarypy.cli.text import progressline, terminal
+from notarypy.cli.text import progressline, tables, terminal
 from support.loopback import Server
 
 if TYPE_CHECKING:
@@ -79,37 +79,37 @@ def test_only_somebody_who_looks_gets_a_line(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_what_takes_a_second_is_shown_and_erased() -> None:
     watch = Watch()
-    part = watch.line.part()
-    part.begin("pushing \x1b[31mapp", 3_000_000)
-    part.moved(1_000)
+    work = watch.line.work()
+    work.begin("pushing \x1b[31mapp", 3_000_000)
+    work.moved(1_000)
     assert watch.after(0.9) == watch.screen.getvalue() == ""
     assert watch.after(0.2) == f"pushing \\x1b[31mapp [{' ' * 24}]   0% 1.0 kB/3.0 MB"
-    part.moved(1_499_000)
+    work.moved(1_499_000)
     assert watch.after(0.1) == f"pushing \\x1b[31mapp [{'#' * 12}{' ' * 12}]  50% 1.5 MB/3.0 MB"
-    part.end()
+    work.end()
     assert watch.after(9) == ""
     assert watch.screen.getvalue().endswith(CLEAR)
 
 
 def test_what_is_quick_leaves_the_terminal_as_it_was() -> None:
     watch = Watch()
-    part = watch.line.part(steps=True)
-    part.begin("notarypy status", 3)
+    work = watch.line.work(steps=True)
+    work.begin("notarypy status", 3)
     watch.after(0.9)
-    part.end()
+    work.end()
     assert watch.screen.getvalue() == ""
 
 
 def test_what_is_not_counted_says_for_how_long() -> None:
     watch = Watch()
-    part = watch.line.part(steps=True)
-    part.begin("notarypy sign", 0)
+    work = watch.line.work(steps=True)
+    work.begin("notarypy sign", 0)
     assert watch.after(12) == "notarypy sign 12 s"
 
 
 def test_the_last_of_several_is_shown_once_it_is_late() -> None:
     watch = Watch()
-    outer, inner = watch.line.part(steps=True), watch.line.part(steps=True)
+    outer, inner = watch.line.work(steps=True), watch.line.work(steps=True)
     outer.begin("notarypy export", 0)
     watch.after(5)
     inner.begin("reading", 4)
@@ -124,31 +124,34 @@ def test_the_last_of_several_is_shown_once_it_is_late() -> None:
 
 def test_the_line_is_away_while_something_else_is_said() -> None:
     watch = Watch()
-    watch.line.part().begin("pulling", 5)
+    watch.line.work().begin("pulling", 5)
     watch.after(2)
     with watch.line.hidden(), watch.line.hidden():
         assert watch.after(2) == ""
     assert watch.after(0).startswith("pulling")
 
 
-@pytest.mark.parametrize("columns", [1, 10, 20, 40, 59, 60, 200])
-def test_it_is_one_line_however_narrow_the_terminal_is(columns: int) -> None:
+@pytest.mark.parametrize(
+    "what", ["registry.example.com/a-name-of-many-letters/app", "pulling oci:/日本語" * 9, ""]
+)
+@pytest.mark.parametrize("columns", [1, 10, 14, 15, 16, 17, 20, 40, 59, 60, 61, 200])
+def test_it_is_one_line_however_narrow_the_terminal_is(columns: int, what: str) -> None:
     watch = Watch(columns)
-    watch.line.part().begin("registry.example.com/a-name-of-many-letters/app", 5_000_000)
+    watch.line.work().begin(what, 5_000_000)
     shown = watch.after(2)
-    assert len(shown) < columns
+    assert tables.width(shown) < columns
     assert columns < 40 or "0 B/5.0 MB" in shown
     assert ("[" in shown) == (columns > 60)
 
 
 def test_a_screen_may_go_away() -> None:
     watch = Watch()
-    part = watch.line.part()
-    part.begin("pulling", 5)
+    work = watch.line.work()
+    work.begin("pulling", 5)
     watch.after(2)
     watch.screen.close()
     watch.line.draw()
-    part.end()
+    work.end()
 
 
 def test_many_are_counted_and_results_are_not_written_into_the_line(

@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from notarypy.cli.text.render import safe
+from notarypy.cli.text.tables import pieces
 
 _AFTER_SECONDS, _EVERY_SECONDS = 1.0, 0.1
 _WIDTH, _NARROWEST = 24, 60
@@ -29,36 +30,36 @@ _STEP = 1000
 
 
 class ProgressLine:
-    """The line; see `client.parameters.Progress` for its parts."""
+    """The line; see `client.parameters.Progress` for what is counted."""
 
     def __init__(self, stream: TextIO, monotonic: Callable[[], float], columns: Callable[[], int]) -> None:
         """Write to a terminal that is so wide, by this clock."""
         self.stream, self._monotonic, self._columns = stream, monotonic, columns
         self._lock = threading.RLock()
-        self._parts: list[CountedWork] = []
+        self._begun: list[CountedWork] = []
         self._drawn = ""
         self._hidden = 0
         self._over = threading.Event()
 
-    def part(self, *, steps: bool = False) -> CountedWork:
+    def work(self, *, steps: bool = False) -> CountedWork:
         """Return something that may begin, counted in bytes or in steps."""
         return CountedWork(self, str if steps else _amount)
 
-    def begun(self, part: CountedWork) -> None:
-        """Show a part from now on (rule 3)."""
+    def begun(self, work: CountedWork) -> None:
+        """Show what is counted from now on (rule 3)."""
         with self._lock:
-            part.since = self._monotonic() if part not in self._parts else part.since
-            idle = not self._parts
-            self._parts = [*(other for other in self._parts if other is not part), part]
+            work.since = self._monotonic() if work not in self._begun else work.since
+            idle = not self._begun
+            self._begun = [*(other for other in self._begun if other is not work), work]
         if idle:
             self._over = threading.Event()
             threading.Thread(target=self._draw_until, args=(self._over,), daemon=True).start()
 
-    def ended(self, part: CountedWork) -> None:
-        """Show a part no more (rule 2)."""
+    def ended(self, work: CountedWork) -> None:
+        """Show it no more (rule 2)."""
         with self._lock:
-            self._parts = [other for other in self._parts if other is not part]
-            if not self._parts:
+            self._begun = [other for other in self._begun if other is not work]
+            if not self._begun:
                 self._over.set()
             self._erase()
 
@@ -78,7 +79,7 @@ class ProgressLine:
         """Write the line as it is now, if it is to be there (rule 1)."""
         with self._lock:
             now = self._monotonic()
-            late = [part for part in self._parts if now - part.since >= _AFTER_SECONDS]
+            late = [work for work in self._begun if now - work.since >= _AFTER_SECONDS]
             if late and not self._hidden:
                 shown = late[-1].text(self._columns() - 1, now)
                 if shown != self._drawn:
@@ -123,8 +124,9 @@ class CountedWork:
     def text(self, columns: int, now: float) -> str:
         """Return what is shown of it, in so many columns: how much of how much, or for how long."""
         counted = self._counted(columns >= _NARROWEST) if self._total else f" {now - self.since:.0f} s"
-        room, what = max(columns - len(counted), 0), safe(self._what)
-        return f"{what if len(what) <= room else what[:room]}{counted}"[:columns]
+        room = columns - len(counted)
+        what = next(pieces(safe(self._what), room), "") if room > 1 else ""
+        return f"{what}{counted}"[:columns]
 
     def _counted(self, wide: bool) -> str:  # noqa: FBT001 - of this class
         share = min(self._done / self._total, 1)

@@ -104,7 +104,7 @@ def _placed(part: str, wide: int, kind: str, painter: Painter | None) -> str:
 
 def _cut(cell: str) -> str:
     """Return a cell without what nobody reads at a terminal (rule 2)."""
-    return cell if width(cell) <= _MOST else f"{next(_pieces(cell, _MOST - len(_CUT)))}{_CUT}"
+    return cell if width(cell) <= _MOST else f"{next(pieces(cell, _MOST - len(_CUT)))}{_CUT}"
 
 
 def _short(name: str, cell: str) -> str:
@@ -138,7 +138,7 @@ def _broken(cell: str, wide: int) -> list[str]:
         if lines[-1] and width(lines[-1]) + width(part.rstrip()) > wide:
             lines[-1] = lines[-1].rstrip()
             lines.append("")
-        first, *others = list(_pieces(part.rstrip(), wide)) or [part]
+        first, *others = list(pieces(part.rstrip(), wide)) or [part]
         lines[-1] += first
         lines += others
         lines[-1] += part[len(part.rstrip()) :] if part.strip() else ""
@@ -146,7 +146,7 @@ def _broken(cell: str, wide: int) -> list[str]:
     return lines
 
 
-def _pieces(text: str, wide: int) -> Iterator[str]:
+def pieces(text: str, wide: int) -> Iterator[str]:
     """Yield a text in pieces that are so wide at the most, and one character at the least."""
     piece = ""
     for character in text:
