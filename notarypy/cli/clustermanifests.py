@@ -40,7 +40,9 @@ _LEFT_HERE = (
 Image = Annotated[str, Option(metavar="REF", help="The service's own image, by digest.")]
 Policy = Annotated[str, Option(metavar="FILE", help="The trust policy: pins, or cosign's keys.")]
 Namespace = Annotated[str, Option(metavar="NAME", help="The service's own, not guarded.")]
-SelfSigned = Annotated[bool, Option("--self-signed", help="Make a CA and a certificate; prints its key.")]
+SelfSigned = Annotated[
+    bool, Option("--self-signed", help="Make a CA and a certificate, whose private key is printed, too.")
+]
 Valid = Annotated[str | None, Option(metavar="TIME", help="How long that certificate counts; else 2y.")]
 ByCertManager = Annotated[
     str | None,
@@ -65,7 +67,7 @@ Authorities = Annotated[
     Option("--ca", metavar="FILE", help="The CAs of registries, in place of the usual."),
 ]
 TlsClientCa = Annotated[
-    str | None, Option(metavar="FILE", help="Answer only clients with certificates of these.")
+    str | None, Option(metavar="FILE", help="Verify only for API servers with a certificate of these CAs.")
 ]
 VolumeClaim = Annotated[str | None, Option(metavar="NAME", help="Keeps the trust data; else memory does.")]
 
@@ -91,14 +93,15 @@ def manifests(
     tls_client_ca: TlsClientCa = None,
     volume_claim: VolumeClaim = None,
 ) -> None:
-    """Print what to apply so that a cluster runs signed images alone.
+    r"""Print what to apply so that a cluster runs signed images alone.
 
     That is: namespace, policy, the service, its certificate, and the two webhook configurations. --server,
     --config, --tlscacert, --insecure-registry and --timeout are those of the service. Nothing is asked, and
     nothing is changed.
 
     Example:
-      notarypy admission manifests --image REF --policy p.toml --self-signed
+      notarypy admission manifests --image REPO@sha256:DIGEST --policy p.toml \
+        --self-signed >notarypy.yaml
       notarypy admission manifests --image REF --policy p.toml --tls-secret tls
     """
     run = begin(context)

@@ -189,7 +189,7 @@ Roots = Annotated[
     Option(
         "--root",
         metavar="ROOT-PIN",
-        help="Require this root, or its successor. Repeatable.",
+        help="Its repository's root: this, or a successor. Repeatable.",
     ),
 ]
 Also = Annotated[
@@ -197,7 +197,7 @@ Also = Annotated[
     Option(
         "--also",
         metavar="cosign:PUB",
-        help="A key in this file must have signed it with cosign.",
+        help="A key in this file must have signed it with cosign. Repeatable.",
     ),
 ]
 Policy = Annotated[

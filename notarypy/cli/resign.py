@@ -38,11 +38,15 @@ _Names = Annotated[
     list[str] | None,
     Argument(metavar="[REPO[:TAG]...]", help="Tags; of a repository alone every signed one."),
 ]
-_Key = Annotated[str, Option(metavar="KEY", help="Signs: a name, id, file or URI; cosign's too.")]
+_Key = Annotated[
+    str, Option(metavar="KEY", help="Signs with it: a name, id, file or URI; cosign's files too.")
+]
 _All = Annotated[bool, Option("--all", help="Every repository of the trust directory.")]
 _DryRun = Annotated[bool, Option("--dry-run", help="Say what is missing; sign and write nothing.")]
 _Format = Annotated[Literal["both", "bundle", "sig"], Option("--format", help="Which form of signature.")]
-_NoChildren = Annotated[bool, Option("--no-children", help="Of an index sign it alone; not for podman.")]
+_NoChildren = Annotated[
+    bool, Option("--no-children", help="Of an index sign the index alone, which podman does not look at.")
+]
 
 
 def cosign(
@@ -87,7 +91,9 @@ def notation(
     context: Context,
     refs: _Names = None,
     *,
-    key: Annotated[str, Option(metavar="KEY", help="Signs: a name, id, file, URI; P-256, RSA 2048.")],
+    key: Annotated[
+        str, Option(metavar="KEY", help="Signs with it: a name, id, file or URI; P-256 or RSA 2048.")
+    ],
     cert: Annotated[
         str, Option(metavar="CHAIN.pem", help="Its certificate for code signing, and those above it.")
     ],

@@ -38,20 +38,25 @@ Memory = Annotated[
 AdmissionOnly = Annotated[
     bool, Option("--admission-only", help="Answer webhooks alone: there is no /verify.")
 ]
-MaxAge = Annotated[str, Option(metavar="TIME", help="How old an answer may be.")]
+MaxAge = Annotated[str, Option(metavar="TIME", help="How old an answer may be; 0: each is looked for anew.")]
 Deadline = Annotated[str, Option(metavar="TIME", help="The most that an answer may take.")]
 RequireDigest = Annotated[
     bool, Option("--require-digest", help="/admit/validate refuses images without digest.")
 ]
 WarnOnly = Annotated[bool, Option("--warn-only", help="/admit/* refuse nothing, and warn instead.")]
-TlsCert = Annotated[str | None, Option(metavar="FILE", help="Serve TLS with this certificate, read anew.")]
+TlsCert = Annotated[
+    str | None,
+    Option(metavar="FILE", help="Serve TLS with this certificate; renewed in place, it is read anew."),
+]
 TlsKey = Annotated[str | None, Option(metavar="FILE", help="The certificate's private key.")]
 TlsClientCa = Annotated[
-    str | None, Option(metavar="FILE", help="Answer only clients with certificates of these.")
+    str | None, Option(metavar="FILE", help="Verify only for clients with a certificate of these CAs.")
 ]
 PlainHttp = Annotated[bool, Option("--plain-http", help="No TLS, even where other machines reach it.")]
 SocketMode = Annotated[str | None, Option(metavar="MODE", help="Who may use a Unix socket; usually 0600.")]
-MaxRequests = Annotated[int, Option(metavar="N", min=1, max=10_000, help="At a time; others get 503.")]
+MaxRequests = Annotated[
+    int, Option(metavar="N", min=1, max=10_000, help="Requests at a time; others get 503.")
+]
 ShutdownDelay = Annotated[str, Option(metavar="TIME", help="When told to end, go on so long, not ready.")]
 LogFormat = Annotated[Literal["text", "json"], Option(help="The lines on standard error.")]
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cli.test_json import SCHEMA
-from notarypy.cli import app, declared, options, proposals
+from notarypy.cli import app, declared, options, pin, proposals
 from notarypy.cli.completion import unquoted
 from notarypy.cli.declared import Commands
 from notarypy.cli.dockertrust import grammar, program
+from notarypy.client.build.builders import BUILDERS
 from notarypy.client.migrate import equivalent
+from notarypy.images import platforms
 from support.known import add_key, add_repository
 from support.schema import problems
 
@@ -286,8 +287,12 @@ def test_every_place_has_names_or_is_known_to_have_none(trust_dir: Path) -> None
 
 
 def test_the_words_that_are_proposed_are_those_that_are_taken() -> None:
-    helps = " ".join(str(parameter.record.how.get("help")) for parameter in parameters())
-    for word in ("--builder", "FORMAT"):
-        for each in proposals._WORDS[word]:  # noqa: SLF001 - the table
-            assert re.search(rf"\b{each}\b", helps)
-    assert set(proposals._WORDS["--for"]) == {*equivalent.KINDS}  # noqa: SLF001 - the table
+    proposed = dict(proposals._WORDS)  # noqa: SLF001 - the table
+    assert {*proposed.pop("--builder")} == {*BUILDERS}
+    assert {*proposed.pop("--for")} == {*equivalent.KINDS}
+    assert {*proposed.pop("FORMAT")} == {*pin._FORMATS}  # noqa: SLF001 - the table
+    known = proposals._PLATFORMS  # noqa: SLF001 - the table
+    assert proposed == {"OS/ARCH": known, "PLATFORM": known}
+    for word in known:
+        assert platforms.parts(word)
+        assert platforms.normal(word) == word
