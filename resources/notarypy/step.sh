@@ -32,7 +32,7 @@ notarypy_step() (
 
   # pip of $1, without what the job has in its environment but what pip and git need. -I: no module of the job's folder.
   bare_pip() (
-    for name in `env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'`; do
+    for name in `env | LC_ALL=C sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'`; do
       case $name in
         PATH | HOME | TMPDIR | LANG | LC_ALL | LD_LIBRARY_PATH | XDG_*_HOME | SHELLOPTS | BASHOPTS) ;;
         PIP_* | GIT_* | SSH_AUTH_SOCK | NETRC | *_proxy | *_PROXY | SSL_CERT_FILE | SSL_CERT_DIR | *_CA_BUNDLE) ;;
@@ -43,11 +43,13 @@ notarypy_step() (
     exec "$python" -I -m pip install --quiet --disable-pip-version-check "$@" >&2
   )
 
-  # Into an environment of its own in $1. A checkout in IN_SOURCE has the digests of what it needs, and to build it.
+  # Into an environment of its own in $1; an older one there goes, and nothing else ever does. A checkout in IN_SOURCE has
+  # the digests of what it needs, and of what builds it.
   install() {
     found=`cat "$1/package" 2>/dev/null` || found=
     if [ "$found" != "$IN_PACKAGE" ]; then
-      python3 -I -m venv --clear "$1" >&2 || exit
+      [ ! -e "$1/pyvenv.cfg" ] || rm -rf "$1" || exit
+      python3 -I -m venv "$1" >&2 || exit
       if [ -n "${IN_SOURCE-}" ]; then
         bare_pip "$1" --require-hashes --only-binary :all: \
           -r "$IN_SOURCE/scripts/cli-packages.txt" -r "$IN_SOURCE/scripts/image-build.txt" || exit
@@ -63,7 +65,7 @@ notarypy_step() (
   }
 
   # What servers and names say must not be read as commands to the runner: some look for theirs anywhere in a line.
-  shown() { tr '\r' '\n' < "$1" | LC_ALL=C sed -e :a -e 's/##/# #/' -e ta -e 's/^\([^!-~]*\)::/\1: :/'; }
+  shown() { LC_ALL=C tr '\r' '\n' < "$1" | LC_ALL=C sed -e :a -e 's/##/# #/' -e ta -e 's/^\([^!-~]*\)::/\1: :/'; }
 
   # notarypy, with what goes to all of its commands.
   ours() {

@@ -55,7 +55,7 @@ case " $* " in *" verify "*) echo registry.example.com/app@sha256:{digest} ;; es
 """
 PYTHON = """#!/bin/sh
 case $* in
-  "-I -m venv --clear "*) mkdir -p "$5/bin" && cp "$0" "$5/bin/python" && exit ;;
+  "-I -m venv "*) mkdir -p "$4/bin" && cp "$0" "$4/bin/python" && exit ;;
   "-I -m pip "*) ;;
   *) exit 1 ;;
 esac
@@ -391,10 +391,8 @@ def test_in_a_condition_a_step_that_failed_has_failed(system: str, tmp_path: Pat
     runner.program("notarypy", "#!/bin/sh\n")  # and nothing is no image
     runner.run("verify", refs="registry.example.com/app:1")
     runner.program("notarypy", STAND_IN, **values)
-    for broken in ("mktemp", "python3"):
-        runner.program(broken, "#!/bin/sh\nexit 1\n")
-        runner.run("verify", package="notarypy", refs="registry.example.com/app:1")
-        (runner.home / "bin" / broken).unlink()
+    runner.program("python3", "#!/bin/sh\nexit 1\n")
+    runner.run("verify", package="notarypy", refs="registry.example.com/app:1")
     assert not (runner.home / "job" / "went-on").exists()
     runner.run("verify", refs="registry.example.com/app:1").expect(0)
     assert (runner.home / "job" / "went-on").exists()

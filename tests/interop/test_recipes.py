@@ -51,10 +51,10 @@ AZ = """#!/bin/sh
 printf '{{"accessToken": "%s", "expires_on": 4102444800, "tokenType": "Bearer"}}' {token}
 """
 PYTHON = """#!/bin/sh
-case $* in "-I -m venv --clear "*) ;; *) exit 0 ;; esac
-mkdir -p "$5/bin"
-ln -sf {self} "$5/bin/python"
-ln -sf {notarypy} "$5/bin/notarypy"
+case $* in "-I -m venv "*) ;; *) exit 0 ;; esac
+mkdir -p "$4/bin"
+ln -sf {self} "$4/bin/python"
+ln -sf {notarypy} "$4/bin/notarypy"
 """
 
 
