@@ -93,10 +93,20 @@ def sessions(heading: str) -> list[str]:
     return [block.text for block in pages.blocks(text, "sh")]
 
 
+def jobs() -> dict[str, Any]:
+    """Return the jobs that release."""
+    found: dict[str, Any] = yaml.safe_load(pages.read(".github/workflows/release.yml"))["jobs"]
+    return found
+
+
 def steps(job: str) -> list[str]:
     """Return the scripts of a job that releases."""
-    read = yaml.safe_load(pages.read(".github/workflows/release.yml"))
-    return [step["run"] for step in read["jobs"][job]["steps"] if "run" in step]
+    return [step["run"] for step in jobs()[job]["steps"] if "run" in step]
+
+
+def is_approved(name: str) -> bool:
+    """Tell whether a job waits until somebody approves."""
+    return jobs()[name].get("environment") == "release" or any(map(is_approved, jobs()[name].get("needs", ())))
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +182,7 @@ def test_a_tag_is_the_version(sources: Sources, built: Path, tmp_path: Path) -> 
 def test_the_workflow_goes_on_only_if_two_machines_built_the_same(
     sources: Sources, built: Path, tmp_path: Path, *, differ: bool
 ) -> None:
-    (build,), (compare,) = steps("build"), steps("attest")
+    (build,), (compare,) = steps("build"), steps("compare")
     for machine in ("one", "another"):
         place = tmp_path / f"packages-of-{machine}"
         scripts = place / f"sources-on-{machine}" / "scripts"
@@ -193,6 +203,12 @@ def test_the_workflow_goes_on_only_if_two_machines_built_the_same(
         said = summary.read_text()
         assert said.startswith((sources.folder / "SHA256SUMS").read_text())
         assert said.endswith("  notarypy.pyz\n")
+
+
+def test_without_an_approval_nothing_is_written() -> None:
+    rights = {name: {*job["permissions"].values()} for name, job in jobs().items()}
+    assert {name for name in rights if not is_approved(name)} == {"test", "build", "compare"}
+    assert {name for name, given in rights.items() if given - {"read"}} == {"publish", "attest", "announce"}
 
 
 def test_the_workflows_are_safe() -> None:
