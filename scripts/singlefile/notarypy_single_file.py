@@ -11,9 +11,9 @@ Rules:
    above it. Where that cannot be had it is a temporary folder, which goes when the program ends.
 2. A folder has the name of what is in it, a digest of the file's contents, and of what it is for. It gets
    that name when it is whole: what was interrupted never runs, and two that begin at once do no harm.
-3. The packages are wheels as their makers published them, by the digests that this project has pinned.
-   Those are taken that were made for this Python, C library and processor; where there are none it says
-   so.
+3. The packages are wheels as their makers published them, by the digests that this project has pinned; but
+   notarypy's own, which is built with the file. Those are taken that were made for this Python, C library and
+   processor; where there are none it says so.
 4. What starts each time imports next to nothing.
 """
 

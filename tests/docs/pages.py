@@ -42,6 +42,12 @@ def name(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
+def megabytes(page: str, *before: str) -> list[int]:
+    """Return how many bytes a page says that things have less than, each after some words of it."""
+    found = (re.search(rf"{re.escape(words)},? less than (\d+) MB", read(page)) for words in before)
+    return [int(match[1]) * 10**6 for match in found if match]
+
+
 def blocks(text: str, language: str) -> list[Block]:
     """Return the fenced blocks of one language."""
     found = (Block(match[1], match[2].strip(), match[3]) for match in _FENCE.finditer(text))

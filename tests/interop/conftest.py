@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from interop.harness import browser as browsers
 from interop.harness import cluster as apiserver
 from interop.harness import daemon, gateway, images, people, programs, services, tokens, verifiers
 from interop.harness import sides as beside
@@ -170,6 +171,13 @@ def cluster(workshop: Path) -> Iterator[apiserver.Cluster]:
     """Run an API server of Kubernetes; each worker that uses it has its own."""
     with apiserver.running(workshop / "cluster") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browsers.Browser]:
+    """Run a browser; each worker that uses it has its own."""
+    with browsers.browsing(tmp_path_factory.mktemp("browser")) as found:
+        yield found
 
 
 @pytest.fixture

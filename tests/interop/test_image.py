@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 import notarypy
+from docs import pages
 from interop.harness import baseimage, programs
 from support.listening import listening
 
@@ -39,7 +40,6 @@ PIN = "7d58a3f1c2b4e6907d58a3f1c2b4e6907d58a3f1c2b4e6907d58a3f1c2b4e690"
 
 # The targets of the file, and what each is called without arguments.
 TARGETS = {"cli": "--help", "service": "serve"}
-MEBIBYTE = 2**20
 
 
 class Yard:
@@ -175,8 +175,9 @@ def test_the_bill_of_materials_is_where_the_label_says(yard: Yard, target: str, 
 
 def test_it_is_small(yard: Yard, target: str, root: Path) -> None:
     """What is taken away from the base is counted, too: what installs has a dozen of these."""
-    assert size(root) - yard.base_size < {"cli": 40, "service": 44}[target] * MEBIBYTE
-    assert size(root / "opt") < {"cli": 60, "service": 64}[target] * MEBIBYTE
+    where = {"cli": "notarypy takes", "service": "the service"}[target]
+    assert size(root / "opt") < pages.megabytes("docs/installing.md", where)[0]
+    assert size(root) < yard.base_size + size(root / "opt")
 
 
 def test_it_has_what_runs_and_nothing_that_installs_or_compiles(root: Path) -> None:

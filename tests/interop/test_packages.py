@@ -106,7 +106,9 @@ def steps(job: str) -> list[str]:
 
 def is_approved(name: str) -> bool:
     """Tell whether a job waits until somebody approves."""
-    return jobs()[name].get("environment") == "release" or any(map(is_approved, jobs()[name].get("needs", ())))
+    return jobs()[name].get("environment") == "release" or any(
+        map(is_approved, jobs()[name].get("needs", ()))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +220,7 @@ def test_the_workflows_are_safe() -> None:
 
 
 def test_the_version_stands_in_one_place() -> None:
-    for name in ("Containerfile", "README.md", "hatch_build.py", "pyproject.toml"):
+    for name in ("Containerfile", "hatch_build.py", "pyproject.toml", *map(pages.name, pages.PAGES)):
         assert notarypy.__version__ not in re.split(r"[^\w.]+", pages.read(name)), name
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import notarypy
+from docs import pages
 from interop.harness import programs
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ LATER = {
     name: Path(sys.prefix, "servers", "pythons", name, "usr/bin", f"python{name}")
     for name in ("3.13", "3.14")
 }
-MEBIBYTE = 2**20
 
 
 @pytest.fixture(scope="module")
@@ -93,5 +93,9 @@ def test_it_is_dockers_plugin_too(file: Path, alice: Person) -> None:
     assert "Usage:" in programs.run([str(plugin), "trust", "--help"], alice.environment).expect(0).text
 
 
-def test_it_is_no_larger_than_it_has_to_be(file: Path) -> None:
-    assert file.stat().st_size < 24 * MEBIBYTE
+def test_it_is_no_larger_than_the_page_says(file: Path, alice: Person) -> None:
+    whole, unpacked = pages.megabytes("docs/installing.md", "`notarypy.pyz`", "what this Python needs")
+    assert file.stat().st_size < whole
+    run(file, alice, "--version").expect(0)
+    there = [path.lstat().st_size for path in (alice.home / ".cache" / "notarypy").rglob("*")]
+    assert sum(there) < unpacked

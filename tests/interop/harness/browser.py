@@ -33,6 +33,10 @@ _FONTS = """<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig><dir>{fonts}</dir><cachedir>{cache}</cachedir>
 <alias><family>monospace</family><prefer><family>DejaVu Sans Mono</family></prefer></alias></fontconfig>"""
 
+_WIDER = """[...document.querySelectorAll('h1, h2, h3, p, li, img, dt, table, pre, th, td, svg')]
+    .filter(e => e.checkVisibility() && e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('{}'))
+    .map(e => e.outerHTML.slice(0, 80))"""
+
 
 def program() -> Path:
     """Return the browser that scripts/setup has brought."""
@@ -89,6 +93,12 @@ class Browser:
     def value(self, expression: str) -> Any:  # noqa: ANN401 - any value of JSON
         """Return what an expression is on the page."""
         return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+
+    def wider(self, but_for: str) -> list[str]:
+        """Return what is wider than the window, but for what is in places that are moved by themselves."""
+        found: list[str] = self.value(_WIDER.format(but_for))
+        whole = self.value("document.documentElement.scrollWidth > innerWidth")
+        return found + ["the page"] * whole
 
     def pdf(self) -> bytes:
         """Print the page."""
