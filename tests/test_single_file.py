@@ -140,6 +140,20 @@ def test_many_that_begin_at_once_do_no_harm(home: Home) -> None:
     assert said == {(f"notarypy {folder}/notarypy/cli x\n", "")}
 
 
+def test_a_folder_that_another_one_made_meanwhile_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = os.mkdir
+
+    def made_before(path: str, mode: int) -> None:
+        made(path, mode)
+        raise FileExistsError(path)
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(os, "mkdir", made_before)
+    assert starter.cache() == str(tmp_path / "notarypy")
+
+
 def test_a_python_that_it_was_not_made_for_is_told(tmp_path: Path) -> None:
     said = Home(tmp_path / "home", kind="cp311-plan9-vax").run(code=2)
     assert f"this file has nothing for {starter.target()}" in said

@@ -100,11 +100,9 @@ def cache() -> str | None:
         return None
     folder = os.path.join(os.path.realpath(above), "notarypy")
     if not is_private(folder):
-        try:
+        with suppress(OSError):  # such as that another process was quicker
             os.makedirs(os.path.dirname(folder), 0o700, exist_ok=True)
             os.mkdir(folder, 0o700)
-        except OSError:
-            return None
     return folder if is_private(folder) and _is_out_of_reach(os.path.dirname(folder)) else None
 
 
