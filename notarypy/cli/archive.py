@@ -108,7 +108,7 @@ def import_archive(
 
     Example:
       notarypy import trust.tar
-      notarypy import trust.tar registry.example.com/app --root 7d58...64 digits
+      notarypy import trust.tar registry.example.com/app --root ROOT-PIN
     """
     run = begin(context)
     if not archive:

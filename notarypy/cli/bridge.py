@@ -35,7 +35,7 @@ _WORDS = {
 # What typer raises for a command line it cannot read; the base is not among its public names.
 _UNREADABLE: type[Exception] = BadParameter.__bases__[0]
 
-_HINT = "Also: --server, --json...: notarypy help options. Words: notarypy help names"
+_HINT = "Also --server: notarypy help options. ROOT-PIN, role: notarypy help names"
 _VERSION = declared.Parameter(
     "show_version", bool, declared.Option("--version", help="Print the version."), default=False
 )

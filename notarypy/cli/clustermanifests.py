@@ -45,26 +45,18 @@ SelfSigned = Annotated[
 ]
 Valid = Annotated[str | None, Option(metavar="TIME", help="How long that certificate counts; else 2y.")]
 ByCertManager = Annotated[
-    str | None,
-    Option(metavar="ISSUER", help="issuer/NAME, clusterissuer/NAME, self-signed."),
+    str | None, Option(metavar="ISSUER", help="issuer/NAME, clusterissuer/NAME, self-signed.")
 ]
 TlsSecret = Annotated[str | None, Option(metavar="NAME", help="A Secret that has tls.crt and tls.key.")]
-CaBundle = Annotated[
-    str | None,
-    Option(metavar="FILE", help="CAs that the API server trusts for it."),
-]
+CaBundle = Annotated[str | None, Option(metavar="FILE", help="CAs that the API server trusts for it.")]
 CheckOnly = Annotated[bool, Option("--check-only", help="Change no object: tags are compared, and stay.")]
 Replicas = Annotated[int, Option(metavar="N", min=1, max=_MOST_REPLICAS, help="How many there are.")]
 WarnOnly = Annotated[bool, Option("--warn-only", help="Refuse nothing; warn of what would be refused.")]
 Excluded = Annotated[list[str] | None, Option(metavar="NAME", help="Guard this one not either. Repeatable.")]
 Only = Annotated[list[str] | None, Option(metavar="NAME", help="Guard this one, and no other. Repeatable.")]
-Logins = Annotated[
-    str | None,
-    Option(metavar="NAME", help="Logins: a Secret of type dockerconfigjson."),
-]
+Logins = Annotated[str | None, Option(metavar="NAME", help="Logins: a Secret of type dockerconfigjson.")]
 Authorities = Annotated[
-    str | None,
-    Option("--ca", metavar="FILE", help="The CAs of registries, in place of the usual."),
+    str | None, Option("--ca", metavar="FILE", help="The CAs of registries, in place of the usual.")
 ]
 TlsClientCa = Annotated[
     str | None, Option(metavar="FILE", help="Verify only for API servers with a certificate of these CAs.")
@@ -208,12 +200,7 @@ def _service_files(run: Run, policy: Path, ca: str | None, of_clients: str | Non
     if ca:
         files[_AUTHORITIES] = _pem(ca).encode()
         environment["SSL_CERT_FILE"] = str(SETTINGS_DIR / _AUTHORITIES)
-    return {
-        "policy": found,
-        "settings": files,
-        "environment": environment,
-        "options": tuple(options),
-    }
+    return {"policy": found, "settings": files, "environment": environment, "options": tuple(options)}
 
 
 def _options(run: Run, policy: Path) -> list[str]:

@@ -21,13 +21,9 @@ if TYPE_CHECKING:
 app = Commands("Delegations: signers in detail: for some tags, without releasing.")
 
 _Name = Annotated[str, Argument(metavar="NAME", help="The signer's name, or a role targets/...")]
-_PublicKeys = Annotated[
-    list[str], Option("--key", metavar="PUB", help="Public key or certificate, PEM, or URI. Repeatable.")
-]
-_AnyKeys = Annotated[
-    list[str] | None,
-    Option("--key", metavar="PUB", help="Public key or certificate, PEM, or URI. Repeatable."),
-]
+_PUBLIC_KEYS = Option("--key", metavar="PUB", help="Public key or certificate, PEM, or URI. Repeatable.")
+_PublicKeys = Annotated[list[str], _PUBLIC_KEYS]
+_AnyKeys = Annotated[list[str] | None, _PUBLIC_KEYS]
 _Threshold = Annotated[
     int | None, Option("--threshold", metavar="N", min=1, help="So many of its keys have to sign; default 1.")
 ]
@@ -287,6 +283,8 @@ def add_signer(
     offline_part: references.OfflinePart = None,
 ) -> None:
     """Add a signer to repositories, with trust data if they have none.
+
+    It takes the targets key. The signer may sign and release every tag; delegate add has ways for less.
 
     Example:
       notarypy signer add --key delegation.crt jeff registry.example.com/demo

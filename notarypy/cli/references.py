@@ -47,12 +47,10 @@ RepositoriesFile = Annotated[
 ]
 Repository = Annotated[str, Argument(metavar="REPO", help="A repository.")]
 OfflinePart = Annotated[
-    str | None,
-    Option(metavar="FILE", help="Publish nothing: sign into FILE; others add theirs."),
+    str | None, Option(metavar="FILE", help="Publish nothing: sign into FILE; others add theirs.")
 ]
 OverLimits = Annotated[
-    bool,
-    Option("--over-limits", help="Read signed files beyond the usual limits, to make them smaller."),
+    bool, Option("--over-limits", help="Read signed files beyond the usual limits, to make them smaller.")
 ]
 
 
@@ -178,37 +176,28 @@ WithinOrUsual = Annotated[
     str | None, Option("--within", metavar="TIME", help="How far ahead: 10d, 4w, 1y; default: 90d.")
 ]
 Signers = Annotated[
-    list[str] | None,
-    Option("--signer", metavar="NAME", help="This signer must have signed it. Repeatable."),
+    list[str] | None, Option("--signer", metavar="NAME", help="This signer must have signed it. Repeatable.")
 ]
 AllSigners = Annotated[
     bool, Option("--all-signers", help="Every signer of its repository must have signed it.")
 ]
 Roots = Annotated[
     list[str] | None,
-    Option(
-        "--root",
-        metavar="ROOT-PIN",
-        help="Its repository's root: this, or a successor. Repeatable.",
-    ),
+    Option("--root", metavar="ROOT-PIN", help="Repository's root: this or a successor. Repeatable."),
 ]
 Also = Annotated[
     list[str] | None,
     Option(
-        "--also",
-        metavar="cosign:PUB",
-        help="A key in this file must have signed it with cosign. Repeatable.",
+        "--also", metavar="cosign:PUB", help="A key in this file must have signed it with cosign. Repeatable."
     ),
 ]
 Policy = Annotated[
-    str | None,
-    Option("--policy", metavar="FILE", help="Trust policy, in place of notarypy/policy.toml."),
+    str | None, Option("--policy", metavar="FILE", help="Trust policy, in place of notarypy/policy.toml.")
 ]
 
 
 Archive = Annotated[
-    str | None,
-    Option("--from", metavar="TAR", help="Trust data of this archive, not of a server."),
+    str | None, Option("--from", metavar="TAR", help="Trust data of this archive, not of a server.")
 ]
 
 

@@ -148,13 +148,7 @@ def _resign(run: Run, names: list[str] | None, sign: _Sign, *, dry_run: bool, fo
 
 
 def _shown(
-    run: Run,
-    texts: list[str],
-    text: str,
-    outcome: Outcome[ResignedTag],
-    *,
-    dry_run: bool,
-    form: str,
+    run: Run, texts: list[str], text: str, outcome: Outcome[ResignedTag], *, dry_run: bool, form: str
 ) -> str:
     """Report what became of a tag; return how that is counted."""
     if isinstance(outcome.error, UnfinishedError):

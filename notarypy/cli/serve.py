@@ -31,10 +31,7 @@ _MODE = re.compile(r"0?[0-7]{3}", re.ASCII)
 
 
 Listen = Annotated[list[str], Option("--listen", metavar="PLACE", help="ADDR:PORT or unix:PATH. Repeatable.")]
-Memory = Annotated[
-    bool,
-    Option("--memory", help="Keep trust data in memory, not in files."),
-]
+Memory = Annotated[bool, Option("--memory", help="Keep trust data in memory, not in files.")]
 AdmissionOnly = Annotated[
     bool, Option("--admission-only", help="Answer webhooks alone: there is no /verify.")
 ]

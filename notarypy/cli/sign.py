@@ -31,12 +31,11 @@ _Signer = Annotated[
 ]
 _Local = Annotated[bool, Option("--local", help="Have the docker daemon push, and sign what it pushed.")]
 _Discard = Annotated[
-    bool, Option("--discard-unverified", help="Drop what a role has that nobody can verify, and sign.")
+    bool, Option("--discard-unverified", help="Start over, with these tags, roles nobody can verify.")
 ]
 _Join = Annotated[bool, Option("--join", help="Publish FILEs; refused while signatures are missing.")]
 _Push = Annotated[
-    str | None,
-    Option(metavar="SOURCE", help="Push this first (see push), and sign exactly that."),
+    str | None, Option(metavar="SOURCE", help="Push this first (see push), and sign exactly that.")
 ]
 
 
@@ -91,6 +90,7 @@ def sign(
     options: dict[str, Any] = {"signer": signer, "custom": attached, "init": init}
     options["discard_unverified"] = discard_unverified
     with run.client() as client:
+        _require_root(run, client, names, root)
         if push is not None:
             _push(run, client, push, names[0].text, options)
         elif offline_part is not None:
@@ -98,6 +98,13 @@ def sign(
             _as_part(run, client, names, offline_part, lambda: client.sign(groups[0][0], **options))
         else:
             _sign(run, client, names, {**options, "dry_run": dry_run, "local": local})
+
+
+def _require_root(run: Run, client: Client, names: Iterable[references.Name], root: _Root) -> None:
+    """Refuse repositories whose root is not this one, before anything is pushed or signed."""
+    if (pin := references.required_root(run, root, None)) is not None:
+        for repository in {name.repository: None for name in names}:
+            client.refresh(repository, root=pin)
 
 
 def _push(run: Run, client: Client, source: str, ref: str, options: dict[str, Any]) -> None:
@@ -125,9 +132,6 @@ def _handed_over(
     if join and part is not None:
         raise UsageError("--join publishes, and --offline-part does not", advice=Advice("leave-out-one"))
     if not join and (part is None or paths or how["from-file"]):
-        if root:
-            advice = Advice("leave-out", option="--root")
-            raise UsageError("--root goes with parts that others made", advice=advice)
         return False
     for option in (f"--{name}" for name, value in how.items() if value not in {None, False}):
         message = f"{option} goes with images, and what is in a part is signed as it is"

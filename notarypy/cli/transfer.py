@@ -90,7 +90,7 @@ def copy(
         str | None, Option(metavar="NAME", help="With --sign: only as this signer (and in targets/releases).")
     ] = None,
     init: Annotated[
-        bool, Option("--init", help="With --sign: make trust data for a repository that has none.")
+        bool, Option("--init", help="With --sign: the first time, make trust data; refused without.")
     ] = False,
     signer: references.Signers = None,
     all_signers: references.AllSigners = False,

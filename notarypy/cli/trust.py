@@ -115,7 +115,7 @@ def trust(
 
     Example:
       notarypy trust registry.example.com/app
-      notarypy trust registry.example.com/app --root 7d58...64 digits
+      notarypy trust registry.example.com/app --root ROOT-PIN
     """
     run = begin(context)
     references.check_repositories(run, [repo])

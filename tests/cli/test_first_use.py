@@ -72,6 +72,12 @@ def test_an_option_allows_it_once(run: Run, root: str, words: list[str]) -> None
     assert run("--json", *words).expect(0).document["first_use"] == []
 
 
+def test_a_pin_says_it_before_anything_is_signed(run: Run, root: str) -> None:
+    assert "[trust.root_not_pinned]" in run("sign", "--root", "0" * 64, REF).expect(4).err
+    assert "first use" in run("-d", "unpinned", "sign", REF).expect(0).err
+    assert "first use" not in run("sign", "--root", root, REF).expect(0).err
+
+
 def test_a_quiet_run_says_it_too(run: Run, root: str) -> None:
     assert f"--root {root}" in run("-q", "--first-use", "verify", REF).expect(0).err
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from notarypy.cli.text.helptopics import START
 from notarypy.devserver.core import REGISTRY_HOST
 from support.author import private_key
 from support.commands import written
+from support.people import manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +68,27 @@ def test_what_was_signed_is_proposed_where_a_line_is_completed(run: Run, fake: F
         assert word in [line.partition("\t")[0] for line in answer.out.splitlines()[1:]]
     targets = run("completion", "fish", "--", "notarypy", "key", "passwd", "").expect(0).out
     assert f"\ttargets of {REPO}\n" in targets
+
+
+def test_the_first_commands_work_as_help_prints_them(
+    run: Run, fake: Fake, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In CI with a trust directory of its own, where the root pin alone says what to trust."""
+    monkeypatch.delenv("NOTARYPY_FIRST_USE")
+    for tag in ("1", "2", "3"):
+        digest = fake.registry.push("app", tag, manifest("app"), MEDIA_TYPE)
+        (home / "meta.json").write_text(json.dumps({"containerimage.digest": digest}))
+    lines = "\n".join(part for part in START if isinstance(part, str) and part.startswith("  "))
+    place, pin = "mine", ""
+    for line in lines.replace("\\\n", "").replace("registry.example.com", REGISTRY_HOST).splitlines():
+        words = shlex.split(line.replace("ROOT-PIN", pin))
+        if words[0] != "notarypy" or words[1] == "login":
+            continue
+        place = "ci" if words[1:3] == ["key", "load"] else place
+        done = run("-d", place, *words[1:]).expect(0)
+        pin = pin or done.out.partition("root pin: ")[2][:64]
+        assert "first use" not in done.err
+    assert '"ci"' in run("-d", "ci", "inspect", f"{REGISTRY_HOST}/app:3").expect(0).out
 
 
 @pytest.mark.usefixtures("signer")

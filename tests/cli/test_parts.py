@@ -213,7 +213,6 @@ def test_a_part_that_is_there_is_not_written_over(desk: Desk) -> None:
         ["sign", "--offline-part", "-"],
         ["sign", "--offline-part", "-", f"{REPO}:1"],
         ["sign", "--join", "--offline-part", "x", "y"],
-        ["sign", "--root", "0" * 64, f"{REPO}:1"],
         ["sign", "--offline-part", "x", "--dry-run", f"{REPO}:1"],
         ["sign", "--offline-part", "x", "--init", f"{REPO}:1"],
         ["sign", "--offline-part", "x", f"{REPO}:1", f"{REPO}2:1"],

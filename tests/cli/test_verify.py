@@ -141,7 +141,7 @@ def test_an_error_of_several_tags_is_told_once(run: Run, stub: StubClient) -> No
 def test_none_is_counted_as_none(run: Run, stub: StubClient) -> None:
     stub.answers["images.signed_tags"] = []
     outcome = run("verify", "--all-tags", REPO).expect(12)
-    assert f"ask its publisher; only if that is you: notarypy sign {REPO}:TAG" in outcome.err
+    assert f"ask its publisher\n  fix: only if that is you: notarypy sign {REPO}:TAG" in outcome.err
     assert outcome.err.endswith("notarypy: none of 1 is good\n")
 
 

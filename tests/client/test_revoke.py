@@ -6,6 +6,7 @@ import pytest
 
 from notarypy.client.publish.pipeline import publisher_for
 from notarypy.errors import (
+    Advice,
     DigestMismatchError,
     InvalidNameError,
     KeyNotAuthorisedError,
@@ -140,8 +141,9 @@ def test_who_has_no_key_is_told_who_could(world: World, owner: Person) -> None:
 
 
 def test_a_repository_without_trust_data_is_missing(world: World) -> None:
-    with pytest.raises(RepositoryMissingError):
+    with pytest.raises(RepositoryMissingError) as caught:
         world.person().client().revoke([f"{GUN}:1"])
+    assert caught.value.advice == Advice("init", gun=GUN)  # which is not to sign there
 
 
 def test_another_signer_still_lists_it_and_is_named(world: World, owner: Person) -> None:

@@ -120,8 +120,8 @@ def test_an_unlisted_tag_is_not_signed_and_the_signed_ones_are_named(owner: Pers
     with pytest.raises(TagUnsignedError) as caught:
         owner.client().verify(f"{GUN}:3")
     assert "the repository's signed tags are: 1, 2" in caught.value.why
-    assert advice(caught.value).startswith("take a signed tag, or ask its publisher; ")
-    assert f"only if you publish it, and this is your image: notarypy sign {GUN}:3" in advice(caught.value)
+    assert advice(caught.value).startswith(f"take a signed tag (notarypy inspect {GUN}), or ask ")
+    assert f"only if that is you, and this is your image: notarypy sign {GUN}:3" in advice(caught.value)
 
 
 @pytest.mark.parametrize(("count", "shown"), [(0, "none"), (1, "a0"), (12, "a9 and 2 more")])

@@ -89,10 +89,10 @@ def test_a_refusal_says_why_and_what_to_do(cluster: Cluster) -> None:
     response = cluster.ask(pod(f"{cluster.names.R}/app:unsigned"), "mutate").document["response"]
     assert response["status"]["message"] == (
         f"containers/app: {admitting.REGISTRY}/app:unsigned is not signed [trust.tag_unsigned]: "
-        "the repository's signed tags are: 1, 2, latest; fix: take a signed tag, or ask its publisher; "
-        f"what is signed, and by whom, shows: notarypy inspect {admitting.REGISTRY}/app; only if you publish "
-        f"it, and this is your image: notarypy sign {admitting.REGISTRY}/app:unsigned (with --digest-file "
-        "FILE, exactly what the builder pushed)"
+        "the repository's signed tags are: 1, 2, latest; fix: take a signed tag (notarypy inspect "
+        f"{admitting.REGISTRY}/app), or ask its publisher; only if that is you, and this is your image: "
+        f"notarypy sign {admitting.REGISTRY}/app:unsigned (with --digest-file FILE exactly what the builder "
+        "pushed)"
     )
 
 

@@ -158,9 +158,8 @@ TEXTS: Mapping[str, str] = {
     "write-without": "write it without",
     # -- what is not signed, or not as somebody wants (rule 4)
     "sign-tag": (
-        "take a signed tag, or ask its publisher; what is signed, and by whom, shows: notarypy inspect "
-        "{gun}; only if you publish it, and this is your image: notarypy sign {gun}:{tag} (with "
-        "--digest-file FILE, exactly what the builder pushed)"
+        "take a signed tag (notarypy inspect {gun}), or ask its publisher; only if that is you, and this is "
+        "your image: notarypy sign {gun}:{tag} (with --digest-file FILE exactly what the builder pushed)"
     ),
     "sign-a-tag": (
         "see whether it is the one you mean, and ask its publisher; only if that is you: "

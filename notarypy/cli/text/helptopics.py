@@ -76,29 +76,35 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
 _SHOWN = ("Verify images", "Sign images", "Look after trust data")
 
 START: Sequence[str | Term] = (
-    "Everybody names the Notary server, and logs in where images are not public:",
+    "Everybody names the Notary server; signing takes a login, reading only where it is not public:",
     "  export DOCKER_CONTENT_TRUST_SERVER=https://notary.example.com",
     "  notarypy login registry.example.com",
-    "To sign the first time, make a key and trust data. It asks for passphrases, and prints the root pin:",
-    "  notarypy key generate jeff",
-    "  notarypy init registry.example.com/app --signer jeff --key jeff.pub",
-    "  notarypy sign registry.example.com/app:1",
-    "Nothing replaces the root key: keep a copy of all keys elsewhere.",
+    "The first time, after the push, sign makes a root key and a targets key, and prints the root pin:",
+    "  notarypy sign --init registry.example.com/app:1",
+    "Nothing replaces the root key, which says whose keys count; CI never has it. Keep a copy of all keys:",
     "  notarypy backup notarypy.backup",
-    "From then on, for each release, after the push:",
+    "From then on, for each release; with the file that the builder wrote exactly what it pushed:",
     "  notarypy sign registry.example.com/app:2",
-    "In CI a signer of its own does that. Its owner makes it:",
+    "  notarypy sign --digest-file meta.json registry.example.com/app:2",
+    "Whoever else signs is a signer, with a key of their own. So is CI, whose key its owner makes:",
     "  notarypy key generate ci",
     "  notarypy signer add --key ci.pub ci registry.example.com/app",
     "  notarypy key export ci -o ci.key",
-    "The CI system has that file, and its passphrase in a secret variable, which is the one of key generate:",
-    "  export DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE",
+    "CI keeps as secrets ci.key, its passphrase, and the registry's password (ready steps: docs/ci.md):",
+    "  export DOCKER_CONTENT_TRUST_SERVER=https://notary.example.com",
+    '  export DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE="$KEY_PASSPHRASE"',
+    '  echo "$PASSWORD" | notarypy login registry.example.com -u ci --password-stdin',
     "  notarypy key load ci.key",
-    "  notarypy sign registry.example.com/app:3",
-    "Whoever verifies has the root pin from the owner, 64 digits:",
+    "  notarypy sign --root ROOT-PIN --digest-file meta.json \\",
+    "    registry.example.com/app:3",
+    "The owner sees the root pin again, 64 hex digits, and gives it to whoever verifies:",
+    "  notarypy trust registry.example.com/app",
     "  notarypy verify --root ROOT-PIN registry.example.com/app:1",
     "It prints the image by its digest and exits 0, or says what is wrong. A policy keeps pins for good.",
     "Without a pin, a root never seen is asked about, and refused without a terminal or --first-use.",
+    "Signatures end, mostly after three years: status says when, and whoever has the keys moves that ahead:",
+    "  notarypy status registry.example.com/app",
+    "  notarypy renew registry.example.com/app",
     "docker itself reads the same trust data, with DOCKER_CONTENT_TRUST=1.",
     "To see all of it without a server of yours: notarypy demo. Where something fails: notarypy doctor.",
 )
@@ -130,8 +136,8 @@ NAMES: Sequence[str | Term] = (
     (
         "role",
         (
-            "One of these files, with keys of its own: root says whose keys count, targets is the owner's, "
-            "snapshot and timestamp mostly the server's."
+            "One of these files, with keys of its own: root says whose keys count, and it takes the root key "
+            "to change that; targets is the owner's, snapshot and timestamp mostly the server's."
         ),
     ),
     ("delegation", "A role below targets, whose holder may sign tags: a signer's is targets/NAME."),
@@ -142,7 +148,8 @@ NAMES: Sequence[str | Term] = (
             "signed is not, until it is there too."
         ),
     ),
-    ("part", "A file with a change that several people sign, one after the other, before it is published."),
+    ("part", "A change in a file that several people sign, each shown it first, before it is published."),
+    ("threshold", "How many keys have to sign a role: 1, or what delegate add --threshold says."),
     ("here", "On this machine: in the trust directory, ~/.docker/trust or --trust-dir."),
 )
 OPTIONS: Sequence[str | Term] = (
@@ -232,7 +239,7 @@ def program() -> str:
     parts = [
         "Usage: notarypy [OPTIONS] COMMAND [ARGS]...\n",
         "  Sign and verify container images with Notary v1 (Docker Content Trust).",
-        "  Needs no docker. docker and docker trust read what it signs, and it theirs.\n",
+        "  Needs no docker. Keys and signatures are docker trust's own, read both ways.\n",
     ]
     for group in _SHOWN:
         parts += [f"{group}:", *_terms(list(GROUPS[group].items()), 7), ""]

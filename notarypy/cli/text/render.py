@@ -71,7 +71,8 @@ def error_text(error: NotarypyError, command: str | None = None, about: str = ""
     lines = [f"notarypy: error: {safe(error.message)} [{error.code}]"]
     lines += [f"  for: {safe(about)}"] if about not in " ".join((error.message, *error.why)) else []
     lines += [f"  why: {safe(line)}" for line in error.why]
-    lines += [f"  fix: {safe(fix)}"] if (fix := _fix(error, command)) else []
+    fixes = safe(_fix(error, command)).split("; only if ")  # what others do, and what its publisher does
+    lines += [f"  fix: {'only if ' if at else ''}{fix}" for at, fix in enumerate(fixes) if fix]
     return "\n".join(lines)
 
 

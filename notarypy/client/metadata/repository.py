@@ -215,7 +215,7 @@ class Repository:
 def no_trust_data(repository: Repository) -> RepositoryMissingError:
     """Return the error for a repository that the server does not know, and that is not known here."""
     gun, url, hub = repository.gun, repository.server_url, repository.gun.startswith(f"{DOCKER_HUB}/")
-    advice = Advice("init-hub" if hub else "init" if repository.lacking is None else "init-first", gun=gun)
+    advice = Advice("init-hub" if hub else "init", gun=gun)
     if gun.startswith(f"{DOCKER_HUB}/library/"):  # Docker's own: nobody else can vouch for these
         advice = Advice("not-the-official")
     return RepositoryMissingError(f"{gun} has no trust data on {url}", advice=advice, gun=gun, server=url)

@@ -122,6 +122,9 @@ def initialised(session: Session, text: str, *, wanted: bool) -> Iterator[InitRe
     created = made if wanted and (made := initialise(session, text)).created else None
     try:
         yield created
+    except RepositoryMissingError as error:
+        error.advice = Advice("init-first", gun=error.facts["gun"])
+        raise
     except NotarypyError:
         if created is not None:
             pins = ", ".join(created.root_pins)
@@ -130,11 +133,7 @@ def initialised(session: Session, text: str, *, wanted: bool) -> Iterator[InitRe
 
 
 def require_signable(
-    session: Session,
-    text: str,
-    tags: Collection[str],
-    options: SignOptions,
-    manifest: Manifest | None = None,
+    session: Session, text: str, tags: Collection[str], options: SignOptions, manifest: Manifest | None = None
 ) -> None:
     """Raise what signing these tags of a repository would raise, before there is anything to sign (rule 6).
 
