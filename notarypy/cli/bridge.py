@@ -7,6 +7,7 @@ needed for a well-formed line (`wellformed`): typer, and the texts of topics, ar
 from __future__ import annotations
 
 import inspect
+import textwrap
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -32,6 +33,8 @@ _WORDS = {
     "help": "notarypy help [COMMAND... | TOPIC] prints the help of a command, a topic, or the program.",
     "version": "notarypy version prints the version, as --version does.",
 }
+# Typer's help has no setting for this: no line ends behind a hyphen, in the middle of an option's name.
+textwrap.TextWrapper.wordsep_re = textwrap.TextWrapper.wordsep_simple_re
 # What typer raises for a command line it cannot read; the base is not among its public names.
 _UNREADABLE: type[Exception] = BadParameter.__bases__[0]
 

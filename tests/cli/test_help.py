@@ -43,6 +43,13 @@ def test_the_help_of_a_command_fits_a_screen(run: Run, command: str, monkeypatch
     lines = run(*command.split(), "--help").expect(0).out.splitlines()
     assert len(lines) <= LINES
     assert max(map(len, lines)) <= COLUMNS
+    noun, _, inner = command.partition(" ")
+    found = app.find(noun)
+    function = found.by_name[inner] if isinstance(found, declared.Commands) else found
+    assert function is not None
+    helps = [str(each.record.how["help"]) for each in declared.options(function)]
+    words = " ".join([function.__doc__ or "", *helps]).split()
+    assert [word for word in words if "-" in word and word not in " ".join(lines)] == []
 
 
 @pytest.mark.parametrize("name", TOPICS)

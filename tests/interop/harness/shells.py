@@ -17,6 +17,7 @@ import termios
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
+from docs import pages
 from interop.harness import programs
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ bind -x '"\\C-g": printf %s "$READLINE_LINE" >"$LINE"; printf "<shown>"'
     "zsh": """
 PS1='ready> '; unsetopt BEEP PROMPT_CR PROMPT_SP ZLE_BRACKETED_PASTE 2>/dev/null; LISTMAX=0
 setopt AUTO_LIST NO_LIST_AMBIGUOUS
-fpath=(~/.zfunc $fpath)
+# fpath
 autoload -U compinit && compinit -u -D
 dump() { printf %s "$BUFFER" >"$LINE"; printf "<shown>" >/dev/tty; }
 zle -N dump; bindkey -e; bindkey '^G' dump
@@ -49,23 +50,16 @@ bind \\cg 'commandline >$LINE; printf "<shown>"'
 bind \\cu 'commandline ""'
 """,
 }
+_FILES = {"bash": ".bashrc", "zsh": ".zshrc", "fish": "settings"}
 _START = {
-    "bash": ["bash", "--noprofile", "--rcfile", "settings", "-i"],
+    "bash": ["bash", "-i"],
     "zsh": ["zsh", "-i"],
     "fish": ["fish", "--private", "-C", "source settings"],
 }
 
 
-# Where docs/installing.md puts what is printed, for both programs.
-_PLACES = {
-    "bash": ["settings"],
-    "zsh": [".zfunc/_notarypy"],
-    "fish": [".config/fish/completions/notarypy.fish", ".config/fish/completions/docker-trust.fish"],
-}
-
-
 class Shell:
-    """A shell of this name, with the completion that `notarypy completion` prints for it."""
+    """A shell of this name, with its completion as docs/installing.md says that it is had."""
 
     def __init__(self, name: str, home: Path) -> None:
         self.name, self.home = name, home
@@ -81,20 +75,11 @@ class Shell:
         self._seen = ""
 
     def __enter__(self) -> Self:
-        script = subprocess.run(
-            ["notarypy", "completion", self.name],
-            env=self.environment,
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        ).stdout
-        settings = self.home / (".zshrc" if self.name == "zsh" else "settings")
-        settings.write_text(_SETTINGS[self.name])
-        for name in _PLACES[self.name]:
-            (self.home / name).parent.mkdir(parents=True, exist_ok=True)
-            with (self.home / name).open("a") as file:
-                file.write(script)
+        rows = pages.table(pages.read("docs/installing.md"), "shell")
+        command, *lines = next(pages.spans(row[1]) for row in rows if row[0] == self.name)
+        text = _SETTINGS[self.name].replace("# fpath", "\n".join(each for each in lines if "=" in each))
+        (self.home / _FILES[self.name]).write_text(text)
+        programs.run([self.name, "-c", command], self.environment).expect(0)
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 60, 150, 0, 0))
         self._process = subprocess.Popen(
