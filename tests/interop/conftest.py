@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from interop.harness import browser as browsers
 from interop.harness import cluster as apiserver
 from interop.harness import daemon, gateway, images, people, programs, services, tokens, verifiers
 from interop.harness import sides as beside
+from interop.harness.once import Once
 from support import served
 
 if TYPE_CHECKING:
@@ -33,6 +35,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.interop)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Remove what all workers had, when none of them is left."""
+    config: Any = session.config
+    if not hasattr(config, "workerinput"):
+        base = config._tmp_path_factory.getbasetemp()  # noqa: SLF001 - fixtures are gone
+        shutil.rmtree(Once(base).folder, ignore_errors=True)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -171,6 +181,11 @@ def cluster(workshop: Path) -> Iterator[apiserver.Cluster]:
     """Run an API server of Kubernetes; each worker that uses it has its own."""
     with apiserver.running(workshop / "cluster") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    return Once(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from interop.harness.images import Repository
+    from interop.harness.once import Once
     from interop.harness.people import Person
     from interop.harness.programs import Run
 
@@ -47,8 +48,6 @@ class Yard:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.base_size = 0
-        (folder / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
         self.policy = f"--signature-policy={folder}/policy.json"
         self.environment = {
             "PATH": programs.SEARCH_PATH,
@@ -56,21 +55,30 @@ class Yard:
             "BUILDAH_ISOLATION": "chroot",
             "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
         }
+
+    @property
+    def base_size(self) -> int:
+        return int((self.folder / "base-size").read_text())
+
+    def build(self) -> None:
+        """Build the base out of what is here, and the images on it."""
+        folder = self.folder
+        (folder / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
         for driver in ("overlay", "vfs"):  # the second works everywhere, and copies all files again and again
             lines = f'driver = "{driver}"\ngraphroot = "{folder}/graph"\nrunroot = "{folder}/run"\n'
             (folder / "storage.conf").write_text(f"[storage]\n{lines}")
             if self.buildah("from", "--name=try", "scratch").code == 0:
                 break
         self.buildah("rm", "try").expect(0)
+        root = folder / "root"
+        baseimage.make(root, Path(pip.__file__).parent)
+        (folder / "base-size").write_text(str(size(root)))
+        self._build(root)
 
     def buildah(self, *words: str | Path) -> Run:
         return programs.run(["buildah", *map(str, words)], self.environment)
 
-    def build(self) -> None:
-        """Build the base out of what is here, and the images on it."""
-        root = self.folder / "root"
-        baseimage.make(root, Path(pip.__file__).parent)
-        self.base_size = size(root)
+    def _build(self, root: Path) -> None:
         base = self.buildah("from", self.policy, "scratch").expect(0).stdout.strip()
         self.buildah("add", "--quiet", base, root, "/").expect(0)
         self.buildah("config", "--env", "PATH=/usr/local/bin:/usr/bin:/bin", base).expect(0)
@@ -117,14 +125,9 @@ def size(root: Path) -> int:
 
 
 @pytest.fixture(scope="module")
-def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+def yard(once: Once) -> Yard:
     assert (WHEELS / "packages.txt").exists(), "scripts/setup brings the packages of the images"
-    made = Yard(tmp_path_factory.mktemp("yard"))
-    made.build()
-    yield made
-    made.buildah("rm", "--all").expect(0)
-    made.buildah("rmi", "--all", "--force").expect(0)
-    shutil.rmtree(made.folder)  # a storage takes much room
+    return Yard(once.made("yard", lambda folder: Yard(folder).build()))
 
 
 @pytest.fixture(scope="module", params=TARGETS)

@@ -27,6 +27,7 @@ from interop.harness import programs
 if TYPE_CHECKING:
     from email.message import Message
 
+    from interop.harness.once import Once
     from interop.harness.programs import Run
 
 pytestmark = pytest.mark.slow
@@ -70,15 +71,26 @@ class Sources:
         shown = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         listed = subprocess.run(shown, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
         self.names = {name for name in listed.split("\0") if name and (CHECKOUT / name).is_file()}
+        path = os.pathsep.join((str(RUNNERS), programs.SEARCH_PATH))
+        self.environment = {"PATH": path, "HOME": str(home), **OFFLINE}
+
+    def make(self) -> None:
+        """Make it, and a release of it as RELEASING.md says, which is pushed."""
         for name in self.names:
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(CHECKOUT / name, self.folder / name)
-        path = os.pathsep.join((str(RUNNERS), programs.SEARCH_PATH))
-        self.environment = {"PATH": path, "HOME": str(home), **OFFLINE}
         self.run("ssh-keygen -q -t ed25519 -N '' -f ../key", self.folder)
-        (home / ".gitconfig").write_text(GITCONFIG.format(home=home))
+        (self.home / ".gitconfig").write_text(GITCONFIG.format(home=self.home))
         self.run("git init -q -b main && git add -A && git commit -q -m 'as it is'", self.folder)
         self.run("git init -q --bare ../public && git remote add origin ../public", self.folder)
+        *before, after = sessions("Each time")
+        assert {line.split()[0] for line in after.splitlines()} == {"gh", "pipx"}  # the world has to have it
+        assert before[0].startswith(f"version={VERSION}\n")
+        elsewhere = r"^scripts/(test|single-file) ?.*\n"
+        said = self.run(re.sub(elsewhere, "", "".join(before), flags=re.MULTILINE), self.folder).stdout
+        assert f'+__version__ = "{VERSION}"\n' in said
+        assert re.search(rf"^\+## \[{VERSION}\] - \d{{4}}-\d\d-\d\d$", said, re.MULTILINE)
+        assert said.splitlines()[-1] == f"notarypy {VERSION}"
 
     def run(self, script: str, folder: Path, **variables: str) -> Run:
         """Run a script as a step of a workflow is run."""
@@ -112,23 +124,13 @@ def is_approved(name: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
-    return Sources(tmp_path_factory.mktemp("sources"))
+def sources(once: Once) -> Sources:
+    return Sources(once.made("sources", lambda home: Sources(home).make()))
 
 
 @pytest.fixture(scope="module")
 def built(sources: Sources) -> Path:
-    """Return a folder with both packages: a release, made as RELEASING.md says, and pushed."""
-    *before, after = sessions("Each time")
-    assert {line.split()[0] for line in after.splitlines()} == {"gh", "pipx"}  # the world has to have it
-    assert before[0].startswith(f"version={VERSION}\n")
-    script = re.sub(
-        r"^scripts/(test|single-file) ?.*\n", "", "".join(before), flags=re.MULTILINE
-    )  # elsewhere
-    said = sources.run(script, sources.folder).stdout
-    assert f'+__version__ = "{VERSION}"\n' in said
-    assert re.search(rf"^\+## \[{VERSION}\] - \d{{4}}-\d\d-\d\d$", said, re.MULTILINE)
-    assert said.splitlines()[-1] == f"notarypy {VERSION}"
+    """Return the folder with both packages."""
     return sources.folder / "dist"
 
 

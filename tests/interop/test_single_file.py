@@ -17,12 +17,14 @@ from interop.harness import programs
 
 if TYPE_CHECKING:
     from interop.harness.images import Repository
+    from interop.harness.once import Once
     from interop.harness.people import Person
     from interop.harness.programs import Run
 
 CHECKOUT = Path(__file__).parents[2]
 WHEELS = Path(sys.prefix, "wheels")
 PYTHON = str(Path(sys.executable).resolve())
+NAME = "notarypy.pyz"
 # scripts/setup brings them.
 LATER = {
     name: Path(sys.prefix, "servers", "pythons", name, "usr/bin", f"python{name}")
@@ -30,19 +32,21 @@ LATER = {
 }
 
 
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("single") / "notarypy.pyz"
+def make(folder: Path) -> None:
     given = {
         "PATH": os.defpath,
         "PIP_NO_INDEX": "1",
         "PIP_FIND_LINKS": str(WHEELS),
         "PIP_CONFIG_FILE": os.devnull,
     }
-    command = [sys.executable, str(CHECKOUT / "scripts" / "single-file"), "--output", str(made)]
+    command = [sys.executable, str(CHECKOUT / "scripts" / "single-file"), "--output", str(folder / NAME)]
     done = subprocess.run(command, env=given, capture_output=True, encoding="utf-8", check=False, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
-    return made
+
+
+@pytest.fixture(scope="module")
+def file(once: Once) -> Path:
+    return once.made("single-file", make) / NAME
 
 
 def run(file: Path, alice: Person, *words: str, python: str = PYTHON) -> Run:

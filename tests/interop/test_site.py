@@ -13,6 +13,7 @@ from docs.site import contents
 
 if TYPE_CHECKING:
     from interop.harness.browser import Browser
+    from interop.harness.once import Once
 
 PAGES = (
     "index",
@@ -33,14 +34,16 @@ BRIGHTNESS = """(property => getComputedStyle(document.body)[property].match(/\\
     .reduce((sum, part) => sum + Number(part), 0))"""
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("site")
+def build(target: Path) -> None:
     argv = [contents.ROOT / "scripts" / "site", target]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300, cwd="/")
     # A warning would be an error, and so would a link that leads nowhere.
     assert (done.returncode, done.stderr, done.stdout) == (0, "", f"{target}/index.html\n")
-    return target
+
+
+@pytest.fixture(scope="module")
+def site(once: Once) -> Path:
+    return once.made("site", build)
 
 
 @pytest.mark.parametrize("width", [1280, 820, 390])

@@ -9,9 +9,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from interop.harness.once import Once
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow]
 
@@ -30,9 +33,7 @@ def drive(path: Path) -> str:
     return "Z:" + str(path).replace("/", "\\")
 
 
-@pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    place = tmp_path_factory.mktemp("windows")
+def run(place: Path) -> None:
     (place / "home").mkdir()
     environment = {"PATH": os.defpath, "HOME": str(place), "WINEPREFIX": str(place / "wine")}
     environment |= {"WINEDEBUG": "-all", "WINEDLLOVERRIDES": "mscoree,mshtml=", "PYTHONUTF8": "1"}
@@ -47,6 +48,12 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         done = subprocess.run(argv, env=environment, check=False, timeout=300, **pipes)
     text = done.stdout.decode()
     assert done.returncode == 0, text
+    (place / "said").write_text(text)
+
+
+@pytest.fixture(scope="module")
+def said(once: Once) -> list[dict[str, Any]]:
+    text = (once.made("windows", run) / "said").read_text()
     return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
 
