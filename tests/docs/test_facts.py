@@ -155,3 +155,11 @@ def test_the_layers_are_those_of_the_contract() -> None:
     drawn = [re.findall(r"\w+", re.split(r"\s{2,}", line)[0]) for line in drawing.splitlines()]
     exists = [[room for room in layer if is_there(room)] for layer in enforced]
     assert drawn == exists
+
+
+def test_the_end_of_each_notary_is_the_same_everywhere() -> None:
+    tables = [pages.read(f"docs/{name}.md") for name in ("choosing", "leaving-notary")]
+    ends, same = (re.findall(r"\| (20\d\d-\d\d-\d\d) \|", text) for text in tables)
+    assert len(ends) == 3
+    assert ends == same
+    assert [day for day in ends if day not in pages.read("docs/pictures/until.svg")] == []
