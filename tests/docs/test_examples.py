@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import re
+import ssl
 import subprocess
 import sys
 import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
 
 import pytest
+import trustme
 
 from docs import pages
 from notarypy import Client, PassphraseRequest
@@ -33,12 +36,16 @@ def test_the_examples_of_the_library_page_run(
 def test_the_passphrases_of_the_library_page_are_those_of_vault(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     asked: list[tuple[str, str | None]] = []
 
     class Vault(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append((self.path, self.headers["X-Vault-Token"]))
-            self.send_response(200)
+            self.send_response(307 if "/moved" in self.path else 200)
+            self.send_header("Location", "/v1/secret/data/elsewhere")
             self.end_headers()
             self.wfile.write(b'{"data": {"data": {"jeff": "battery staple"}, "metadata": {"version": 1}}}')
 
@@ -50,18 +57,25 @@ def test_the_passphrases_of_the_library_page_are_those_of_vault(
     names: dict[str, Any] = {"Client": Client, "PassphraseRequest": PassphraseRequest}
     exec(compile(blocks[0], "docs/library.md", "exec"), names)
     monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     with HTTPServer(("127.0.0.1", 0), Vault) as server:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
-        address = f"http://127.0.0.1:{server.server_port}"
+        address = f"https://127.0.0.1:{server.server_port}"
         environ = {"HOME": str(tmp_path), "VAULT_ADDR": address, "VAULT_TOKEN": "t"}
         with names["from_vault"](environ) as client:
             key, _ = client.keys.generate("jeff")
             client.keys.test(key.keyid)
             with pytest.raises(PassphraseNeededError):
                 client.keys.generate("joe")
+            moved = names["VaultPassphrases"](address, "t", "secret/data/moved")
+            with pytest.raises(HTTPError):
+                moved(PassphraseRequest(key.keyid, "jeff"))
         server.shutdown()
-    assert set(asked) == {("/v1/secret/data/notary", "t")}
+    assert set(asked) == {(f"/v1/secret/data/{name}", "t") for name in ("notary", "moved")}
+    with pytest.raises(ValueError, match="over https"):
+        names["from_vault"](environ | {"VAULT_ADDR": address.replace("https", "http")})
 
 
 @pytest.mark.slow
