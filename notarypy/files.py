@@ -82,14 +82,15 @@ def regular(path: Path, limit: int | None = None, *, follow: bool = True) -> Ite
         raise failure("read", path, error) from error
 
 
-def _require_name(path: Path) -> None:
+def require_name(path: Path) -> None:
+    """Raise StorageError for a path that no file can have on this system."""
     if problem := system.name_problem(str(path)):
-        raise StorageError(f"cannot use {path}", why=problem, path=str(path))
+        raise StorageError(f"cannot use {path}", why=problem, advice=Advice("name-new-file"), path=str(path))
 
 
 @contextlib.contextmanager
 def _opened(path: Path, flags: int) -> Iterator[int]:
-    _require_name(path)
+    require_name(path)
     descriptor = system.patiently(lambda: os.open(path, flags | system.SAFE, 0o600))
     try:
         yield descriptor
@@ -120,7 +121,7 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600, *, new: bool = Fals
     A symbolic link in place of the file is replaced, not followed. StorageError leaves the old content; a
     `new` file replaces nothing, and what is there is one.
     """
-    _require_name(path)
+    require_name(path)
     make_private_directory(path.parent)
     # Not made from the file's name: that may already be as long as a name can be.
     temporary = path.parent / f".notarypy-{os.urandom(8).hex()}.tmp"
@@ -193,7 +194,7 @@ def _sync_directory(path: Path) -> None:
 
 def make_private_directory(path: Path, *, below: Path | None = None) -> None:
     """Make a directory and its missing parents with mode 0700 (rules 3, and 4 where there is a base)."""
-    _require_name(path)
+    require_name(path)
     if below is not None:
         refuse_links(path, below)
     try:
@@ -242,7 +243,7 @@ def locked(path: Path, timeout: float) -> Iterator[None]:
 
     Not re-entrant. Waits `timeout` seconds for another owner, and tries once for 0; then StorageError.
     """
-    _require_name(path)
+    require_name(path)
     make_private_directory(path.parent)
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | system.NOFOLLOW | system.SAFE, 0o600)

@@ -108,6 +108,7 @@ def require_outside(path: Path, trust_dir: Path) -> None:
 
 def require_directory(path: Path) -> None:
     """Raise StorageError unless a file can be in its directory, and would replace nothing but a file."""
+    files.require_name(path)
     if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
         why, advice = "it is there, and is no regular file", Advice("name-new-file")
         raise StorageError(f"cannot write {path}", why=why, advice=advice, path=str(path))
@@ -129,6 +130,7 @@ def fill(stream: BinaryIO, path: Path, data: bytes, *known: str) -> None:
 @contextmanager
 def new_file(path: Path, mode: int = PUBLIC_MODE, option: str = "--dir") -> Iterator[BinaryIO]:
     """Make a file that must not exist, before anything else is made; what fails takes it away again."""
+    files.require_name(path)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError:

@@ -21,9 +21,17 @@ pytestmark = [pytest.mark.interop, pytest.mark.slow]
 CHECKOUT = Path(__file__).parents[2]
 WINDOWS = Path(sys.prefix, "servers", "windows")
 PROGRAM = Path(__file__).parent / "harness" / "windows.py"
-# Commands that end otherwise, and how: without trust data, without a docker daemon, without a trust policy.
+# Commands that end otherwise, and how: without trust data, without a docker daemon, and what Windows lacks.
 ENDINGS = {"verify localhost:PORT/app:1": [3, 0], "sign --local localhost:PORT/app:1": [8]}
-ENDINGS["serve --listen unix:socket"] = [2]
+ENDINGS |= {"install-plugin": [2], "serve --listen unix:socket --policy policy.toml": [2]}
+ENDINGS |= {"migrate report localhost:PORT/app -o migration.html": [3]}
+OF_DEVICES = {"verify localhost:PORT/nul:1": [2], "inspect localhost:PORT/team/aux.1": [2]}
+OF_DEVICES |= {
+    "init localhost:PORT/con": [2],
+    "key generate prn": [1],
+    "report localhost:PORT/app -o com1.html": [1],
+}
+ENDINGS |= OF_DEVICES
 # Packages of extras, which the image does not have.
 EXTRAS = {"azure", "botocore", "google", "keyring", "nacl", "pkcs11", "segno", "yaml"}
 
@@ -73,9 +81,24 @@ def test_commands_do_what_they_do_elsewhere(said: list[dict[str, Any]]) -> None:
             words = re.sub(r"localhost:[0-9]+", "localhost:PORT", each["what"])
             ended.setdefault(words, []).append(each["code"])
             assert "defect" not in each["err"], each
-    assert len(ended) > 20
+    assert len(ended) > 40
     unlike = {words: codes for words, codes in ended.items() if codes != ENDINGS.get(words, [0] * len(codes))}
     assert unlike == {}, said
+
+
+def test_what_windows_has_for_something_else_is_said(said: list[dict[str, Any]]) -> None:
+    for words in OF_DEVICES:
+        found = next(
+            each for each in said if re.sub(r"localhost:[0-9]+", "localhost:PORT", each["what"]) == words
+        )
+        assert "is the name of a device in Windows" in found["err"]
+    assert "prn" not in one(said, "key list")["out"]
+    assert "no unix sockets" in one(said, "serve --listen unix:socket")["err"]
+
+
+def test_a_service_answers_over_tcp(said: list[dict[str, Any]]) -> None:
+    (result,) = one(said, "served")["answer"]["results"]
+    assert result["ok"] is True
 
 
 def test_lines_end_as_elsewhere(said: list[dict[str, Any]]) -> None:

@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from notarypy import files
+from notarypy import files, system
 from notarypy.cli.declared import Option
 from notarypy.cli.dockertrust import program
 from notarypy.cli.dockertrust.shell import Shell
@@ -75,6 +75,8 @@ def install_plugin(
     folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker", "cli-plugins")
     path = Path(directory or folder, f"docker-{name}")
     known = _present(path)
+    if system.WINDOWS and not uninstall:
+        raise UsageError("docker on Windows runs no script as a plugin", advice=Advice("copy-plugin"))
     if uninstall:
         if known:
             path.unlink()

@@ -44,6 +44,7 @@ TEXTS: Mapping[str, str] = {
     "add-yes": "add --yes if this is what you want",
     "choose-other-name": "choose another name",
     "choose-plugin-name": "choose another",
+    "copy-plugin": "use docker-trust itself, the program beside notarypy",
     "did-you-mean": "did you mean: notarypy {command}",
     "give-both": "give both or neither",
     "give-pipe": "give a pipe to standard input: -",

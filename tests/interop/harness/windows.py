@@ -11,11 +11,14 @@ import io
 import json
 import os
 import pkgutil
+import subprocess
 import sys
 import threading
 import traceback
+import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 FACES = {"notarypy.__main__", "notarypy.testing"}
 
@@ -84,10 +87,64 @@ def session(registry: str, home: Path) -> None:
     command("doctor", app)
     command("verify", "--from-file", "-", given=f"{tag}\r\n{tag}\r\n".encode())
     command("sign", "--local", tag)
-    command("serve", "--listen", "unix:socket")
     command("serve", "--help")
     side_by_side(tag)
+    more(registry, app, tag)
+    serve(app, tag)
     command("forget", app, "--yes")
+
+
+def more(registry: str, app: str, tag: str) -> None:
+    """Do what people do less often, and with names that Windows has for something else."""
+    command("history", app)
+    command("copy", tag, f"{registry}/third:1", "--sign", "--init")
+    command("key", "generate", "beta")
+    command("delegate", "add", "beta", app, "--key", "beta.pub", "--path", "beta-")
+    command("delegate", "list", app)
+    command("delegate", "remove", "beta", app, "--yes")
+    command("migrate", "report", app, "-o", "migration.html")
+    command("docker-trust", "inspect", "--pretty", app)
+    command("docker-trust", "signer", "add", "--key", "beta.pub", "beta", app)
+    command("docker-trust", "signer", "remove", "--force", "beta", app)
+    command("docker-trust", "sign", f"{registry}/third:1")
+    command("docker-trust", "revoke", f"{registry}/third:1")
+    command("install-plugin")
+    command("completion", "bash")
+    command("completion", "bash", "notarypy", "verify", f"{app}:")
+    command("help")
+    command("help", "exit-codes")
+    command("key", "generate", "--help")
+    command("verify", f"{registry}/nul:1")
+    command("inspect", f"{registry}/team/aux.1")
+    command("init", f"{registry}/con")
+    command("key", "generate", "prn")
+    command("report", app, "-o", "com1.html")
+    command("key", "list")
+
+
+def serve(app: str, tag: str) -> None:
+    """Serve in a process of its own, over TCP, and ask it once."""
+    Path("policy.toml").write_text(f'[scope."{app}"]\nroots.ids = ["{_pin(app)}"]\n', encoding="utf-8")
+    program = f"import sys; sys.path.insert(0, {sys.argv[1]!r}); from notarypy.cli.main import main; main()"
+    words = ["serve", "--listen", "127.0.0.1:0", "--policy", "policy.toml"]
+    argv = [sys.executable, "-c", program, *words]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    with subprocess.Popen(argv, **pipes) as process:
+        url = (process.stdout.readline() if process.stdout else "").split()[-1]
+        asked = urllib.request.Request(f"{url}/verify", json.dumps({"images": [tag]}).encode())
+        asked.add_header("Content-Type", "application/json")
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            said = json.load(answer)
+        process.kill()
+    say("served", answer=said)
+    command("serve", "--listen", "unix:socket", "--policy", "policy.toml")
+
+
+def _pin(app: str) -> str:
+    from notarypy import Client
+
+    with Client.from_environment(first_use=True) as client:
+        return client.offered_root(app).offered[0]
 
 
 def side_by_side(reference: str) -> None:
