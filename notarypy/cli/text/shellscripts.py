@@ -10,8 +10,8 @@ Rules:
    never run.
 3. What is asked is the `notarypy` of the PATH, whatever the line begins with: a program in a folder that
    somebody only looks at is not run by Tab. Where there is none, or it fails, nothing is proposed.
-4. bash 3.2, which macOS has, is enough. It has no `compopt`: there names of files get their quotes here, and
-   where there is a dollar sign, since after `~/` bash leaves that one as it is.
+4. bash 3.2, which macOS has, is enough. It has no `compopt`: a blank follows whatever is completed, and names
+   of files get their quotes here; as where there is a dollar sign, which bash leaves as it is after `~/`.
 """
 
 from __future__ import annotations
