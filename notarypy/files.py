@@ -14,6 +14,7 @@ Rules:
    itself, and what is above it, may be links.
 5. Locks are advisory, on files of their own that are never removed: removing one would let two owners lock
    two different files of the same name.
+6. Nothing is made in the home of a user who has none: that is said once somebody needs one, and not before.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from notarypy import system
-from notarypy.errors import Advice, StorageError
+from notarypy.errors import Advice, ConfigurationError, StorageError
 
+NO_HOME = Path("/nonexistent/no-home").absolute()
 AT_WORK = "another notarypy is at work"
 _POLL_SECONDS = 0.02
 _SAMPLE_BYTES = 4096
@@ -50,6 +52,19 @@ def failure(action: str, path: Path, error: Exception) -> StorageError:
     if code == errno.ELOOP:
         reason = "it is a symbolic link, which is not followed here"
     return StorageError(f"cannot {action} {path}", why=reason, advice=_ADVICE.get(code or 0), path=str(path))
+
+
+def home(environ: Mapping[str, str]) -> Path:
+    """Return this user's home; `NO_HOME` if there is none, which matters only to who needs it (rule 6)."""
+    return Path(environ.get("HOME") or os.environ.get("HOME") or system.known_home() or NO_HOME)
+
+
+def require_home(path: Path) -> Path:
+    """Return a path; raise ConfigurationError if it is in the home of somebody who has none (rule 6)."""
+    if not path.is_relative_to(NO_HOME):
+        return path
+    why = "HOME is not set, and the system knows none of this user"
+    raise ConfigurationError("there is no home directory", why=why, advice=Advice("set-home"))
 
 
 def read_regular(path: Path, limit: int, *, follow: bool = False) -> bytes:
@@ -194,7 +209,7 @@ def _sync_directory(path: Path) -> None:
 
 def make_private_directory(path: Path, *, below: Path | None = None) -> None:
     """Make a directory and its missing parents with mode 0700 (rules 3, and 4 where there is a base)."""
-    require_name(path)
+    require_name(require_home(path))
     if below is not None:
         refuse_links(path, below)
     try:

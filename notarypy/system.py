@@ -95,6 +95,17 @@ def user() -> int | None:
     return os.getuid() if hasattr(os, "getuid") else None
 
 
+def known_home() -> str:
+    """Return the home that the system knows of this user, whatever HOME says; empty if it knows none."""
+    if WINDOWS:
+        return os.path.expanduser("~").removeprefix("~")  # noqa: PTH111 - Path.home() raises where none is
+    with suppress(ImportError, KeyError):
+        import pwd
+
+        return pwd.getpwuid(os.getuid()).pw_dir
+    return ""
+
+
 def effective_user() -> tuple[int, int] | None:
     """Return the numbers of the user and the group with whose rights this process works, as above."""
     return (os.geteuid(), os.getegid()) if hasattr(os, "geteuid") else None

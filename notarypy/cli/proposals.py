@@ -12,13 +12,12 @@ Rules:
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from notarypy import files
 from notarypy.errors import NotarypyError
 from notarypy.keys import keyentry, keypaths
 from notarypy.limits import Limits
@@ -109,9 +108,8 @@ class Known:
 
     @cached_property
     def _directory(self) -> TrustDirectory | None:
-        with suppress(NotarypyError, OSError, RuntimeError):
-            home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises where there is none
-            found = settings.load(self._options, self._environ, home).trust_dir
+        with suppress(NotarypyError, OSError):
+            found = settings.load(self._options, self._environ, files.home(self._environ)).trust_dir
             return TrustDirectory(found, _LIMITS)
         return None
 

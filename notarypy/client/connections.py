@@ -18,7 +18,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Literal
 
-from notarypy import __version__
+from notarypy import __version__, files
 from notarypy.client import workers
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.auth.credentials import HUB, Credential, CredentialSource, Keychain, NotaryAuth
@@ -133,7 +133,7 @@ class Connections:
         """Return the file that logins are written to: the first that is read."""
         environ, timeout = self._settings.environ, self._settings.timeout
         named = named_file(environ)
-        path = named or self._settings.docker_config / "config.json"
+        path = named or files.require_home(self._settings.docker_config / "config.json")
         return LoginFile(path, environ, podman=named is not None, timeout=timeout)
 
     def forget_logins(self) -> None:

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from notarypy import system
 from notarypy.cli import app, wellformed
 from notarypy.cli.options import DECLARED
 from notarypy.cli.text import doctoradvice
@@ -699,7 +700,7 @@ def test_several_broken_settings_are_all_named(run: Run, home: Path, monkeypatch
     config.write_text("nonsense = 1\n")
     monkeypatch.setenv("DOCKER_CONTENT_TRUST_SERVER", "ftp://n.test")
     monkeypatch.delenv("HOME")
-    monkeypatch.setattr(Path, "home", staticmethod(_no_home))
+    monkeypatch.setattr(system, "known_home", str)
     outcome = run("doctor", "--timeout", "never", "--tlscert", "c", "--json").expect(1)
     text = "\n".join(line[1] for line in wrong(outcome) if line[0] == "bad")
     for part in (
@@ -712,10 +713,6 @@ def test_several_broken_settings_are_all_named(run: Run, home: Path, monkeypatch
     monkeypatch.setenv("HOME", str(home))
     assert "nonsense in" in run("doctor", "--json").expect(1).out
     run("status").expect(2)
-
-
-def _no_home() -> NoReturn:
-    raise RuntimeError("no home")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import notarypy
+from notarypy import system
 from notarypy.errors import ExpiredError
 
 if TYPE_CHECKING:
@@ -190,6 +191,35 @@ def test_a_failure_outside_of_any_ref_stands_on_top(run: Run) -> None:
     document = run("--json", "-c", "/nonexistent.toml", "verify", REF).expect(2).document
     assert document["error"]["code"] == "usage.config"
     assert document["results"] == []
+
+
+NEEDING_A_HOME = ("key list", "key generate a", "status", "logout x.test", "backup keys", "install-plugin")
+
+
+@pytest.mark.parametrize("words", [*NEEDING_A_HOME, "install-plugin --uninstall", f"--offline verify {REF}"])
+def test_nobody_needs_a_home_but_who_has_files_there(
+    run: Run, words: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(system, "known_home", str)
+    said = run(*words.split()).expect(2).err
+    assert "there is no home directory [usage.config]\n  why: HOME is not set" in said
+    assert "export HOME=" in said
+    run("doctor", "--offline")
+    monkeypatch.setenv("DOCKER_CONFIG", str(home / "docker"))
+    assert "home directory" not in run(*words.split()).err
+
+
+def test_what_the_home_would_hold_is_not_asked_for_where_all_is_named(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(system, "known_home", str)
+    named = ["--trust-dir", home / "trust"]
+    run(*named, "key", "generate", "alice", "--dir", home).expect(0)
+    assert "alice" in run(*named, "key", "list").expect(0).out
+    (home / "config.toml").write_text('trust_dir = "~/trust"\n')
+    assert "there is no home directory" in run("-c", home / "config.toml", "key", "list").expect(2).err
 
 
 def test_errors_show_control_characters_escaped(

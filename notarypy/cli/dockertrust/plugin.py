@@ -72,8 +72,8 @@ def install_plugin(
     run = begin(context)
     if re.fullmatch(r"[a-z][a-z0-9]*", name) is None:
         raise InvalidNameError(f'"{name}" cannot be a plugin', why="docker takes letters a-z and digits")
-    folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker", "cli-plugins")
-    path = Path(directory or folder, f"docker-{name}")
+    folder = Path(os.environ.get("DOCKER_CONFIG") or files.home(os.environ) / ".docker", "cli-plugins")
+    path = files.require_home(Path(directory or folder, f"docker-{name}"))
     known = _present(path)
     if system.WINDOWS and not uninstall:
         raise UsageError("docker on Windows runs no script as a plugin", advice=Advice("copy-plugin"))

@@ -57,7 +57,7 @@ def environment(found: Findings, session: Session) -> None:
             found.ok(area, f"{name} {(version := metadata.version(name))}", package=name, version=version)
         except metadata.PackageNotFoundError:
             found.bad(area, f"the package {name} is not installed", Advice("install-anew", package=name))
-    if not (home := environ.get("HOME", "") or (str(Path.home()) if system.WINDOWS else "")):
+    if not (home := environ.get("HOME", "") or (str(files.home(environ)) if system.WINDOWS else "")):
         found.warning(area, "HOME is not set", Advice("set-home"))
     elif not Path(home).is_absolute():
         text = f"HOME is {home}, which means another directory wherever a command is run"

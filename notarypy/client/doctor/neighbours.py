@@ -133,7 +133,7 @@ def _shared(found: Findings, settings: Settings) -> None:
         same = docker.exists() and ours.exists() and docker.samefile(ours)
         note = found.ok if same or not docker.is_dir() else found.warning
         note("docker", text)
-    home = Path.home() if settings.policy is None else settings.policy.home
+    home = files.home(settings.environ) if settings.policy is None else settings.policy.home
     go = home / ".notary"
     if any((go / "private").glob("*.key")) and not (
         settings.trust_dir.exists() and go.samefile(settings.trust_dir)

@@ -237,12 +237,11 @@ def _unknown() -> ConfigurationError:
 
 
 def _home(environ: Mapping[str, str], problems: list[NotarypyError]) -> Path:
+    home = files.home(environ)
     try:
-        home = Path(environ.get("HOME") or Path.home())
-    except (RuntimeError, KeyError):
-        message, why = "there is no home directory", "HOME is not set, and the system knows none of this user"
-        problems.append(ConfigurationError(message, why=why, advice=Advice("set-home")))
-        return Path("/nonexistent")
+        files.require_home(home)
+    except ConfigurationError as error:
+        problems.append(error)
     if not home.is_absolute():
         why = f"HOME is {home}, which means another directory wherever a command is run"
         problems.append(ConfigurationError("HOME is no whole path", why=why, advice=Advice("set-home")))

@@ -13,6 +13,7 @@ Rules:
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from shlex import quote
@@ -39,8 +40,9 @@ def is_path(selector: str) -> bool:
 
 def named_file(path: str) -> bytes:
     """Return what is in a file that a person named; raise UsageError if there is none."""
+    whole = Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser() raises where there is no home
     try:
-        return read_regular(Path(path).expanduser(), DEFAULT.named_file_bytes, follow=True)
+        return read_regular(whole, DEFAULT.named_file_bytes, follow=True)
     except FileNotFoundError:
         raise UsageError(f"there is no file {path}") from None
 

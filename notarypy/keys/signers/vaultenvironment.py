@@ -71,7 +71,7 @@ class VaultEnvironment:
         """
         name = self.name("VAULT_TOKEN")
         token, source = self._value("VAULT_TOKEN"), name
-        file = Path(self._environ.get("HOME") or Path.home()) / _TOKEN_FILE
+        file = files.home(self._environ) / _TOKEN_FILE
         if not token:
             try:
                 data = files.read_regular(file, DEFAULT.passphrase_file_bytes, follow=True)

@@ -228,7 +228,7 @@ def _podman_files(environ: Mapping[str, str]) -> list[Path]:
     """Return the files podman reads when the variable names none, in its order."""
     runtime, config = environ.get("XDG_RUNTIME_DIR"), Path(environ.get("XDG_CONFIG_HOME") or "")
     if not config.is_absolute():
-        config = Path(environ.get("HOME") or Path.home()) / ".config"
+        config = files.home(environ) / ".config"
     found = [config / "containers" / "auth.json"]
     if runtime:
         found.insert(0, Path(runtime) / "containers" / "auth.json")

@@ -215,7 +215,7 @@ class Section:
 
     def _expanded(self, text: str, base: Path | None = None) -> Path:
         if text == "~" or text.startswith("~/"):
-            return self._home / text[2:]
+            return files.require_home(self._home) / text[2:]
         return (base or self._path.parent) / text
 
     def required_file(self, key: str) -> Path:
