@@ -20,7 +20,6 @@ Rules:
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -60,7 +59,6 @@ if TYPE_CHECKING:
 
     Failed = Callable[[str, NotarypyError], object]
 
-_LOG = logging.getLogger(__name__)
 _PLAIN_KEY = b"PRIVATE KEY-----"
 # Where settings are while it is looked at what they name: so what is relative shows.
 _THERE, _HOME = Path("/nonexistent/there"), Path("/nonexistent/home")

@@ -212,7 +212,9 @@ def load_in_spite(options: Mapping[str, object], environ: Mapping[str, str]) -> 
             problems.append(problem)
     with suppress(NotarypyError, OSError, ValueError):
         return InSpite(load(given, environ, home), tuple(problems))
-    problems.append(_problem(given, environ, home, file=None) or _unknown())
+    problems.append(
+        _problem(given, environ, home, file=None) or ConfigurationError("the configuration cannot be used")
+    )
     given.pop("config", None)
     return InSpite(load(given, environ, home, file=FileSettings()), tuple(problems))
 
@@ -230,10 +232,6 @@ def _problem(
     except (OSError, ValueError) as error:
         return ConfigurationError("a setting cannot be used", why=str(error), advice=Advice("check-file"))
     return None
-
-
-def _unknown() -> ConfigurationError:
-    return ConfigurationError("the configuration cannot be used", advice=Advice("check-file"))
 
 
 def _home(environ: Mapping[str, str], problems: list[NotarypyError]) -> Path:

@@ -24,7 +24,6 @@ Rules:
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from notarypy.client.parameters import require_lists
@@ -53,8 +52,6 @@ if TYPE_CHECKING:
     from notarypy.client.parameters import RemovalOptions
     from notarypy.client.publish.pipeline import Publisher
     from notarypy.client.session import Session
-
-_LOG = logging.getLogger(__name__)
 
 
 def remove_signer(
