@@ -17,7 +17,6 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from notarypy import files
 from notarypy.errors import NotarypyError
 from notarypy.keys import keyentry, keypaths
 from notarypy.limits import Limits
@@ -109,7 +108,7 @@ class Known:
     @cached_property
     def _directory(self) -> TrustDirectory | None:
         with suppress(NotarypyError, OSError):
-            found = settings.load(self._options, self._environ, files.home(self._environ)).trust_dir
+            found = settings.load(self._options, self._environ).trust_dir
             return TrustDirectory(found, _LIMITS)
         return None
 

@@ -20,7 +20,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, Unpack
 
-from notarypy import files
 from notarypy.client.groups import Groups
 from notarypy.client.imagesapi import Images
 from notarypy.client.parameters import (
@@ -129,7 +128,7 @@ class Client(Groups):
         takes repository names as they stand. For the others see `Client` and `GlobalOptions`.
         """
         environ = dict(os.environ if environ is None else environ)
-        settings = load(options, environ, files.home(environ))
+        settings = load(options, environ)
         if passphrases is None and prompt is not None:
             from notarypy.keys.passphrases import standard_chain
 

@@ -11,7 +11,6 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from notarypy import files
 from notarypy.client import workers
 from notarypy.client.metadata.firstuse import FirstUses
 from notarypy.client.metadata.repository import Repository
@@ -116,7 +115,6 @@ class Session:
 
     def directory(self) -> TrustDirectory:
         """Return the trust directory, after a look at who else can write to it."""
-        files.require_home(self.trust_dir.path)
         for warning in self.trust_dir.check():
             self.warn_once(warning)
         return self.trust_dir
@@ -339,7 +337,7 @@ def chosen(
 ) -> Settings:
     """Return settings, or those of an empty environment, with another server, directory and first use."""
     if settings is None:
-        return load({"server": server, "trust_dir": trust_dir, "first_use": first_use}, {}, files.home({}))
+        return load({"server": server, "trust_dir": trust_dir, "first_use": first_use}, {})
     if not (server or trust_dir or first_use):
         return settings
     return replace(

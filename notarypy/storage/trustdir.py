@@ -84,8 +84,8 @@ class TrustDirectory:
 
         Root may use anybody's, with a warning: containers often run as root on a mounted volume.
         """
-        user = system.user()
-        if user is None:
+        files.require_home(self.path)
+        if (user := system.user()) is None:
             return []
         try:
             status = self.path.stat()

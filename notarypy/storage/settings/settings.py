@@ -25,7 +25,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal, TypedDict
 
-from notarypy import system
+from notarypy import files, system
 from notarypy.errors import Advice, ConfigurationError, InvalidNameError
 from notarypy.images.reference import DOCKER_HUB, parse_registry
 from notarypy.storage.settings import configfile, servers
@@ -229,16 +229,16 @@ class Settings:
 def load(
     flags: Mapping[str, object],
     environ: Mapping[str, str],
-    home: Path,
+    home: Path | None = None,
     *,
     system_certs: tuple[Path, ...] = SYSTEM_CERTS,
     file: FileSettings | None = None,
 ) -> Settings:
     """Join options, environment and file; raise ConfigurationError, or TypeError for no `GlobalOptions`.
 
-    With `file` no configuration file is read.
+    The home is by default this user's. With `file` no configuration file is read.
     """
-    given = _given(flags)
+    given, home = _given(flags), home or files.home(environ)
     variables = [name for name in (SERVER_VARIABLE, "DOCKER_CONFIG", "XDG_CONFIG_HOME") if environ.get(name)]
     _LOG.debug("settings from options %s, variables %s", sorted(given) or "none", variables or "none")
     xdg = Path(environ.get("XDG_CONFIG_HOME", ""))
