@@ -124,7 +124,7 @@ def _verdict(result: object, asked: AskedImage, before: Sequence[ServiceVerdict]
         return ServiceVerdict({}, _error(result["error"], same, before), (), warnings)
     if ok is not True or same is not None or result.keys() != _MEMBERS.keys():
         raise ValueError("a result is neither good nor an error")
-    if not all(_is_one(result[name], types) for name, types in _MEMBERS.items()):
+    if not all(type(result[name]) in types for name, types in _MEMBERS.items()):  # true is no number
         raise ValueError("a result has a member of another type")
     _require_meant(result, asked)
     unmet: tuple[ServiceVerdictError, ...] = ()
@@ -165,11 +165,6 @@ def _require_meant(result: dict[str, Any], asked: AskedImage) -> None:
         or not all(isinstance(name, str) for name in result["signers"])
     ):
         raise ValueError("a result is of another image")
-
-
-def _is_one(value: object, types: tuple[type, ...]) -> bool:
-    """Tell whether a value is of one of the types; truth values are no numbers."""
-    return type(value) in types
 
 
 def _list(value: object) -> list[Any]:

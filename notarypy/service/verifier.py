@@ -61,7 +61,7 @@ class Elapsed:
         self, now: Callable[[], datetime] = utc_now, awake: Callable[[], float] | None = None
     ) -> None:
         """Join `now`, the clock on the wall, to one of this machine that no hand moves."""
-        self._now, self._awake = now, awake or _machine_clock
+        self._now, self._awake = now, awake or system.machine_clock
         self._lock, self._slept = threading.Lock(), 0.0
         self._apart = now().timestamp() - self._awake()
 
@@ -74,10 +74,6 @@ class Elapsed:
                 self._apart += ahead
                 self._slept += max(ahead, 0.0)
             return awake + self._slept
-
-
-def _machine_clock() -> float:
-    return system.machine_clock()
 
 
 class Verifier:

@@ -62,7 +62,7 @@ def resting(before: State, after: State, signed: Mapping[str, frozenset[str]]) -
     """Return the tags that rest on what is removed alone, by name; `signed` is that of `signatures`."""
     # Files that keep their keys are trusted, so they have signatures of these.
     bare = {role for role, keys in signed.items() if not keys}
-    doubtful = {role for role in after.targets if any(_is_below(role, above) for above in bare)}
+    doubtful = {role for role in after.targets if any(f"{role}/".startswith(f"{above}/") for above in bare)}
     gone = _gone(before, after)
     independent = after.targets.keys() - doubtful - {roles.RELEASES}
     vouched = {content for role in independent for content in _contents(after, role)}
@@ -104,10 +104,6 @@ def _gone(before: State, after: State) -> set[str]:
         if roles.parent(role) in found or not present & signed.get(role, frozenset()):
             found.add(role)
     return found
-
-
-def _is_below(role: str, above: str) -> bool:
-    return f"{role}/".startswith(f"{above}/")
 
 
 def _contents(state: State, role: str) -> Iterator[Content]:

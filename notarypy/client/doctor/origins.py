@@ -96,8 +96,9 @@ def origins(settings: Settings) -> Iterator[Origin]:
 def _servers(settings: Settings, place: _Places, lines: Mapping[str, int]) -> Iterator[Origin]:
     if settings.server is not None:
         yield Origin("Notary server", settings.server, place.of("server", SERVER_VARIABLE))
+    tables = {f"{key.rpartition('.')[0]}." for key in lines}
     for host, table in sorted(settings.registries.items()):
-        key = f"registry.{host}." if f"registry.{host}." in _tables(lines) else ""
+        key = f"registry.{host}." if f"registry.{host}." in tables else ""
         for name, value, member, old in (
             ("Notary server", table.server, "server", "url"),
             ("only CAs of the Notary server", table.ca, "ca", "root_ca"),
@@ -110,10 +111,6 @@ def _servers(settings: Settings, place: _Places, lines: Mapping[str, int]) -> It
         yield Origin(f"root pins for {gun}", ", ".join(pins), place.line("certs"))
     for gun, path in sorted(settings.gun_authorities.items()):
         yield Origin(f"authorities of roots for {gun}", str(path), place.line("ca"))
-
-
-def _tables(lines: Mapping[str, int]) -> set[str]:
-    return {f"{key.rpartition('.')[0]}." for key in lines}
 
 
 class _Places:
