@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -131,6 +134,34 @@ def test_an_interrupted_start_leaves_nothing_that_is_used(home: Home) -> None:
     home.cache.chmod(0o700)
     assert home.folder() not in {half, None}
     assert not list(half.iterdir())
+
+
+@pytest.mark.parametrize("lost", ["unpacked.txt", "notarypy/cli", "notarypy/cli/main.py", "", "notarypy"])
+def test_what_was_deleted_is_put_there_again(home: Home, lost: str) -> None:
+    folder = home.folder()
+    there = {path for path in folder.rglob("*") if "__pycache__" not in path.parts}
+    gone = folder / lost
+    if gone.is_dir():
+        shutil.rmtree(gone)
+    else:
+        gone.unlink()
+    assert home.folder() == folder
+    assert there <= set(folder.rglob("*"))
+    assert [path.name for path in home.cache.iterdir()] == [folder.name]
+
+
+def test_a_folder_where_no_program_may_run_is_not_used(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home.path))
+    monkeypatch.setattr(tempfile, "tempdir", str(home.path))
+    assert starter.cache() == str(home.path / "notarypy")
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=os.ST_NOEXEC))
+    assert starter.cache() is None
+    with pytest.raises(SystemExit, match="1"):
+        starter.unpacked(str(home.file), None, "x")
+    assert "export XDG_CACHE_HOME=" in capsys.readouterr().err
+    assert not list(home.path.glob("notarypy-*"))
 
 
 def test_many_that_begin_at_once_do_no_harm(home: Home) -> None:

@@ -8,9 +8,11 @@ Rules:
 
 1. The folder is `notarypy/` below `XDG_CACHE_HOME`, which is `~/.cache` if it is not set. Nobody else can
    write to it, and nobody else can put another folder in its place: the same is demanded of each folder
-   above it. Where that cannot be had it is a temporary folder, which goes when the program ends.
+   above it. Where that cannot be had, or no program may run from there (noexec), it is a temporary folder,
+   which goes when the program ends.
 2. A folder has the name of what is in it, a digest of the file's contents, and of what it is for. It gets
-   that name when it is whole: what was interrupted never runs, and two that begin at once do no harm.
+   that name when it is whole: what was interrupted never runs, and two that begin at once do no harm. What
+   somebody deleted in it, such as what cleans up old files, is put there again.
 3. The packages are wheels as their makers published them, by the digests that this project has pinned; but
    notarypy's own, which is built with the file. Those are taken that were made for this Python, C library and
    processor; where there are none it says so.
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
+_LIST = "unpacked.txt"
+_FIX = "name a folder of your own where programs may run: export XDG_CACHE_HOME=DIR"
 
 
 def start() -> None:
@@ -56,12 +60,13 @@ def _folder(archive: str, identity: str) -> str:
     name = f"{identity}-{kind}"
     kept = cache()
     if kept is not None:
-        if is_private(os.path.join(kept, name)):
-            return os.path.join(kept, name)
+        folder = os.path.join(kept, name)
+        if is_private(folder) and not _missing(folder):
+            return folder
         with suppress(OSError):
-            return _unpacked(archive, kept, name)
+            return unpacked(archive, kept, name)
     try:
-        return _unpacked(archive, None, name)
+        return unpacked(archive, None, name)
     except OSError as error:
         _stop(f"the packages in {archive} cannot be unpacked: {error}", 1)
 
@@ -103,7 +108,25 @@ def cache() -> str | None:
         with suppress(OSError):  # such as that another process was quicker
             os.makedirs(os.path.dirname(folder), 0o700, exist_ok=True)
             os.mkdir(folder, 0o700)
-    return folder if is_private(folder) and _is_out_of_reach(os.path.dirname(folder)) else None
+    usable = is_private(folder) and _is_out_of_reach(os.path.dirname(folder)) and not _runs_nothing(folder)
+    return folder if usable else None
+
+
+def _runs_nothing(folder: str) -> bool:
+    """Tell whether a folder is on what was mounted so that no program runs from there (rule 1)."""
+    with suppress(OSError, AttributeError):  # Windows cannot say
+        return bool(os.statvfs(folder).f_flag & getattr(os, "ST_NOEXEC", 0))
+    return False
+
+
+def _missing(folder: str, like: str | None = None) -> list[str]:
+    """Return what is no longer in a folder that was whole, or was like another one (rule 2)."""
+    try:
+        with open(os.path.join(like or folder, _LIST), encoding="utf-8") as stream:
+            names = stream.read().splitlines()
+    except OSError:
+        return [_LIST]
+    return [name for name in names if not os.access(os.path.join(folder, name), os.R_OK)]
 
 
 def is_private(folder: str) -> bool:
@@ -128,7 +151,7 @@ def _is_out_of_reach(folder: str) -> bool:
         folder = os.path.dirname(folder)
 
 
-def _unpacked(archive: str, kept: str | None, name: str) -> str:
+def unpacked(archive: str, kept: str | None, name: str) -> str:
     """Unpack the wheels that this Python can use, into what is kept or else for this once (rules 2 and 3)."""
     import shutil
     import tempfile
@@ -138,9 +161,15 @@ def _unpacked(archive: str, kept: str | None, name: str) -> str:
         chosen = _chosen(whole.read("wheels.txt").decode("ascii"))
         folder = tempfile.mkdtemp(prefix=".unfinished-" if kept else "notarypy-", dir=kept)
         try:
+            if _runs_nothing(folder):
+                _stop(f"no program may run from {os.path.dirname(folder)} (noexec)\n  fix: {_FIX}", 1)
+            names = [_LIST]
             for wheel in chosen:
                 with whole.open(f"wheels/{wheel}") as stream, zipfile.ZipFile(stream) as packed:
                     packed.extractall(folder)
+                    names += packed.namelist()
+            with open(os.path.join(folder, _LIST), "w", encoding="utf-8") as stream:
+                stream.write("\n".join(sorted({name for name in names if not name.endswith("/")})))
             if kept is not None:
                 return _renamed(folder, os.path.join(kept, name))
         except BaseException:
@@ -151,7 +180,7 @@ def _unpacked(archive: str, kept: str | None, name: str) -> str:
 
 
 def _renamed(folder: str, final: str) -> str:
-    """Give a whole folder its name, unless another process was quicker."""
+    """Give a whole folder its name, or what it has to one that lacks it; another process may be quicker."""
     import shutil
 
     try:
@@ -159,6 +188,9 @@ def _renamed(folder: str, final: str) -> str:
     except OSError:
         if not is_private(final):
             raise
+        for name in _missing(final, folder):
+            os.makedirs(os.path.dirname(os.path.join(final, name)), exist_ok=True)
+            os.replace(os.path.join(folder, name), os.path.join(final, name))
         shutil.rmtree(folder, ignore_errors=True)
     return final
 
