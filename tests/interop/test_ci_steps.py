@@ -107,6 +107,17 @@ class Runner:
         path.write_text(text.format(**{key: shlex.quote(str(value)) for key, value in values.items()}))
         path.chmod(0o755)
 
+    def stand_in(self, name: str = "notarypy", text: str = STAND_IN, **values: object) -> None:
+        """Put what notes its words and its environment in the place of notarypy."""
+        known = {"log": self.home / "words", "env": self.home / "env", "digest": "0" * 64}
+        self.program(name, text, **known, **values)
+
+    def stand_ins(self) -> None:
+        """Put what notes the same of pip in the place of Python; it installs the stand-in for notarypy."""
+        self.stand_in("ours")
+        pip, env = self.home / "pip", self.home / "env-of-pip"
+        self.program("python3", PYTHON, log=pip, env=env, notarypy=self.home / "bin" / "ours")
+
     def run(self, mode: str, **given: str) -> Run:
         """Run the step with inputs, by their names of GitHub with `_` for `-`."""
         return self.start(mode, given, key=False)
@@ -290,12 +301,13 @@ HOSTILE = (
 def test_a_value_is_a_word_and_never_a_part_of_the_script(runner: Runner, value: str) -> None:
     if runner.system == "gitlab":
         value = value.replace("$", "")  # which names variables there, as users want it
-    log = runner.home / "words"
-    runner.program("notarypy", STAND_IN, log=log, env=runner.home / "env", digest="0" * 64)
+    runner.stand_in()
     given = dict.fromkeys(("server", "ca", "config", "trust_dir"), value)
     done = runner.run("verify", refs=value, signer=value, arguments=f"--policy={value}", **given)
     done.expect(0)
-    words = "".join(line.removeprefix("word: ") + "\n" for line in log.read_text().splitlines())
+    words = "".join(
+        line.removeprefix("word: ") + "\n" for line in (runner.home / "words").read_text().splitlines()
+    )
     for option in ("server", "tlscacert", "config", "trust-dir"):
         assert f"--{option}\n{value}\n" in words
     assert words.endswith("".join(f"{word}\n" for word in ("--", *value.split())))
@@ -329,14 +341,13 @@ def test_a_step_takes_the_shell_of_small_images(tmp_path: Path) -> None:
     folder = runner.home / "bin"
     for name in ("sh", "sed", "tr", "env", "mktemp", "cat", "rm", "dirname"):
         (folder / name).symlink_to(BUSYBOX)
-    log = runner.home / "words"
-    runner.program("notarypy", STAND_IN, log=log, env=runner.home / "env", digest="0" * 64)
+    runner.stand_in()
     runner.env["PATH"] = str(folder)
     done = runner.sign(
         refs="registry.example.com/app:1", root="01 02", arguments="--dry-run\n--retry-for=1 m"
     )
     assert runner.image(done.expect(0)) == f"registry.example.com/app@sha256:{'0' * 64}"
-    words = log.read_text().replace("word: ", "").splitlines()
+    words = (runner.home / "words").read_text().replace("word: ", "").splitlines()
     assert words[words.index("sign") :][:5] == [
         "sign",
         "--dry-run",
@@ -359,20 +370,17 @@ def test_a_package_is_installed_without_the_secrets(system: str, tmp_path: Path)
         "any",
     )
     runner.env |= dict.fromkeys(secrets, "s3cret") | {"PIP_INDEX_URL": "https://index", "https_proxy": "p:1"}
-    log, env = runner.home / "pip", runner.home / "env"
-    runner.program(
-        "ours", STAND_IN, log=runner.home / "words", env=runner.home / "env-of-ours", digest="0" * 64
-    )
-    runner.program("python3", PYTHON, log=log, env=env, notarypy=runner.home / "bin" / "ours")
+    runner.stand_ins()
     package = "notarypy[aws] @ git+https://git.example.com/tools/notarypy@0123; touch taken"
     runner.sign(package=package, refs="registry.example.com/app:1", signer="ci").expect(0)
-    assert log.read_text().splitlines()[-2:] == ["--", package]
-    assert "s3cret" not in env.read_text()
-    assert {"PIP_INDEX_URL=https://index", "https_proxy=p:1"} < {*env.read_text().splitlines()}
+    assert (runner.home / "pip").read_text().splitlines()[-2:] == ["--", package]
+    seen = (runner.home / "env-of-pip").read_text()
+    assert "s3cret" not in seen
+    assert {"PIP_INDEX_URL=https://index", "https_proxy=p:1"} < {*seen.splitlines()}
     told = (runner.home / "words").read_text()
     assert "word: key\nword: load\nword: --name\nword: ci\n" in told
     assert "s3cret" not in told
-    assert "IN_KEY" not in (runner.home / "env-of-ours").read_text()
+    assert "IN_KEY" not in (runner.home / "env").read_text()
     # GitHub and Azure empty this folder themselves, after the job.
     assert runner.left == (["notarypy"] if system in {"github", "azure"} else [])
     assert not list(runner.home.rglob("taken"))
@@ -383,14 +391,13 @@ def test_in_a_condition_a_step_that_failed_has_failed(system: str, tmp_path: Pat
     runner = Runner(system, tmp_path / "runner", secrets={"key": "s3cret", "passphrase": "s3cret"})
     runner.behind = " && : > went-on || :"
     stand_in = STAND_IN + 'case " $* " in *{fails}*) exit 4 ;; esac\n'
-    values = {"log": runner.home / "words", "env": runner.home / "env", "digest": "0" * 64}
     for fails in (" load ", " sign ", " --no-registry ", " verify "):
-        runner.program("notarypy", stand_in, **values, fails=fails)
+        runner.stand_in(text=stand_in, fails=fails)
         runner.sign(refs="registry.example.com/app:1").expect(0)
         assert list((runner.home / "results").iterdir()) == []
     runner.program("notarypy", "#!/bin/sh\n")  # and nothing is no image
     runner.run("verify", refs="registry.example.com/app:1")
-    runner.program("notarypy", STAND_IN, **values)
+    runner.stand_in()
     runner.program("python3", "#!/bin/sh\nexit 1\n")
     runner.run("verify", package="notarypy", refs="registry.example.com/app:1")
     assert not (runner.home / "job" / "went-on").exists()
@@ -404,9 +411,7 @@ def test_what_another_job_installed_is_not_used_and_goes(system: str, tmp_path: 
     runner.env |= {"CI_PROJECT_DIR": str(runner.home / "job"), "CI_JOB_ID": "17", "BUILD_NUMBER": "17"}
     place = runner.home / ("temporary" if system == "jenkins" else "job.tmp")
     runner.env.pop("BUILD_NUMBER" if system == "gitlab" else "CI_JOB_ID")
-    runner.program("ours", STAND_IN, log=runner.home / "words", env=runner.home / "env", digest="0" * 64)
-    ours = runner.home / "bin" / "ours"
-    runner.program("python3", PYTHON, log=runner.home / "pip", env=runner.home / "e", notarypy=ours)
+    runner.stand_ins()
     for name in ("notarypy-16.x", "notarypy-171.x", "notarypy", "other"):
         (place / name / "bin").mkdir(parents=True)
         (place / name / "package").write_text("notarypy==0.1.0")
@@ -423,10 +428,7 @@ def test_what_another_job_installed_is_not_used_and_goes(system: str, tmp_path: 
 @pytest.mark.parametrize("system", [system for system in SYSTEMS if system != "tekton"])
 def test_what_is_installed_is_there_for_the_steps_behind(system: str, tmp_path: Path) -> None:
     runner = Runner(system, tmp_path / "runner")
-    runner.program("ours", STAND_IN, log=runner.home / "words", env=runner.home / "env", digest="0" * 64)
-    runner.program(
-        "python3", PYTHON, log=runner.home / "pip", env=runner.home / "e", notarypy=runner.home / "bin/ours"
-    )
+    runner.stand_ins()
     done = runner.run("install", package="notarypy==0.1.0").expect(0)
     folder = done.stdout.splitlines()[-1]
     assert (Path(folder) / "notarypy").exists()
@@ -439,7 +441,7 @@ def test_what_is_installed_is_there_for_the_steps_behind(system: str, tmp_path: 
 @pytest.mark.parametrize("system", ["github", "azure"])
 def test_a_step_that_lacks_something_says_what(system: str, tmp_path: Path) -> None:
     runner = Runner(system, tmp_path / "runner")
-    runner.program("notarypy", STAND_IN, log=runner.home / "words", env=runner.home / "env", digest="0" * 64)
+    runner.stand_in()
     assert "no image is named" in runner.run("sign").stderr
     wrong = {"root": "0123\n]", "refs": "registry.example.com/app:1"}
     assert "hexadecimal" in runner.run("verify", **wrong).stderr
@@ -470,12 +472,10 @@ def test_the_action_installs_its_own_commit(tmp_path: Path) -> None:
 
 def test_what_the_action_installs_is_of_pinned_digests(tmp_path: Path) -> None:
     runner = Runner("github", tmp_path / "runner")
-    runner.program("ours", STAND_IN, log=runner.home / "words", env=runner.home / "env", digest="0" * 64)
-    ours, log = runner.home / "bin" / "ours", runner.home / "pip"
-    runner.program("python3", PYTHON, log=log, env=runner.home / "e", notarypy=ours)
+    runner.stand_ins()
     runner.run("install", package="").expect(0)
     lists = [f"{pages.ROOT}/scripts/{name}.txt" for name in ("cli-packages", "image-build")]
-    pinned, own = log.read_text().split("-I\n")[1:]
+    pinned, own = (runner.home / "pip").read_text().split("-I\n")[1:]
     assert pinned.split()[-7:] == [
         "--require-hashes",
         "--only-binary",
