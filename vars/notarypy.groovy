@@ -10,12 +10,15 @@ def call(Map given) {
   List environment = ['IN_SYSTEM=jenkins']
   List secrets = []
   for (entry in given) {
-    if (entry.key == 'key') {
+    if (entry.value == null) {
+      continue // a variable that nobody set
+    } else if (entry.key == 'key') {
       secrets.add(file(credentialsId: entry.value, variable: 'IN_KEY'))
     } else if (entry.key == 'passphrase') {
       secrets.add(string(credentialsId: entry.value, variable: 'IN_PASSPHRASE'))
     } else if (variables.containsKey(entry.key)) {
-      String text = entry.value instanceof List ? entry.value.join('\n') : entry.value
+      boolean several = entry.value instanceof Collection || entry.value instanceof Object[]
+      String text = several ? entry.value.findAll { it != null }.join('\n') : entry.value
       environment.add(variables[entry.key] + '=' + text)
     } else {
       error("notarypy: there is no ${entry.key}; there are: key, passphrase, ${variables.keySet().join(', ')}")

