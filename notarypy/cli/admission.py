@@ -63,7 +63,7 @@ def review(
     if seconds is None:
         raise UsageError(f'--deadline "{deadline}" is no TIME', advice=Advice("write-span"))
     references.take_policy(run, policy)
-    data = userfiles.read(file)
+    data = userfiles.read(file).removeprefix(b"\xef\xbb\xbf")  # as PowerShell writes it
     with (
         run.client(asking=False) as client,
         closing(Verifier(client.settings, limits=run.limits)) as verifier,

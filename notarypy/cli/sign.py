@@ -84,7 +84,7 @@ def sign(
         by_repository([name.text for name in names])
     _check_source(push, names, digest_file, local=local, dry_run=dry_run)
     _check_part(offline_part, push=push is not None, local=local, dry_run=dry_run, init=init)
-    attached = None if custom is None else userfiles.read(custom)
+    attached = None if custom is None else userfiles.read_text(custom).encode()
     if attached is not None:
         custom_data(attached)  # before anything is asked
     options: dict[str, Any] = {"signer": signer, "custom": attached, "init": init}

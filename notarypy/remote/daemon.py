@@ -131,7 +131,8 @@ def _of_context(name: object, docker_config: Path, source: str) -> DaemonAddress
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        document = json_object(files.read_regular(path, DEFAULT.config_bytes, follow=True))
+        data = files.read_regular(path, DEFAULT.config_bytes, follow=True)
+        document = json_object(data.removeprefix(b"\xef\xbb\xbf"))  # as PowerShell begins a file
     except FileNotFoundError:
         return {}
     except (StorageError, OSError) as error:

@@ -92,7 +92,7 @@ def test_a_review_comes_from_standard_input(
     run: Run, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = pod("$R/app:1").data(cluster.names)
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xef\xbb\xbf" + data)))
     assert json.loads(run("admission", "review", "--policy", cluster.policy, "-").expect(0).out)
 
 

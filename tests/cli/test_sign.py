@@ -102,7 +102,7 @@ def test_a_library_error_may_name_the_next_command(run: Run, stub: StubClient) -
 
 
 def test_options_reach_the_client(run: Run, stub: StubClient, home: Path) -> None:
-    custom = written(home / "c.json", '{"a":1}')
+    custom = written(home / "c.json", '\ufeff{"a":1}')
     argv = ["--signer", "jeff", "--custom", custom, "--init", "--discard-unverified"]
     run("sign", *argv, f"{REPO}:1").expect(0)
     assert stub.calls[0][2] == {

@@ -89,7 +89,7 @@ def test_a_context_names_the_socket(tmp_path: Path) -> None:
     (tmp_path / "docker.sock").touch()
     context(tmp_path, "rootless", endpoint("unix:///run/user/7/docker.sock"))
     context(tmp_path, "other", endpoint("unix:///other"))
-    (tmp_path / "config.json").write_text('{"currentContext": "rootless"}')
+    (tmp_path / "config.json").write_text('\ufeff{"currentContext": "rootless"}')
     assert find_daemon({}, tmp_path).socket == "/run/user/7/docker.sock"
     assert find_daemon({"DOCKER_CONTEXT": "other"}, tmp_path).socket == "/other"
     assert find_daemon({"DOCKER_CONTEXT": "default"}, tmp_path).socket == str(tmp_path / "docker.sock")

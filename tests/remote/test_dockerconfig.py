@@ -275,6 +275,12 @@ def test_nothing_is_read_before_it_is_asked(tmp_path: Path) -> None:
         source.get("a")
 
 
+def test_a_byte_order_mark_is_no_part_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text("\ufeff" + json.dumps({"auths": {"a": login("jo")}}))
+    assert user(DockerConfig(path), "a") == "jo"
+
+
 def test_a_linked_config_is_read(tmp_path: Path) -> None:
     config(tmp_path, {"auths": {"a": login("jo")}})
     link = tmp_path / "link.json"

@@ -142,7 +142,7 @@ def _lines(path: Path | None) -> dict[str, int]:
         return {}
     found: dict[str, int] = {}
     table = ""
-    for number, line in enumerate(data.decode(errors="replace").splitlines(), start=1):
+    for number, line in enumerate(data.decode("utf-8-sig", "replace").splitlines(), start=1):
         if header := _TABLE.fullmatch(line):
             table = f"{header[1].replace(chr(34), '').replace(chr(39), '')}."
         elif key := _KEY.match(line):

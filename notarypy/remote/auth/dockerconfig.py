@@ -168,7 +168,7 @@ class DockerConfig:
     @cached_property
     def _document(self) -> dict[str, Any]:
         try:
-            text = self._read().decode()
+            text = self._read().decode("utf-8-sig")
             document = json.loads(text) if text.strip() else {}
         except FileNotFoundError:
             return {}

@@ -13,6 +13,7 @@ Rules:
 4. A pin is 64 hex digits; abbreviations are refused.
 5. Of Go's file, the one server with its CA is for every registry. Keys count in any case, as Go reads them;
    GUNs in `trust_pinning` keep theirs, where Go forgets it and such pins never match.
+6. A byte order mark before all, as Windows' editors and PowerShell write it, means nothing.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def read(path: Path, home: Path) -> FileSettings:
 def parse(data: bytes, path: Path, home: Path) -> FileSettings:
     """Return what a configuration says that is, or will be, at a path; raise ConfigurationError."""
     _LOG.debug("settings from %s", path)
-    if path.suffix == ".json" or (path.suffix != ".toml" and data.lstrip()[:1] == b"{"):
+    if path.suffix == ".json" or (path.suffix != ".toml" and data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{"):
         return _read_gonotary(Section.of_json(data, path, home))
     return _read_toml(Section.of_toml(data, path, home))
 
@@ -109,7 +110,7 @@ class Section:
         import tomllib  # 3 ms, and most people have no file of settings
 
         try:
-            return cls(tomllib.loads(data.decode()), "", path, home)
+            return cls(tomllib.loads(data.decode("utf-8-sig")), "", path, home)
         except (ValueError, RecursionError) as error:
             raise _unreadable(path, "TOML", error) from error
 
@@ -117,7 +118,7 @@ class Section:
     def of_json(cls, data: bytes, path: Path, home: Path) -> Section:
         """Read one JSON object without duplicate members; raise ConfigurationError."""
         try:
-            values = json.loads(data.decode(), object_pairs_hook=_unique)
+            values = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_unique)
         except (ValueError, RecursionError) as error:
             raise _unreadable(path, "JSON", error) from error
         if not isinstance(values, dict):
