@@ -57,7 +57,8 @@ def stage(folder: Path) -> None:
     shutil.copytree(contents.DOCS / "pictures", folder / "pictures")
     (folder / "_static").mkdir()
     shutil.copy(contents.DOCS / "site" / "notarypy.css", folder / "_static")
-    shutil.copy(contents.DOCS / "site" / "conf.py", folder)
+    for name in ("conf.py", "scorer.js"):
+        shutil.copy(contents.DOCS / "site" / name, folder)
     for page in contents.pages():
         for target in contents.links(contents.read(page)):
             path = contents.meant(page, target)

@@ -238,10 +238,10 @@ def lines(text: str) -> list[tuple[str, ...]]:
 def test_each_role_hangs_from_the_one_above() -> None:
     text = "".join(drawings.tree("t", "roles", branches(0, 1, 2, 1)))
     # The last row of a level ends its line in the middle; one with others below it goes on.
-    assert ("9", "54", "9", "108") in lines(text)
-    assert ("9", "108", "9", "162") in lines(text)
-    assert ("9", "162", "9", "189") in lines(text)
-    assert ("35", "108", "35", "135") in lines(text)
+    assert ("9", "72", "9", "144") in lines(text)
+    assert ("9", "144", "9", "216") in lines(text)
+    assert ("9", "216", "9", "252") in lines(text)
+    assert ("35", "144", "35", "180") in lines(text)
 
 
 def test_a_role_stands_at_once_below_the_one_above_it() -> None:
@@ -256,6 +256,17 @@ def test_a_role_stands_at_once_below_the_one_above_it() -> None:
     )
     drawn = re.findall(r'class="name">(targets/[^<]*)<', text)
     assert drawn == ["targets/a", "targets/a/x", "targets/a-b", "targets/a2", "targets/a10"]
+
+
+def test_a_long_name_is_cut_in_its_middle_on_a_telephone_and_its_end_is_said_there() -> None:
+    names = [f"targets/{who}-with-a-long-name-of-a-robot-{who}" for who in ("anna", "annb")]
+    nodes = [drawings.Branch(2, name, "1 of 1 key", "ok", "ends 2029-01-01") for name in names]
+    text = "".join(drawings.tree("t", "roles", nodes))
+    cut = re.findall(r'class="name cut">([^<]*)<', text)
+    assert (len({*cut}), max(map(len, cut))) == (2, 23)
+    assert re.findall(r'class="name whole">([^<]*)<', text) == names
+    assert text.count(">ends 2029-01-01</text>") == 2
+    assert ".aside { display: none" not in drawings.STYLE
 
 
 def test_a_big_tree_comes_in_parts_and_has_an_end() -> None:

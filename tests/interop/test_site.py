@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -27,6 +28,19 @@ PAGES = (
     "adr/index",
     "reference/client",
 )
+# Words of code in tables that are broken elsewhere than at their joints.
+BROKEN = r"""[...document.querySelectorAll('td .pre')].filter(code => {
+    const walker = document.createTreeWalker(code, NodeFilter.SHOW_TEXT), range = document.createRange();
+    let top = null, before = '';
+    for (let node; (node = walker.nextNode());) for (let at = 0; at < node.length; at++) {
+        range.setStart(node, at); range.setEnd(node, at + 1);
+        const here = range.getBoundingClientRect().top, letter = node.data[at];
+        const joint = /[^a-z0-9]/i.test(before) || /[a-z][A-Z]/.test(before + letter);
+        if (top !== null && here > top + 4 && !joint) return true;
+        [top, before] = [here, letter];
+    }
+    return false;
+}).map(code => code.textContent)"""
 FOUND = "[...document.querySelectorAll('#search-results li a')].map(e => e.getAttribute('href'))"
 # What of a page can be moved by itself, or out of sight.
 MOVED = ".table-wrapper, pre, .sidebar-drawer, .toc-drawer"
@@ -53,6 +67,7 @@ def test_pages_fit_the_window_and_ask_nobody(browser: Browser, site: Path, width
         assert browser.complaints == []
         assert [asked for asked in browser.requests if not asked.startswith(("file:", "data:"))] == []
         assert browser.wider(MOVED) == [], page
+        assert browser.value(BROKEN) == [], page
         assert browser.value("[...document.images].filter(e => !e.naturalWidth || !e.alt).length") == 0
     assert browser.visitors == []
 
@@ -88,6 +103,30 @@ def test_the_search_finds_pages_without_a_server(browser: Browser, site: Path, w
     # Beside each page that is found there is a bit of it, which comes over HTTP alone.
     assert [asked for asked in browser.requests if not asked.startswith(("file:", "data:"))] == []
     assert browser.visitors == []
+
+
+@pytest.mark.parametrize(
+    ("pasted", "place"),
+    [
+        ("--digest-file", "cli.html#at-digest-file"),
+        ("key.missing", "errors.html#at-key-missing"),
+        ("NOTARYPY_FIRST_USE", "configuration.html#at-notarypy-first-use"),
+        ("root pin", "trust.html#root-pins"),
+        ("vault", "keys/vault.html"),
+    ],
+)
+def test_what_people_paste_is_found_first(browser: Browser, site: Path, pasted: str, place: str) -> None:
+    browser.open(site / "search.html", query=f"q={pasted.replace(' ', '+')}")
+    deadline = time.monotonic() + 60
+    while not browser.value("document.querySelector('.search-summary')?.innerText"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    found = browser.value(FOUND)
+    assert re.sub(r"[?][^#]*", "", found[0]) == place
+    last = [link.startswith(("adr/", "changelog", "contributing", "releasing")) for link in found]
+    assert last == sorted(last)
+    page, _, anchor = place.partition("#")
+    assert not anchor or f'id="{anchor}"' in (site / page).read_text()
 
 
 def test_a_page_can_be_read_without_scripts(browser: Browser, site: Path) -> None:

@@ -6,7 +6,8 @@ of it is in tables too, for who cannot see it, and for names that are too long f
 Rules:
 
 1. Nothing is scaled to fit: rows below each other, as many as there are, in parts that fit a page of paper.
-   From left to right a drawing fits the width it has; names are cut at its edge.
+   From left to right a drawing fits the width it has; on a telephone a long name is cut in its middle, so
+   that two with the same beginning differ.
 2. Colours repeat what is said in words.
 3. Of very many roles the first are drawn, and it is said how many are not.
 """
@@ -35,9 +36,10 @@ svg .scale { stroke: var(--line); } svg .now { stroke: var(--dim); }
 svg .over { paint-order: stroke; stroke: var(--paper); stroke-width: 4px; }
 rect.ok { fill: var(--mark); } rect.warning { fill: var(--warning); } rect.bad { fill: var(--bad); }
 text.warning { fill: var(--warning); } text.bad { fill: var(--bad); }
-@media (max-width: 40rem) { .tree .aside { display: none; } }
+.cut { display: none; }
+@media screen and (max-width: 40rem) { .whole { display: none; } .cut { display: inline; } }
 """
-_ROW, _IN_A_PART = 54, 8
+_ROW, _IN_A_PART = 72, 8
 _INDENT, _DEEPEST = 26, 8
 _BAR, _BARS_OF_A_PART, _AXIS = 38, 20, 24
 _PAST = 7  # what of the width is for what has ended
@@ -105,10 +107,9 @@ def _node(nodes: Sequence[Branch], at: int, top: int) -> Iterator[str]:
         yield _line(left + 9, middle, left + 9, top + _ROW)
     yield f'<rect x="{left}" y="{top + 4}" width="100%" height="{_ROW - 8}" class="box"/>'
     yield f'<rect x="{left}" y="{top + 4}" width="4" height="{_ROW - 8}" class="{node.level}"/>'
-    yield label(_cut(node.name), left + 16, top + 24, "name")
+    yield from _named(node.name, 27 - 2 * depth, left + 16, top + 24, "name")
     yield label(_cut(node.said), left + 16, top + 42, "more")
-    yield f'<svg x="-10" y="{top}" width="100%" height="{_ROW}" overflow="visible">'
-    yield f"{label(_SIGNS[node.level] + node.aside, '100%', 24, f'aside end {node.level}')}</svg>"
+    yield label(_SIGNS[node.level] + node.aside, left + 16, top + 60, f"aside {node.level}")
 
 
 def _goes_on(nodes: Sequence[Branch], at: int, level: int) -> bool:
@@ -158,7 +159,7 @@ def _spans(part: Sequence[Lasting], now: datetime, days: float, height: int) -> 
         left = one.ends > now
         end = _place((one.ends - now).total_seconds() / 86400, days) if left else float(_PAST)
         start = float(_PAST) if left else 0.0
-        yield label(_cut(one.name), f"{start:.2f}%", top + 15, f"name over{' ahead' * left}")
+        yield from _named(one.name, 17, f"{start:.2f}%", top + 15, f"name over{' ahead' * left}")
         yield label(_SIGNS[one.level] + one.written, "100%", top + 15, f"aside over end {one.level}")
         yield f'<rect x="{start:.2f}%" y="{top + 22}" width="{max(end - start, 0.4):.2f}%" height="8" rx="2" '
         yield f'class="{one.level}"/>'
@@ -169,5 +170,14 @@ def _place(days_from_now: float, days: float) -> float:
     return _PAST + (100 - _PAST) * sqrt(max(days_from_now, 0) / days)
 
 
-def _cut(name: str) -> str:
-    return name if len(name) <= _NAME else f"{name[: _NAME - 1]}\N{HORIZONTAL ELLIPSIS}"
+def _named(name: str, room: int, x: object, y: int, kind: str) -> Iterator[str]:
+    """Yield a name, and one that is too long for a telephone in both lengths: one of them is shown."""
+    if len(name) > room:
+        yield label(_cut(name, room), x, y, f"{kind} cut")
+    yield label(_cut(name), x, y, f"{kind} whole" if len(name) > room else kind)
+
+
+def _cut(name: str, room: int = _NAME) -> str:
+    """Cut a name in its middle."""
+    kept = (room - 1) // 2
+    return name if len(name) <= room else f"{name[:kept]}\N{HORIZONTAL ELLIPSIS}{name[-kept:]}"

@@ -37,7 +37,7 @@ _SERVED_LEVELS: dict[str | None, Level] = {
     "unknown": "warning",
 }
 _ROLES = ("role", "version", "ends", "state", "must sign", "keys", "here", "may sign")
-_TAGS = ("tag", "digest", "bytes", "signers", "listed by", "state", "ends")
+_TAGS = ("tag", "digest", "bytes", "signers", "listed by", "state", "ends, unless renewed")
 _EVENTS = ("time", "role", "version", "signed by", "what")
 _SHORT = 12
 
@@ -76,8 +76,10 @@ footer { border-top: 1px solid var(--line); margin-top: 3rem; }
 @media print { section + section { break-before: page; } }
 """
 _LEGEND = (
-    "Times are UTC. What has ended is refused by everybody who verifies. A key goes by the first digits of "
-    "its id. Of what was released only a signature says that it is right, and not this page."
+    "Times are UTC. The server signs the timestamp anew before it ends: among what is to renew, and for the "
+    "end of a tag, it counts only when it has ended. What has ended is refused by everybody who verifies. A "
+    "key goes by the first digits of its id. Of what was released only a signature says that it is right, "
+    "and not this page."
 )
 
 
@@ -104,7 +106,7 @@ def _sums(looked: Sequence[overviewtext.Looked], within: str) -> Iterator[tuple[
     yield "bad findings", sum(one.count("bad") for one in looked)
     yield "warnings", sum(one.count("warning") for one in looked)
     yield "released tags", sum(len(one.released) for one in found)
-    yield f"roles that end within {within}", sum(len(one.status.due) for one in found)
+    yield f"roles to renew within {within}", sum(len(one.status.due) for one in found)
 
 
 def _summary_row(number: int, one: overviewtext.Looked) -> Sequence[str]:

@@ -114,7 +114,7 @@ def may_sign(role: str, paths: Sequence[str], most: int | None = _PATHS) -> str:
         roles.ROOT: "says whose keys sign the others",
         roles.TARGETS: "every tag, and who else may sign",
         roles.SNAPSHOT: "which files belong together",
-        roles.TIMESTAMP: "which files are the newest",
+        roles.TIMESTAMP: "what is newest; the server renews it",
     }
     return fixed.get(role) or _tags_of(paths, most)
 

@@ -67,7 +67,7 @@ def _roles(trusted: TrustedMetadata, status: RepositoryStatus) -> Iterator[Findi
     if "files" not in areas:
         yield Finding("ok", "files", "every file is signed by the keys that its role has now")
     if "dates" not in areas:
-        yield Finding("ok", "dates", "no role has ended or ends soon")
+        yield Finding("ok", "dates", "no role has ended, and none that somebody has to renew ends soon")
 
 
 # -- keys

@@ -108,6 +108,8 @@ def listed_tags(trusted: TrustedMetadata) -> Iterator[ListedTag]:
             if roles.admits(trusted.paths[role], name):
                 _add(found.setdefault(name, []), role, content)
     released, ends = _released(trusted), role_ends(trusted)
+    if ends[roles.TIMESTAMP] > trusted.now:  # a server that goes on signs another before it ends
+        del ends[roles.TIMESTAMP]
     for name in sorted(found, key=natural):
         for content, listing in found[name]:
             yield _listed(name, content, listing, released.get(name) in listing, ends)
@@ -145,7 +147,7 @@ def _listed(
 ) -> ListedTag:
     signers = tuple(roles.signer_name(role) for role in listing if role not in roles.RELEASING)
     released = released and content.digest is not None
-    expires = min(ends[role] for role in (*roles.BASE_ROLES, *listing)) if released else None
+    expires = min(ends[role] for role in {*roles.BASE_ROLES, *listing} & ends.keys()) if released else None
     return ListedTag(name, content.digest, content.length, tuple(listing), signers, released, expires)
 
 

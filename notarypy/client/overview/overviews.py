@@ -42,8 +42,8 @@ class ListedTag:
 
     `digest` is None where what is signed names no SHA-256. `roles` list it within their paths; `signers` are
     those of them that do not release, by their short names. It is `released` if `verify` would take it by
-    this name, and what that rests on `expires` at the earliest. `served` is what the registry has, as in
-    `ReportedTag`, and None if it was not asked.
+    this name, and what that rests on `expires` at the earliest, but for a timestamp in date: the server signs
+    that anew by itself. `served` is what the registry has, as in `ReportedTag`, and None if it was not asked.
     """
 
     tag: str
