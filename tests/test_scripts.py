@@ -56,6 +56,16 @@ class Checkout:
         return lines
 
 
+@pytest.mark.parametrize(("words", "code"), [(["--help"], 0), (["-h"], 0), (["--version"], 1), ([], 1)])
+def test_options_are_no_folder_for_packages(words: list[str], code: int, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [SCRIPTS / "packages", *words], cwd=tmp_path, capture_output=True, check=False, timeout=30
+    )
+    assert done.returncode == code
+    assert b"usage: scripts/packages DIR [COMMIT]" in done.stdout + done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
     return Checkout(tmp_path)

@@ -84,6 +84,14 @@ def test_the_same_wheels_make_the_same_bytes(tmp_path: Path) -> None:
     assert one.stat().st_mode == other.stat().st_mode
 
 
+def test_without_pip_nothing_is_made_and_that_is_said(tmp_path: Path) -> None:
+    command = [sys.executable, "-I", "-S", str(SCRIPTS / "single-file"), "--output", "x.pyz"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, timeout=30)
+    assert (done.returncode, list(tmp_path.iterdir())) == (1, [])
+    assert done.stderr.startswith(b"single-file: ")
+    assert b" has no pip" in done.stderr
+
+
 def test_it_unpacks_once_where_nobody_else_writes(home: Home) -> None:
     assert home.run("sign", "a b").startswith("notarypy ")
     (folder,) = home.cache.iterdir()

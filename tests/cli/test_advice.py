@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
+import sys
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -38,6 +40,8 @@ from notarypy.errors import (
 from support.sources import FILES, PACKAGE, tree
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from notarypy.client.metadata.repository import Repository
 
 
@@ -110,6 +114,22 @@ def test_a_value_goes_in_as_it_is(value: str) -> None:
 @pytest.mark.parametrize("given", [Advice("of-another-package"), Advice("renew"), Advice("say", words="x")])
 def test_what_has_no_text_counts_as_no_advice(given: Advice) -> None:
     assert advice(ConflictError("", advice=given)) == "try again, or allow more time with --retry-for"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("notarypy_single_file", "the single file has no extras; from a checkout of notarypy: pipx install"),
+        ("pip", "uv tool install --force '.[yaml]'; an image needs one that is built with it"),
+    ],
+)
+def test_an_extra_is_added_as_this_program_can_have_it(
+    name: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, name, cast("ModuleType", None if name == "pip" else sys))
+    text = runpy.run_path(str(PACKAGE / "cli" / "text" / "placeadvice.py"))["TEXTS"]["install-extra"]
+    assert said in text.format(extra="yaml")
+    assert "python3 -m pip" not in text
 
 
 def test_packages_have_words_of_their_own() -> None:

@@ -170,10 +170,6 @@ TEXTS: dict[str, str] = {
     "give-file-passphrase": (
         "give the passphrase that the file has: set {variable} or use --passphrase-file FILE"
     ),
-    "install-keyring": (
-        "from a checkout of notarypy: pipx install --force '.[keyring]'; or in the environment that it is "
-        "in: python3 -m pip install '.[keyring]'; or unset NOTARYPY_KEYRING"
-    ),
     "set-delegation-passphrase": (
         f"{_SET_OWN} the passphrase of this delegation key, not the repository key's"
     ),

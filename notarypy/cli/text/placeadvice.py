@@ -6,16 +6,26 @@ What it is: the part of the table of advice that is about them. What it is not: 
 
 from __future__ import annotations
 
+import sys
+from importlib.util import find_spec
+
+# What can be added depends on how this program is there: as a single file, without pip in an image, or else.
+_ANEW = "from a checkout of notarypy: pipx install --force '.[{extra}]'"
+if "notarypy_single_file" in sys.modules:
+    _EXTRA = f"the single file has no extras; {_ANEW}"
+elif find_spec("pip") is None:
+    _EXTRA = f"{_ANEW}, or uv tool install --force '.[{{extra}}]'; an image needs one that is built with it"
+else:
+    _EXTRA = f"{_ANEW}; or in the environment that it is in: python3 -m pip install '.[{{extra}}]'"
+
 TEXTS: dict[str, str] = {
     # -- what leads to keys elsewhere
     "ask-backend": "ask whoever makes this package; what it is to raise is in docs/keys/own.md",
     "say": "{text}",
     "install-backend": "write one of these, or install the package that has it",
     "install-backend-anew": "install the package that has it anew, or ask whoever makes it",
-    "install-extra": (
-        "from a checkout of notarypy: pipx install --force '.[{extra}]'; or in the environment that it is "
-        "in: python3 -m pip install '.[{extra}]'"
-    ),
+    "install-extra": _EXTRA,
+    "install-keyring": f"{_EXTRA.format(extra='keyring')}; or unset NOTARYPY_KEYRING",
     "remove-backend": "remove the packages that are not meant: python3 -m pip uninstall NAME",
     # -- keys in services
     "allow-azure-key": (
