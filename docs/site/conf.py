@@ -56,7 +56,8 @@ pygments_style = "friendly"
 pygments_dark_style = "github-dark"
 _CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _PART = re.compile(r'(?<=<span class="pre">)[^<\n]+')
-_JOINT = re.compile(r"(?<=[\w)])[-._:/=,|(]+(?=[\w/.])|(?<=[a-z]{3})(?=[A-Z][a-z]{2})")
+_JOINT = re.compile(r"(?<=[\w)])[-._:/=,|(]+(?=[\w/.]{2})|(?<=[a-z]{3})(?=[A-Z][a-z]{2})")
+_INNER = re.compile(r"(= ?)<(?:[^<>]|<[^<>]*>)*>")
 _ENTRY = re.compile(r"(-{0,2}[A-Za-z0-9]+(?:[-._][A-Za-z0-9]+)+|--[a-z]+)(?=[ =(]|$)")
 
 
@@ -67,19 +68,19 @@ def _literal(
     lines[:] = [_CODE.sub(r"``\1``", line) for line in lines]
 
 
-def _fields(
+def _signature(
     _app: object,
     what: str,
     _name: str,
     found: object,
     _options: object,
-    _signature: str | None,
-    _returns: object,
-) -> tuple[str | None, str | None] | None:
-    """Return what a class is made of: value classes tell it nobody but `inspect`."""
-    if what != "class" or not isinstance(found, type) or not hasattr(found, "__shape__"):
-        return None
-    return stringify_signature(inspect.signature(found), unqualified_typehints=True), None
+    signature: str | None,
+    returns: object,
+) -> tuple[str | None, object]:
+    """Return what a class is made of, as `inspect` knows it, without defaults that are objects."""
+    if what == "class" and isinstance(found, type) and hasattr(found, "__shape__"):
+        signature, returns = stringify_signature(inspect.signature(found), unqualified_typehints=True), None
+    return signature and _INNER.sub(r"\1...", signature), returns
 
 
 def _jointed(_app: object, _page: str, _template: str, context: dict[str, object], _tree: object) -> None:
@@ -121,4 +122,4 @@ def setup(app: Sphinx) -> None:
     app.connect("html-page-context", _jointed)
     app.connect("doctree-read", _entries)
     app.connect("autodoc-process-docstring", _literal, priority=100)
-    app.connect("autodoc-process-signature", _fields)
+    app.connect("autodoc-process-signature", _signature)

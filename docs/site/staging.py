@@ -69,7 +69,11 @@ def stage(folder: Path) -> None:
 
 def staged(page: str) -> str:
     """Return a page as it is on the site."""
-    return fitted(page, contents.read(page)) + "".join(_tables(page))
+    text = fitted(page, contents.read(page))
+    if page == "README.md":  # called as in the table, for "next: notarypy" says nothing
+        title = next(one.title for part in contents.parts().values() for one in part if one.page == page)
+        text = text.replace(contents.title(page), title, 1)
+    return text + "".join(_tables(page))
 
 
 def fitted(page: str, text: str) -> str:

@@ -31,6 +31,18 @@ def test_the_readme_leads_to_the_front_page_and_the_choice() -> None:
     assert {contents.FRONT, "docs/choosing.md"} <= linked
 
 
+def test_every_page_leads_on() -> None:
+    ends = [
+        page for page in contents.pages() if "adr/" not in page and not [*contents.links(contents.read(page))]
+    ]
+    assert ends == []
+
+
+def test_the_page_for_whoever_decides_is_short() -> None:
+    text = re.sub(r"\]\([^)]*\)|[|-]+(?= |$)", " ", contents.read("docs/choosing.md"), flags=re.MULTILINE)
+    assert len(text.split()) < 500
+
+
 def test_no_two_pages_have_one_place() -> None:
     # Some file systems do not tell capitals from small letters.
     places = Counter(staging.place(page).lower() for page in contents.pages())

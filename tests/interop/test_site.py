@@ -129,6 +129,12 @@ def test_what_people_paste_is_found_first(browser: Browser, site: Path, pasted: 
     assert not anchor or f'id="{anchor}"' in (site / page).read_text()
 
 
+def test_the_reference_shows_no_inner_objects(site: Path) -> None:
+    pages = [*(site / "reference").glob("*.html")]
+    shown = [re.sub(r"</?(?:span|wbr)[^>]*>", "", page.read_text()) for page in pages]
+    assert [found for text in shown for found in re.findall(r"=(?:<[^>]*>)*&lt;[^,]*", text)] == []
+
+
 def test_a_page_can_be_read_without_scripts(browser: Browser, site: Path) -> None:
     browser.open(site / "tutorial.html", scripts=False)
     links = browser.value("[...document.querySelectorAll('.sidebar-tree a')].map(e => e.textContent)")
