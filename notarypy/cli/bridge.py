@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer.main
 from typer import BadParameter, Exit, Typer, echo
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from notarypy import __version__
 from notarypy.cli import app, declared, options
@@ -38,6 +38,8 @@ textwrap.TextWrapper.wordsep_re = textwrap.TextWrapper.wordsep_simple_re
 # What typer raises for a command line it cannot read; the base is not among its public names.
 _UNREADABLE: type[Exception] = BadParameter.__bases__[0]
 
+_BEGINNING = 3  # letters of a name, which say which is meant
+_GLOBAL = frozenset(name for each in options.DECLARED for name in each.names)
 _HINT = "Also --server: notarypy help options. ROOT-PIN, role: notarypy help names"
 _VERSION = declared.Parameter(
     "show_version", bool, declared.Option("--version", help="Print the version."), default=False
@@ -64,7 +66,9 @@ class CommandTable(TyperGroup):
         """Import a command, or the commands of a noun."""
         found = app.find(cmd_name)
         if found is None:
-            close = get_close_matches(cmd_name, (*app.COMMANDS, "help", *helptopics.TOPICS), n=1)
+            names = (*app.COMMANDS, "help", *helptopics.TOPICS)
+            begun = [name for name in names if len(cmd_name) >= _BEGINNING and name.startswith(cmd_name)]
+            close = begun[:1] or get_close_matches(cmd_name, names, n=1)
             meant = "".join(f"help {each}" if each in helptopics.TOPICS else each for each in close)
             advice = Advice("did-you-mean" if close else "see-help", command=meant or _PROGRAM)
             raise UsageError(f'there is no command "{cmd_name}"', advice=advice)
@@ -120,6 +124,19 @@ class CommandTable(TyperGroup):
             raise UsageError(f'"{rest[0]}" is no command', advice=Advice("leave-out", option=rest[0]))
 
 
+class SingleCommand(TyperCommand):
+    """A command, whose errors say that they are its own."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - as typer declares it
+        """Read its words; an option without its value is an error without a context."""
+        try:
+            return super().parse_args(ctx, args)
+        except _UNREADABLE as error:
+            if getattr(error, "option_name", None) not in _GLOBAL:  # the page of the others has them
+                error.ctx = ctx  # type: ignore[attr-defined]  # typer's own
+            raise
+
+
 def read(argv: Sequence[str], run: Run) -> Invocation | None:
     """Read any command line, and note its global options; UsageError if it cannot be read.
 
@@ -158,13 +175,13 @@ def _group(about: str | None = None) -> Typer:
 def _of_noun(commands: Commands) -> Any:  # noqa: ANN401 - typer's own type
     group = _group(commands.about)
     for name, function in commands.by_name.items():
-        group.command(name)(_callback(function))
+        group.command(name, cls=SingleCommand)(_callback(function))
     return typer.main.get_group(group)  # with one command too
 
 
 def _single(name: str, function: Function) -> Any:  # noqa: ANN401 - typer's own type
     group = _group()
-    group.command(name, **(_RAW if name in app.RAW else {}))(_callback(function))
+    group.command(name, cls=SingleCommand, **(_RAW if name in app.RAW else {}))(_callback(function))
     return typer.main.get_command(group)
 
 

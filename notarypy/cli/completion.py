@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from notarypy.cli.declared import Function
 
 _PLACES = ("trust_dir", "config")  # the global options that say where names are
-_HELP = "help"
+_HELP, _VERSION = "help", "Print the version."
 
 
 def completion(
@@ -139,7 +139,7 @@ class _Line:
 
     @property
     def _known(self) -> Known:
-        return Known(self.places, os.environ)
+        return Known(self.places, os.environ, self.arguments)
 
     def _take_word(self, word: str) -> None:
         if self.found is None and not self._name and word == _HELP and not self.helping:
@@ -197,6 +197,8 @@ class _Line:
                 names = each.names if len(typed) > 1 and not typed.startswith("--") else long
                 yield from (Proposal(name, each.record.how.get("help", "")) for name in names)
         yield Proposal("--help", "Say more about it.")
+        if not self._name:
+            yield Proposal("--version", _VERSION)
 
     def _value_of(self, name: str, typed: str) -> Proposals:
         """Return what may follow the equals sign of an option."""
@@ -226,6 +228,7 @@ def _commands(*, helping: bool) -> Iterator[Proposal]:
         yield from (Proposal(name, about) for name, (about, _) in helptopics.TOPICS.items())
     else:
         yield Proposal(_HELP, "Say more about a command or a topic.")
+        yield Proposal("version", _VERSION)
 
 
 def _about(found: Function | Commands) -> str:

@@ -43,7 +43,9 @@ def doctor(
     references.check_repositories(run, repos or ())
     client, problems = _opened(run)
     with run.log_shown(), client, run.trying(*(repos or ["machine"])):
-        for examined in client.upkeep.doctor(repos or (), problems=problems):
+        with run.working():
+            found = client.upkeep.doctor(repos or (), problems=problems)
+        for examined in found:
             _show(run, examined)
 
 

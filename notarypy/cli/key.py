@@ -23,11 +23,6 @@ if TYPE_CHECKING:
 
 app = Commands("Private keys: make, load, list, export, remove and rotate.")
 
-app.command("rotate")(rotate)
-app.command("certify")(certify)
-app.command("export")(export)
-app.command("passwd")(passwd)
-
 _STORED = f"{KEY} already passphrase_from"
 _ROLES = ("root", "targets", "snapshot")
 
@@ -65,6 +60,35 @@ def generate(
         data = {**render.fields(info, _STORED), "public_key": str(path)}
         line = f"generated key {info.keyid} ({short}); public key: {path}"
         run.report.done(name, data, line, _encrypted(info) if info.uri is None else f"it is at {info.uri}")
+
+
+@app.command("load")
+def load(
+    context: Context,
+    file: Annotated[str, Argument(metavar="FILE", help="Private keys in PEM; - is stdin.")],
+    *,
+    name: Annotated[
+        str | None,
+        Option(metavar="NAME", help="The signer's name, if the file does not say; default: signer."),
+    ] = None,
+) -> None:
+    """Store private keys of openssl, Go notary or docker.
+
+    They are EC or RSA, encrypted or not. An encrypted file is opened with the first passphrase that
+    fits, of those that notarypy help passphrases lists. The stored key gets the first of them that has a
+    value, and the output says which: with --passphrase-file it is that one.
+
+    Example:
+      notarypy key load delegation.key --name jeff
+    """
+    run = begin_on(context, file)
+    data = _read(file, "loaded")
+    with run.client() as client, run.trying(file), userfiles.named(file):
+        for info in client.keys.load(data, name=name):
+            lines = [f"loaded {label(info)}", _encrypted(info)]
+            if info.already:
+                lines = [f"{_left(info)}, and so was its passphrase" if info.uri is None else _left(info)]
+            run.report.done(file, render.fields(info, _STORED), *lines)
 
 
 @app.command("add")
@@ -117,35 +141,6 @@ def test(
         run.report.done(key, data, *lines)
 
 
-@app.command("load")
-def load(
-    context: Context,
-    file: Annotated[str, Argument(metavar="FILE", help="Private keys in PEM; - is stdin.")],
-    *,
-    name: Annotated[
-        str | None,
-        Option(metavar="NAME", help="The signer's name, if the file does not say; default: signer."),
-    ] = None,
-) -> None:
-    """Store private keys of openssl, Go notary or docker.
-
-    They are EC or RSA, encrypted or not. An encrypted file is opened with the first passphrase that
-    fits, of those that notarypy help passphrases lists. The stored key gets the first of them that has a
-    value, and the output says which: with --passphrase-file it is that one.
-
-    Example:
-      notarypy key load delegation.key --name jeff
-    """
-    run = begin_on(context, file)
-    data = _read(file, "loaded")
-    with run.client() as client, run.trying(file), userfiles.named(file):
-        for info in client.keys.load(data, name=name):
-            lines = [f"loaded {label(info)}", _encrypted(info)]
-            if info.already:
-                lines = [f"{_left(info)}, and so was its passphrase" if info.uri is None else _left(info)]
-            run.report.done(file, render.fields(info, _STORED), *lines)
-
-
 @app.command("list")
 def list_keys(context: Context) -> None:
     """List the private keys of the trust directory.
@@ -163,6 +158,9 @@ def list_keys(context: Context) -> None:
         run.report.table(("ROLE", "GUN", "KEY ID", "LOCATION"), rows)
     else:  # the directory may be one that is not meant
         run.report.warn(f"no keys in {client.settings.trust_dir}")
+
+
+app.command("export")(export)
 
 
 @app.command("import")
@@ -184,6 +182,9 @@ def import_keys(
             if imported.already:
                 lines = [_left(imported.key)]
             run.report.done(file, {**render.fields(imported.key, KEY), "already": imported.already}, *lines)
+
+
+app.command("passwd")(passwd)
 
 
 @app.command("rename")
@@ -244,6 +245,10 @@ def remove(
                 removed = client.keys.remove(info.keyid, force=force)
                 stays = "" if removed.uri is None else f" from here; it stays at {removed.uri}"
                 run.report.done(key, render.fields(removed, KEY), f"removed {label(removed)}{stays}")
+
+
+app.command("rotate")(rotate)
+app.command("certify")(certify)
 
 
 def _read(file: str, done: str) -> bytes:

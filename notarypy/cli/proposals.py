@@ -12,20 +12,24 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from notarypy.errors import NotarypyError
 from notarypy.keys import keyentry, keypaths
+from notarypy.keys.signers import SIGNERS
 from notarypy.limits import Limits
 from notarypy.storage.settings import settings
 from notarypy.storage.trustdir import TrustDirectory
 from notarypy.tuf import canonical, roles
+from notarypy.tuf.keys import PublicKey
 
 if TYPE_CHECKING:
     from notarypy.cli.declared import Parameter
+
+T = TypeVar("T")
 
 _HUB = "docker.io/"
 _OFFICIAL = "docker.io/library/"
@@ -48,6 +52,7 @@ _BEGINNINGS = {
     "DEST": ("oci:", "oci-archive:"),
     "cosign:PUB": ("cosign:",),
     "PLACE": ("unix:",),
+    "URI": tuple(f"{scheme}:" for scheme in SIGNERS),
 }
 _OF_SIGNERS = frozenset({"--signer", "--as-signer", "--name"})
 
@@ -79,17 +84,15 @@ class Proposals:
 
 def values(parameter: Parameter, typed: str, known: Known) -> Proposals:
     """Return what may be the value of a parameter, where this much is typed."""
-    if isinstance(parameter.kind, tuple):
-        return Proposals(map(Proposal, parameter.kind))
     shown = parameter.record.how.get("metavar", "").strip("[]").partition(" | ")[0].removesuffix("...")
     option = parameter.names[-1]
-    if (words := _WORDS.get(option) or _WORDS.get(shown)) is not None:
+    if (words := _fixed(parameter, shown)) is not None:
         return Proposals(map(Proposal, words))
     if (beginnings := _BEGINNINGS.get(shown)) is not None:
         begun = next((each for each in beginnings if typed.startswith(each)), None)
-        return (
-            Proposals(map(Proposal, beginnings), "open") if begun is None else Proposals((), "files", begun)
-        )
+        if begun is None or shown == "URI":
+            return Proposals(map(Proposal, beginnings), "open")
+        return Proposals((), "files", begun)
     if shown == "DIR":
         return Proposals((), "folders")
     kind = "files" if shown in _FILES or shown == "KEYREF" else "words"
@@ -98,12 +101,23 @@ def values(parameter: Parameter, typed: str, known: Known) -> Proposals:
     return Proposals(_NAMES[shown](known, typed) if shown in _NAMES else (), kind)
 
 
+def _fixed(parameter: Parameter, shown: str) -> Sequence[str] | None:
+    """Return the words of a parameter that takes no others."""
+    if isinstance(parameter.kind, tuple):
+        return parameter.kind
+    if shown == "ROLE" and parameter.is_argument:  # whose keys are replaced
+        return roles.BASE_ROLES
+    return _WORDS.get(parameter.names[-1]) or _WORDS.get(shown)
+
+
 class Known:
     """The names in a trust directory (rules 1 and 2)."""
 
-    def __init__(self, options: Mapping[str, Any], environ: Mapping[str, str]) -> None:
-        """Take the global options that say where it is."""
-        self._options, self._environ = options, environ
+    def __init__(
+        self, options: Mapping[str, Any], environ: Mapping[str, str], words: Sequence[str] = ()
+    ) -> None:
+        """Take the global options that say where it is, and the words that are on the line."""
+        self._options, self._environ, self._words = options, environ, words
 
     @cached_property
     def _directory(self) -> TrustDirectory | None:
@@ -134,15 +148,21 @@ class Known:
         listed = (self.signed(gun, role).get("targets") for role in roles.RELEASING)
         return [tag for each in listed if isinstance(each, dict) for tag in each]
 
-    def delegations(self) -> Iterator[tuple[str, str]]:
-        """Yield the delegations of the first level, each with a repository that has it."""
-        for gun in self.repositories[:_REPOSITORIES]:
-            found = self.signed(gun, roles.TARGETS).get("delegations")
-            listed = found.get("roles") if isinstance(found, dict) else None
-            for each in listed if isinstance(listed, list) else ():
-                name = each.get("name") if isinstance(each, dict) else None
-                if isinstance(name, str) and roles.is_delegation(name):
-                    yield name, gun
+    @property
+    def asked(self) -> list[str]:
+        """The repositories that are on the line; while none is, all."""
+        named = [gun for gun in self.repositories if any(gun in _spellings(word) for word in self._words)]
+        return named or self.repositories[:_REPOSITORIES]
+
+    def delegations(self) -> Iterator[tuple[str, str, list[object]]]:
+        """Yield the delegations of the first level, each with a repository that has it, and its keys."""
+        for gun in self.asked:
+            found = _member(self.signed(gun, roles.TARGETS), "delegations", dict[str, Any])
+            table = _member(found, "keys", dict[str, Any])
+            for each in _member(found, "roles", list[Any]):
+                name = _member(each, "name", str)
+                if roles.is_delegation(name):
+                    yield name, gun, [table.get(str(keyid)) for keyid in _member(each, "keyids", list[Any])]
 
     def all_keys(self) -> Iterator[tuple[str, str, str]]:
         """Yield the keys that are here: id, role or name, and repository."""
@@ -153,6 +173,13 @@ class Known:
                 with suppress(NotarypyError, OSError):
                     info = keyentry.info_of(keyid, place)
                     yield keyid, roles.signer_name(info.role), info.gun or ""
+
+
+def _member(value: object, name: str, kind: Callable[[], T]) -> T:
+    """Return a member of a cached document, or an empty one in the place of anything else (rule 2)."""
+    empty = kind()
+    found = value.get(name) if isinstance(value, dict) else empty
+    return found if isinstance(found, type(empty)) else empty
 
 
 def _repositories(known: Known, typed: str) -> Iterator[Proposal]:
@@ -186,9 +213,18 @@ def _signers(known: Known, typed: str) -> Iterator[Proposal]:  # noqa: ARG001 - 
     for _, name, _ in known.all_keys():
         if name and name not in roles.BASE_ROLES and name != roles.RELEASES:
             yield Proposal(name, "its key is here")
-    for role, gun in known.delegations():
+    for role, gun, _ in known.delegations():
         if role != roles.RELEASES:
             yield Proposal(roles.signer_name(role), f"a signer of {gun}")
+
+
+def _ids_of_signers(known: Known, typed: str) -> Iterator[Proposal]:
+    """Yield ids of signers' keys, as they are named where one of them is taken away."""
+    for role, gun, keys in known.delegations():
+        for key in keys if role != roles.RELEASES else ():
+            with suppress(NotarypyError):
+                found = PublicKey.from_json(key, _LIMITS).canonical_id
+                yield from _key_ids(typed, [(found, roles.signer_name(role), gun)])
 
 
 def _keys(known: Known, typed: str) -> Iterator[Proposal]:
@@ -197,27 +233,29 @@ def _keys(known: Known, typed: str) -> Iterator[Proposal]:
     yield from (
         Proposal(name, "a signer's key") for _, name, _ in listed if name not in roles.BASE_ROLES and name
     )
-    yield from _key_ids(known, typed, listed)
+    yield from _key_ids(typed, listed)
 
 
-def _key_ids(
-    known: Known, typed: str, listed: Iterable[tuple[str, str, str]] | None = None
-) -> Iterator[Proposal]:
+def _key_ids(typed: str, listed: Iterable[tuple[str, str, str]]) -> Iterator[Proposal]:
     """Yield ids of keys, as short as is usual unless more is typed."""
-    for keyid, name, gun in known.all_keys() if listed is None else listed:
+    for keyid, name, gun in listed:
         shown = keyid if len(typed) > _SHORT_ID else keyid[:_SHORT_ID]
         yield Proposal(shown, " of ".join(filter(None, (name, gun))))
 
 
 def _roles(known: Known, typed: str) -> Iterator[Proposal]:  # noqa: ARG001 - as the table has it
     yield from map(Proposal, roles.BASE_ROLES)
-    yield from (Proposal(role, f"in {gun}") for role, gun in known.delegations())
+    yield from (Proposal(role, f"in {gun}") for role, gun, _ in known.delegations())
+
+
+def _tags(known: Known, typed: str) -> Iterator[Proposal]:  # noqa: ARG001 - as the table has it
+    yield from (Proposal(tag, f"in {gun}") for gun in known.asked for tag in known.tags(gun))
 
 
 _NAMES: dict[str, Callable[[Known, str], Iterator[Proposal]]] = {
     "GUN": _repositories,
     "HOST": _registries,
-    "ID": _key_ids,
+    "ID": _ids_of_signers,
     "KEY": _keys,
     "KEYREF": _keys,
     "NAME": _signers,
@@ -228,5 +266,6 @@ _NAMES: dict[str, Callable[[Known, str], Iterator[Proposal]]] = {
     "REPO[:TAG]": _references,
     "ROLE": _roles,
     "SRC": _references,
+    "TAG": _tags,
     "DST": _references,
 }

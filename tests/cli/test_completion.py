@@ -15,7 +15,7 @@ from notarypy.cli.dockertrust import grammar, program
 from notarypy.client.build.builders import BUILDERS
 from notarypy.client.migrate import equivalent
 from notarypy.images import platforms
-from support.known import add_key, add_repository
+from support.known import add_key, add_repository, key_of
 from support.schema import problems
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from support.commands import Run
 
 APP, OTHER = "registry.test/team/app", "registry.test/team/other"
-JEFF, TARGETS = "ab" * 32, "cd" * 32
+JEFF, TARGETS, ANN = "ab" * 32, "cd" * 32, key_of("ann").canonical_id
 # What people write themselves: a shell knows nothing of it.
 OWN_WORDS = {
-    "DATE", "HEX", "IMAGE", "ISSUER", "MODE", "N", "NAME=VALUE", "PORT", "PREFIX", "ROOT-PIN", "STAGE", "TAG",
-    "TIME", "URI", "URL", "USER", "WORD",
+    "DATE", "HEX", "IMAGE", "ISSUER", "MODE", "N", "NAME=VALUE", "PORT", "PREFIX", "ROOT-PIN", "STAGE",
+    "TIME", "URL", "USER", "WORD",
 }  # fmt: skip
 
 
@@ -61,7 +61,7 @@ def words(run: Run, *line: str) -> list[str]:
 
 
 def test_commands_and_those_of_a_noun(run: Run) -> None:
-    assert set(words(run, "")) == {*app.COMMANDS, "help"}
+    assert set(words(run, "")) == {*app.COMMANDS, "help", "version"}
     assert set(words(run, "si")) == {"sign", "signer"}
     assert words(run, "-q", "--server", "sign", "veri") == ["verify"]
     assert words(run, "signer", "") == ["add", "remove", "list"]
@@ -77,6 +77,8 @@ def test_commands_and_those_of_a_noun(run: Run) -> None:
         (["verify", "--no-registry", "--no-"], []),
         (["verify", "--signer", "ann", "--sign"], ["--signer"]),
         (["--js"], ["--json"]),
+        (["--vers"], ["--version"]),
+        (["sign", "--vers"], []),
         (["verify", "-v", "--verb"], ["--verbose"]),
         (["verify", "--he"], ["--help"]),
         (["verify", "--", "--no-"], []),
@@ -113,8 +115,15 @@ def test_options_and_their_words(run: Run, line: list[str], expected: list[str])
         (["signer", "remove", "ann", "registry.test/team/a"], [APP]),
         (["key", "passwd", ""], ["jeff", JEFF[:12], TARGETS[:12]]),
         (["key", "passwd", JEFF[:13]], [JEFF]),
-        (["key", "rotate", APP, "t"], ["targets", "timestamp", "targets/releases", "targets/ann"]),
-        (["delegate", "remove", "--key", "ab"], [JEFF[:12]]),
+        (["key", "rotate", APP, "t"], ["targets", "timestamp"]),
+        (["history", APP, "--role", "targets/"], ["targets/ann", "targets/releases"]),
+        (["history", OTHER, "--role", "targets/"], ["targets/releases"]),
+        (["history", APP, "--tag", "1"], ["1.0", "1.1"]),
+        (["history", "--tag", ""], ["3.20", "1.0", "1.1", "v2", "9"]),
+        (["history", "alpine", "--tag", ""], ["3.20"]),
+        (["delegate", "remove", "--key", ""], [ANN[:12]]),
+        (["delegate", "purge", APP, "--key", ANN[:13]], [ANN]),
+        (["delegate", "purge", OTHER, "--key", ""], []),
         (["logout", ""], ["docker.io", "registry.test"]),
         (["docker-trust", "sign", "reg"], [APP, OTHER]),
     ],
@@ -131,6 +140,8 @@ def test_names_of_the_trust_directory(run: Run, line: list[str], expected: list[
         (["key", "generate", "--dir", ""], "folders"),
         (["pin", "--policy=x"], "files --policy="),
         (["push", "oci"], "open"),
+        (["key", "add", "aws"], "open"),
+        (["key", "generate", "--in", ""], "open"),
         (["push", "oci:x"], "files oci:"),
         (["verify", "--also=cosign:x"], "files --also=cosign:"),
         (["init", "--root-key", ""], "files"),

@@ -798,3 +798,15 @@ def test_a_broken_docker_config_is_to_be_mended(docker_trust: Run, home: Path, f
     err = docker_trust("sign", f"{REPO}:1").expect(1).err
     assert '"auths" is not an object' in err
     assert f"fix: mend {home / '.docker' / 'config.json'}" in err
+
+
+def test_what_is_said_after_a_passphrase_without_an_answer_has_its_own_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ended(*_: object) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("getpass.getpass", ended)
+    with pytest.raises(EOFError):
+        shell.Shell({}, name="docker trust")._typed("Passphrase: ")  # noqa: SLF001 - asks at a terminal alone
+    assert capsys.readouterr().out == "Passphrase: \n"

@@ -83,9 +83,10 @@ def test_what_takes_a_second_is_shown_and_erased() -> None:
     work.begin("pushing \x1b[31mapp", 3_000_000)
     work.moved(1_000)
     assert watch.after(0.9) == watch.screen.getvalue() == ""
-    assert watch.after(0.2) == f"pushing \\x1b[31mapp [{' ' * 24}]   0% 1.0 kB/3.0 MB"
+    assert watch.after(0.2) == f"pushing \\x1b[31mapp [{' ' * 24}]   0% 1.0 kB/3.0 MB 1 s"
     work.moved(1_499_000)
-    assert watch.after(0.1) == f"pushing \\x1b[31mapp [{'#' * 12}{' ' * 12}]  50% 1.5 MB/3.0 MB"
+    assert watch.after(0.1) == f"pushing \\x1b[31mapp [{'#' * 12}{' ' * 12}]  50% 1.5 MB/3.0 MB 1 s"
+    assert watch.after(5).endswith(" 1.5 MB/3.0 MB 6 s")  # it is alive, though nothing moves
     work.end()
     assert watch.after(9) == ""
     assert watch.screen.getvalue().endswith(CLEAR)
@@ -176,12 +177,28 @@ def test_many_are_counted_and_results_are_not_written_into_the_line(
     assert screen.now == ""
 
 
+def test_whoever_waits_for_doctor_sees_that_it_works(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = Watch()
+    monkeypatch.setattr(terminal, "progress_line", lambda: watch.line)
+    examining = "notarypy.client.doctor.examination.examine"
+    seen: list[str] = []
+
+    def examine(*_: object) -> tuple[()]:
+        seen.append(watch.after(9))
+        return ()
+
+    monkeypatch.setattr(examining, examine)
+    run("doctor").expect(0)
+    assert seen == ["notarypy doctor 9 s"]
+    assert watch.screen.now == ""
+
+
 def test_steps_are_those_of_the_items(monkeypatch: pytest.MonkeyPatch) -> None:
     watch, begun = Watch(), running.Run()
     begun.report.command = "status"
     monkeypatch.setattr(terminal, "progress_line", lambda: watch.line)
     shown = [watch.after(1) for _ in begun.each(["a", "b", "c", "d"], str)]
-    assert [text.split()[-1] for text in shown] == ["1/4", "2/4", "3/4", "4/4"]
+    assert [text.split()[-3] for text in shown] == ["1/4", "2/4", "3/4", "4/4"]
     assert watch.after(1) == ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -87,6 +88,21 @@ def test_a_passphrase_at_a_terminal_is_not_shown(home: Path) -> None:
     assert done == 0, screen
     assert "a long passphrase" not in screen + out
     assert list((home / ".docker" / "trust" / "private").iterdir())
+
+
+@pytest.mark.parametrize("typed", [b"\x03", b"\x04"], ids=["ctrl-c", "ctrl-d"])
+@pytest.mark.parametrize(
+    ("argv", "question"),
+    [
+        (FORGET, "Go on? [y/N] "),
+        (["key", "generate", "jeff"], "characters or more: "),
+    ],
+)
+def test_what_is_said_after_a_question_without_an_answer_has_its_own_line(
+    home: Path, argv: list[str], question: str, typed: bytes
+) -> None:
+    _, _, screen = at_a_terminal(argv, [(question, typed)], home)
+    assert re.search(r"\nnotarypy: error: ", screen.partition(question)[2]), screen
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from notarypy.tuf.keys import PublicKey
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -14,15 +16,23 @@ def add_repository(trust_dir: Path, gun: str, tags: Sequence[str], signers: Sequ
     """Add what is cached of a repository; return its folder."""
     folder = trust_dir / "tuf" / gun / "metadata"
     folder.mkdir(parents=True)
-    roles = [{"name": f"targets/{signer}"} for signer in (*signers, "releases")]
+    keys = {key_of(signer).keyid: key_of(signer).to_json() for signer in signers}
+    roles = [{"name": f"targets/{each}", "keyids": [key_of(each).keyid]} for each in (*signers, "releases")]
     (folder / "root.json").write_text('{"signed": {}}')
     (folder / "targets.json").write_text(
-        json.dumps({"signed": {"targets": {}, "delegations": {"keys": {}, "roles": roles}}, "signatures": []})
+        json.dumps(
+            {"signed": {"targets": {}, "delegations": {"keys": keys, "roles": roles}}, "signatures": []}
+        )
     )
     (folder / "targets").mkdir()
     releases = {"signed": {"targets": {tag: {} for tag in tags}}, "signatures": []}
     (folder / "targets" / "releases.json").write_text(json.dumps(releases))
     return folder
+
+
+def key_of(signer: str) -> PublicKey:
+    """Return the key of a signer, which nobody has."""
+    return PublicKey("ecdsa", signer.encode())
 
 
 def add_key(trust_dir: Path, keyid: str, role: str, gun: str = "") -> Path:

@@ -126,7 +126,11 @@ class Shell:
 
     def _typed(self, question: str) -> str:
         self._show(question)
-        return getpass.getpass("", sys.stdout)
+        try:
+            return getpass.getpass("", sys.stdout)
+        except (EOFError, KeyboardInterrupt):
+            self.out()  # what is said next has a line of its own
+            raise
 
     def _piped(self, question: str) -> str:
         self._show(question)

@@ -122,8 +122,9 @@ class CountedWork:
         self._line.ended(self)
 
     def text(self, columns: int, now: float) -> str:
-        """Return what is shown of it, in so many columns: how much of how much, or for how long."""
-        counted = self._counted(columns >= _NARROWEST) if self._total else f" {now - self.since:.0f} s"
+        """Return what is shown of it, in so many columns: how much of how much, and for how long."""
+        counted = self._counted(columns >= _NARROWEST) if self._total else ""
+        counted += f" {now - self.since:.0f} s"
         room = columns - len(counted)
         what = next(pieces(safe(self._what), room), "") if room > 1 else ""
         return f"{what}{counted}"[:columns]

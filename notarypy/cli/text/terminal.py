@@ -10,6 +10,7 @@ Rules:
    answers.
 3. Questions and answers bypass standard output, which is for results, and standard input, which may be a list
    of REFs.
+4. What is said after a question that got no answer, at Ctrl-C or Ctrl-D, has a line of its own.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def secret(question: str) -> str:
     import getpass  # which nobody but a person at the terminal needs
 
     try:
-        with aside():
+        with aside(), _own_line():
             return getpass.getpass(safe(question))
     except EOFError:
         return ""
@@ -111,14 +112,29 @@ def answer(question: str, *before: str) -> str:
 
 
 def _asked(text: str) -> str:
-    with aside():
+    with aside(), _own_line():
         return _typed(text)
 
 
+@contextmanager
+def _own_line() -> Iterator[None]:
+    """End the line of a question that got no answer (rule 4)."""
+    try:
+        yield
+    except (EOFError, KeyboardInterrupt):
+        _write("\n")
+        raise
+
+
 def _typed(text: str) -> str:
-    with (
-        Path(system.SCREEN).open("wb", buffering=0) as screen,
-        Path(system.KEYBOARD).open("rb", buffering=0) as keyboard,
-    ):
+    with Path(system.KEYBOARD).open("rb", buffering=0) as keyboard:
+        _write(text)
+        given = keyboard.readline(_ANSWER)
+    if not given.endswith(b"\n"):  # the end of input
+        _write("\n")
+    return given.decode(errors="replace").strip()
+
+
+def _write(text: str) -> None:
+    with Path(system.SCREEN).open("wb", buffering=0) as screen:
         screen.write(text.encode(errors="backslashreplace"))
-        return keyboard.readline(_ANSWER).decode(errors="replace").strip()
