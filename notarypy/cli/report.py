@@ -73,6 +73,7 @@ class Report:
     error: NotarypyError | None = None
     _held: list[str] = field(default_factory=list)
     _shown: list[NotarypyError] = field(default_factory=list)
+    _titled: bool = False  # a table with a title was shown
     answered: bool = False  # help or the version was printed instead of a result
     unwritable: OSError | None = None  # why nothing can be written to standard output (rule 4)
     own_code: int | None = None  # of a command that prints everything itself
@@ -131,6 +132,8 @@ class Report:
     ) -> None:
         """Show a table, which fits the terminal if it is shown on one, below a title if there is one.
 
+        There an empty line stands before each title but the first.
+
         One that `goes_on` has its header once where programs may read it.
         """
         if self.options.json:
@@ -139,7 +142,9 @@ class Report:
         shown = render.table(header, rows, columns, self.painter())
         if goes_on and columns is None:
             shown = shown.partition("\n")[2]
-        self.text(f"{render.safe(title)}\n{shown}\n" if title else f"{shown}\n")
+        apart = "\n" if title and self._titled and columns is not None else ""
+        self._titled = self._titled or bool(title)
+        self.text(f"{apart}{render.safe(title)}\n{shown}\n" if title else f"{shown}\n")
 
     def verdict(self, line: str, word: str, kind: str) -> None:
         """Show a line, made safe, whose first such word is a verdict of that kind: ok, a warning or bad."""

@@ -57,6 +57,13 @@ def test_the_text_is_dockers_to_the_byte() -> None:
     assert render.docker_pretty(by_docker()) == PRETTY
 
 
+def test_keys_of_one_kind_stand_as_those_of_the_other_at_a_terminal() -> None:
+    below = [f"  {role} Key:" for role in ("Repository", "Root")]
+    for columns, whole in ((82, False), (100, True)):
+        lines = render.docker_pretty(by_docker(), columns).splitlines()
+        assert [line in lines for line in below] == [not whole] * 2
+
+
 def test_an_unsigned_tag_reads_as_in_docker() -> None:
     head = "\nNo signatures for localhost:15000/hp/demo:9\n\n\nList of signers and their keys for "
     assert render.docker_pretty(by_docker("9")).startswith(head)

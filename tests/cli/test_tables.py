@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cli.test_terminal import read_screen
+from notarypy.cli import run as running
 from notarypy.cli.text import render, tables
 
 if TYPE_CHECKING:
@@ -56,6 +57,28 @@ def test_paths_are_broken_between_their_parts() -> None:
         "/home/someone/.docker/",
         f"private/{'c' * 12}*.key",
     ]
+
+
+def test_a_long_role_leaves_the_others_whole() -> None:
+    header = ("ROLE", "VERSION", "ENDS", "LEFT", "KEYS", "HERE")
+    names = ("targets/releases", "targets/bob-with-a-long-name-of-a-person-or-a-robot-somewhere")
+    rows = [(name, "12", "2029-11-28T19:00:00Z", "1094 days", "bb10b54c9e42", "yes") for name in names]
+    lines = render.table(header, rows, 80).splitlines()
+    assert lines[1].split()[0] == names[0]
+    assert max(map(len, lines)) <= 80
+
+
+def test_at_a_terminal_tables_with_titles_stand_apart(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for columns, apart in ((60, "\n"), (None, "")):
+        monkeypatch.setattr("notarypy.cli.text.terminal.columns", lambda columns=columns: columns)
+        report = running.Run().report
+        for title in ("a", "b"):
+            report.table(("ROLE",), [("root",)], title)
+        assert [line.strip() for line in capsys.readouterr().out.splitlines()] == (
+            ["a", "ROLE", "root", *([""] if apart else []), "b", "ROLE", "root"]
+        )
 
 
 def test_a_name_that_looks_like_an_id_stays_whole() -> None:
@@ -105,7 +128,7 @@ def test_wide_and_combining_characters_keep_the_columns_in_place(columns: int) -
     lines = render.table(("ROLE", "VERSION"), rows, columns).splitlines()
     assert max(map(tables.width, lines)) <= columns
     if columns > 24:
-        before = {tables.width(line.rpartition("   ")[0]) for line in lines if not line.startswith("  ")}
+        before = {tables.width(line.rpartition("  ")[0]) for line in lines if not line.startswith("  ")}
         assert len(before) <= 2, "the second column begins in one place"
 
 

@@ -17,7 +17,7 @@ Rules:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import TYPE_CHECKING, Any
 
@@ -239,19 +239,19 @@ def docker_pretty(each: Inspection, columns: int | None = None, painter: Painter
         signers = [(who, short_ids(keys)) for who, keys in listed]
         parts.append(table(("SIGNER", "KEYS"), signers, columns, painter) + "\n")
     parts.append(f"\nAdministrative keys for {name}\n\n")
-    parts += [
-        _administrative(role, [safe(key) for key in sorted(keys)], columns)
+    administrative = {
+        role: [safe(key) for key in sorted(keys)]
         for role, keys in (("Repository Key", each.repository_keys), ("Root Key", each.root_keys))
-    ]
-    return "".join(parts)
+    }
+    return "".join([*parts, *_administrative(administrative, columns)])
 
 
-def _administrative(role: str, keys: Sequence[str], columns: int | None) -> str:
-    """Return docker's line of keys; at a terminal that it does not fit, with one key a line below it."""
-    line = f"  {role}:\t{', '.join(keys)}"
-    if columns is not None and len(line.expandtabs()) > columns:
-        line = "\n".join([f"  {role}:", *(f"    {key}" for key in keys)])
-    return f"{line}\n"
+def _administrative(keys: Mapping[str, Sequence[str]], columns: int | None) -> list[str]:
+    """Return docker's lines of keys; at a terminal that one does not fit, each key has a line of its own."""
+    lines = [f"  {role}:\t{', '.join(listed)}\n" for role, listed in keys.items()]
+    if columns is None or all(len(line.rstrip().expandtabs()) <= columns for line in lines):
+        return lines
+    return [f"  {role}:\n" + "".join(f"    {key}\n" for key in listed) for role, listed in keys.items()]
 
 
 def short_ids(keys: Iterable[str]) -> str:

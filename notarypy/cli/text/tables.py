@@ -6,8 +6,8 @@ programs read, where each row is one line.
 Rules:
 
 1. Where a table is wider than the terminal columns without a cell are left out, ids are abbreviated, then
-   cells are broken over several lines, between words and parts of paths, then each row becomes a list of its
-   cells.
+   columns come nearer to each other and cells are broken over several lines, between words and parts of
+   paths, then each row becomes a list of its cells.
 2. Of a cell that is longer than a few lines the end is cut off, which three dots show. In a pipe it is whole.
 3. Width is what a terminal shows: two columns for the wide characters of East Asia and for emoji, none for
    what combines with the character before it.
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from notarypy.cli.text.colour import Painter
 
-GAP = "   "
+_GAP, _NEAR = "   ", "  "
 _MOST, _CUT = 400, "..."
 # A cell is broken behind blanks, slashes, and hyphens before a letter, which leaves dates whole.
 _PART = re.compile(r"(?:[^ /-]|-(?![A-Za-z]))*(?:/+ *|-(?=[A-Za-z])| +)|(?:[^ /-]|-(?![A-Za-z]))+")
@@ -42,12 +42,13 @@ def shown(lines: Sequence[_Parts], columns: int | None, painter: Painter | None,
     ]
     if columns is None:
         return _aligned([[[cell] for cell in line] for line in lines], plain, kinds, painter)
-    widths = _widths([header, *rows], _room(header, columns))
+    gap = _GAP if sum(_longest([header, *rows])) <= _room(header, columns) else _NEAR
+    widths = _widths([header, *rows], _room(header, columns, gap))
     if widths is None:
         records = zip(rows, kinds[1:], strict=True)
         return "\n\n".join(_record(header, row, kind, columns, painter) for row, kind in records)
     broken = [[*map(_broken, line, widths)] for line in (header, *rows)]
-    return "\n".join(map(str.rstrip, _aligned(broken, widths, kinds, painter).splitlines()))
+    return "\n".join(map(str.rstrip, _aligned(broken, widths, kinds, painter, gap).splitlines()))
 
 
 def _narrowed(lines: Sequence[_Parts], columns: int) -> list[_Parts]:
@@ -63,8 +64,8 @@ def _narrowed(lines: Sequence[_Parts], columns: int) -> list[_Parts]:
     return found
 
 
-def _room(header: _Parts, columns: int) -> int:
-    return columns - len(GAP) * (len(header) - 1)
+def _room(header: _Parts, columns: int, gap: str = _GAP) -> int:
+    return columns - len(gap) * (len(header) - 1)
 
 
 def width(text: str) -> int:
@@ -86,14 +87,18 @@ def _longest(lines: Iterable[_Parts]) -> list[int]:
 
 
 def _aligned(
-    lines: Sequence[Sequence[_Parts]], widths: Sequence[int], kinds: Sequence[_Parts], painter: Painter | None
+    lines: Sequence[Sequence[_Parts]],
+    widths: Sequence[int],
+    kinds: Sequence[_Parts],
+    painter: Painter | None,
+    gap: str = _GAP,
 ) -> str:
     """Return lines of cells, each of which may have several, below each other."""
     shown = []
     for cells, of_cells in zip(lines, kinds, strict=True):
         for parts in zip_longest(*cells, fillvalue=""):
             placed = zip(parts, [*widths[:-1], 0], of_cells, strict=True)
-            shown.append(GAP.join(_placed(*each, painter) for each in placed))
+            shown.append(gap.join(_placed(*each, painter) for each in placed))
     return "\n".join(shown)
 
 
