@@ -9,7 +9,9 @@ import pytest
 
 from notarypy.client.findings import Finding, worst_level
 from notarypy.client.history.events import HistoryEvent
+from notarypy.client.metadata.dates import role_ends
 from notarypy.client.overview.judging import findings, judged_history
+from notarypy.client.overview.looking import listed_tags
 from notarypy.client.overview.overviews import ListedTag
 from notarypy.client.results import RepositoryStatus
 from notarypy.client.verdicts import RoleStatus
@@ -91,6 +93,18 @@ def test_what_has_ended_is_shown_and_bad(world: World, owner: Person) -> None:
     )
     assert not any("every signed tag is released" in text for text in said(found, "ok"))
     assert [one.tag for one in found.tags] == ["1"]
+
+
+def test_a_timestamp_counts_for_the_end_of_a_tag_once_it_has_ended(owner: Person, world: World) -> None:
+    world.push("1")
+    owner.client().sign([f"{GUN}:1"])
+    trusted = owner.client().refresh(GUN)
+    ends = role_ends(trusted)
+    (tag,) = listed_tags(trusted)
+    assert tag.expires == min(ends[role] for role in ("targets", "targets/jeff", "targets/releases"))
+    trusted.now = ends["timestamp"]
+    (tag,) = listed_tags(trusted)
+    assert tag.expires == ends["timestamp"]
 
 
 def test_a_root_is_a_warning_a_year_before_its_end(world: World, owner: Person) -> None:
