@@ -132,7 +132,7 @@ class Registry:
             name: The repository, without the host.
             tag: The tag.
             text: Another text makes another digest; without one every tag has its own.
-            platforms: Architectures; for several of them an index is pushed.
+            platforms: Architectures, with or without `linux/`; for several of them an index is pushed.
         """
         made = sample.make(text or f"{name}:{tag}", platforms)
         exchange = Exchange(self.fake, timeout=_TIMEOUT)
@@ -144,7 +144,7 @@ class Registry:
         Args:
             name: The repository, without the host.
             tag: The tag that names the index from now on.
-            images: By platform, `os/architecture[/variant]`, a tag or digest; KeyError if there is none.
+            images: By platform, `[os/]architecture[/variant]`, a tag or digest; KeyError if there is none.
         """
         store = self.fake.registry.images
         found = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ntpath
 import os
 import re
 import socket
@@ -12,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from notarypy import files, system
-from notarypy.errors import ConfigurationError, InvalidNameError, StorageError, UnreachableError
+from notarypy.errors import ConfigurationError, InvalidNameError, StorageError, UnreachableError, UsageError
 from notarypy.keys.passphrases import VariableSource
 from notarypy.keys.questions import PassphraseRequest
+from notarypy.keys.signers import pkcs11uri
 from notarypy.remote.daemon import find_daemon
 from notarypy.service.listening import Listener, place
 from notarypy.storage.images.locations import source
@@ -160,6 +162,13 @@ def test_patience_has_an_end_and_elsewhere_there_is_none(
     with pytest.raises(PermissionError):
         system.replace(tmp_path, tmp_path)
     assert 1 < len(tried) < 10
+
+
+def test_a_module_for_tokens_may_be_on_a_drive(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        pkcs11uri.parse("pkcs11:object=a?module-path=C:/x.dll")
+    monkeypatch.setattr(os.path, "isabs", ntpath.isabs)
+    assert pkcs11uri.parse("pkcs11:object=a?module-path=C:%5Cx.dll").get("module-path") == r"C:\x.dll"
 
 
 @pytest.mark.usefixtures("windows")

@@ -63,18 +63,16 @@ class Session:
         literal: bool = False,
     ) -> None:
         self.settings, self.literal, self.limits, self._heard = settings, literal, limits, warn
-        self.first_uses = FirstUses(self.warn)
         self.progress: Progress | None = None
         self.handing_over: ContextVar[Callable[..., Any] | None] = ContextVar("a part is made", default=None)
         self.transport, self._passphrases, self._clock = transport, passphrases, clock
         self._connections: Connections | None = None
-        self.trust_dir = TrustDirectory(settings.trust_dir, limits)
+        self.first_uses, self.trust_dir = FirstUses(self.warn), TrustDirectory(settings.trust_dir, limits)
         self._manager: KeyManager | None = None
         self.signers: Mapping[str, Signer] = {}
         self._archives: dict[Path, TrustArchive] = {}
-        self._given: set[str] = set()
         self._policy: list[TrustPolicy | ConfigurationError | None] = []
-        self._lock = threading.RLock()
+        self._given, self._lock = set[str](), threading.RLock()
 
     def close(self) -> None:
         """Close all connections, and lock all keys again."""
@@ -96,7 +94,9 @@ class Session:
 
     def now(self) -> datetime:
         """Return the present moment."""
-        return self._clock()
+        if (moment := self._clock()).tzinfo is None:
+            raise TypeError("the clock of a Client gives moments with a time zone, as datetime.now(UTC)")
+        return moment
 
     def warn(self, warning: str) -> None:
         """Warn whoever uses the client, in the thread that it used."""

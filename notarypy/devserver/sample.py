@@ -45,6 +45,9 @@ class Sample:
 
 def make(text: str, platforms: Sequence[str] = PLATFORMS) -> Sample:
     """Return an image with `text` in its only file: an index for several platforms, for one its manifest."""
+    if isinstance(platforms, str):
+        raise TypeError("platforms are several texts, not the letters of one")
+    platforms = [one.removeprefix("linux/") for one in platforms]
     made = [_single(text, architecture) for architecture in platforms]
     blobs = tuple(blob for blobs, _ in made for blob in blobs)
     manifests = tuple(manifest for _, manifest in made)
@@ -58,7 +61,8 @@ def index(images: Mapping[str, tuple[str, bytes]]) -> bytes:
     """Return an index of manifests, each with its media type, by platform: `os/architecture[/variant]`."""
     entries = []
     for name, (media_type, manifest) in images.items():
-        platform = dict(zip(("os", "architecture", "variant"), name.split("/"), strict=False))
+        parts = name.split("/") if "/" in name else ["linux", name]
+        platform = dict(zip(("os", "architecture", "variant"), parts, strict=False))
         entries.append({**_entry(media_type, manifest), "platform": platform})
     return _json({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries})
 

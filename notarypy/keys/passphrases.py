@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -79,7 +79,12 @@ class CallbackSource:
 
     def get(self, request: PassphraseRequest) -> str | None:
         """See `PassphraseSource`."""
-        return self.callback(request)
+        found: object = self.callback(request)
+        if found is None or isinstance(found, str):
+            return found
+        if isinstance(found, Coroutine):
+            found.close()  # or Python warns of one that nobody waits for
+        raise TypeError(f"{self.name} returned {type(found).__name__}, and not a str or None")
 
 
 class FileSource(CallbackSource):

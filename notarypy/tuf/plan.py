@@ -152,8 +152,9 @@ def _usable(
     if state.partial or meets((key.canonical_id for key in usable), threshold):
         return usable
     accepted = [key.canonical_id for key in keys]
-    several = usable or threshold > 1
-    advice = Advice("sign-in-parts") if several else Advice("load-role-key", gun=state.gun)
+    advice = Advice("load-base-key") if role in roles.BASE_ROLES else Advice("load-role-key", gun=state.gun)
+    if usable or threshold > 1:
+        advice = Advice("sign-in-parts")
     short = ", ".join(keyid[:SHORT_KEYID] for keyid in accepted) or "none: the role has no keys"
     raise KeyNotAuthorisedError(
         f"the keys here cannot sign {role} of {state.gun}",

@@ -281,6 +281,8 @@ class _Judgment:
         gun, above = self.trusted.gun, self.trusted.targets[roles.TARGETS]
         if unusable := [role for role in absent if too_few_usable(*above.signers(role))]:
             return Advice("replace-unusable", gun=gun, name=roles.signer_name(unusable[0]))
+        if all(above.delegation(role) is None and role not in self.trusted.targets for role in absent):
+            return Advice("see-signers", gun=gun)
         return Advice("have-it-signed", gun=gun, tag=self.release.tag)
 
     def _known_of(self, role: str) -> str:

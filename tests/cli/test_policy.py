@@ -54,7 +54,7 @@ def test_what_does_not_is_told_with_the_requirement_and_what_was_found(run: Run,
         "  why: targets/bob does not exist",
         "  why: targets/eve does not exist",
         f'  why: required by scope "{REPO}" in {path}',
-        f"  fix: {text_of(Advice('have-it-signed', gun=REPO, tag=1))}",
+        f"  fix: {text_of(Advice('see-signers', gun=REPO))}",
     ]
 
 

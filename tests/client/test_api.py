@@ -266,3 +266,9 @@ def _fresh(world: World) -> dict[str, bytes]:
     reader = world.person("fresh")
     reader.client().refresh(GUN)
     return reader.cache()
+
+
+def test_a_clock_without_a_time_zone_is_an_error_that_says_so(tmp_path: Path) -> None:
+    client = Client(trust_dir=tmp_path, clock=lambda: utc_now().replace(tzinfo=None))
+    with pytest.raises(TypeError, match="with a time zone"):
+        client.verify("registry.test/app:1")

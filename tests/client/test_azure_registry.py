@@ -231,8 +231,9 @@ def test_no_token_is_got_for_what_is_no_registry_of_azure(
 ) -> None:
     monkeypatch.setattr(azurecredential, "token", lambda *_: pytest.fail("a token was asked for"))
     desk.environ["AZURE_AUTHORITY_HOST"] = "https://login.example.com"
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError) as caught:
         desk.client().images.azure_login(host)
+    assert ("port 443" in caught.value.why[0]) == host.endswith(":8443")
     assert desk.acr.calls == []
 
 

@@ -93,6 +93,16 @@ def test_a_policy_is_for_builds(alice: Person, digest: str) -> None:
         found.policy()
 
 
+@pytest.mark.parametrize(
+    "text", ["volumes: {data: {}}", "name: a\nnetworks:\n  b:\nx-c: d", "include: [e.yml]"]
+)
+def test_a_compose_file_may_be_without_services(alice: Person, text: str) -> None:
+    found = alice.client().images.pin(text.encode(), source="x.yml")
+    assert (found.data, found.images) == (text.encode(), ())
+    with pytest.raises(BuildFileError, match="neither a compose file nor"):
+        alice.client().images.pin(f"{text}\nimage: a:1\n".encode(), source="x.yml")
+
+
 def test_what_a_file_is(alice: Person) -> None:
     with pytest.raises(BuildFileError, match="neither a compose file nor"):
         alice.client().images.pin(b"a: b\n", source="x.yml")

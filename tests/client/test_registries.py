@@ -39,7 +39,7 @@ class Desk:
     """Somebody with docker's directory in a folder, in front of a vendor's registry."""
 
     def __init__(self, folder: Path, kind: type[Vendor]) -> None:
-        self.folder, self.clock = folder, Clock()
+        self.folder, self.clock, self.warnings = folder, Clock(), list[str]()
         fake = make_fake(self.clock)
         fake.registry.push("team/app", "1", manifest("1"), OCI_MANIFEST)
         self.vendor, self.user = kind(fake), LOGINS[kind]
@@ -51,7 +51,7 @@ class Desk:
         settings = load(flags, {"HOME": str(self.folder), "DOCKER_CONFIG": str(self.folder)}, self.folder)
         return Client(
             settings, passphrases=lambda _: PASSPHRASE, transport=self.vendor, clock=self.clock,
-            warn=lambda _: None,
+            warn=self.warnings.append,
         )  # fmt: skip
 
     def leave_identity(self) -> None:
@@ -94,6 +94,18 @@ def test_a_wrong_password_is_not_stored(desk: Desks, kind: type[Vendor]) -> None
     assert not (someone.folder / "config.json").exists()
 
 
+def test_whose_identity_token_has_ended_has_no_password_to_check(
+    desk: Desks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    someone = desk(GitLab)
+    someone.leave_identity()
+    monkeypatch.setattr(someone.vendor, "token", lambda _: Answer(401, b""))
+    with pytest.raises(AuthenticationError) as caught:
+        someone.client().sign([f"{someone.repository}:1"], init=True)
+    assert caught.value.advice is not None
+    assert caught.value.advice.name == "log-in-again"
+
+
 @pytest.mark.parametrize("kind", [Harbor, Msr])
 def test_who_may_read_alone_is_told_what_is_lacking(desk: Desks, kind: type[Vendor]) -> None:
     someone = desk(kind)
@@ -102,6 +114,18 @@ def test_who_may_read_alone_is_told_what_is_lacking(desk: Desks, kind: type[Vend
     with pytest.raises(AuthenticationError) as caught:
         someone.client().init(someone.repository)
     assert "asked for push,pull; the token grants pull" in caught.value.why
+
+
+def test_a_dry_run_warns_who_may_not_sign(desk: Desks) -> None:
+    someone = desk(Msr)
+    someone.log_in()
+    someone.client().init(someone.repository)
+    someone.client().sign([f"{someone.repository}:1"], dry_run=True)
+    assert not any("could not be published" in warning for warning in someone.warnings)
+    someone.vendor.accounts[someone.user] = Account(SECRET, frozenset({"pull"}))
+    (done,) = someone.client().sign([f"{someone.repository}:1"], dry_run=True)
+    assert not done.published
+    assert any("with this login it could not be published" in warning for warning in someone.warnings)
 
 
 @pytest.mark.parametrize("kind", [Harbor, Msr, Quay, GitLab])

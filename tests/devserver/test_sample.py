@@ -23,6 +23,14 @@ def test_the_same_text_makes_the_same_image() -> None:
     assert sample.make("one").digest != sample.make("two").digest
 
 
+def test_platforms_are_spelled_either_way_and_are_several() -> None:
+    assert sample.make("one", ["linux/amd64", "arm64"]) == sample.make("one", ["amd64", "arm64"])
+    named = {"amd64": (sample.MANIFEST, b"{}")}
+    assert sample.index(named) == sample.index({"linux/amd64": named["amd64"]})
+    with pytest.raises(TypeError, match="letters"):
+        sample.make("one", "amd64")
+
+
 def test_an_image_is_complete() -> None:
     made = sample.make("hello")
     assert manifests.read(made.top, made.media_type).platforms == ("linux/amd64", "linux/arm64")

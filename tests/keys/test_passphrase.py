@@ -122,6 +122,15 @@ def test_the_next_source_is_not_asked_before_the_last_one_failed() -> None:
     assert asked == ["a"]
 
 
+def test_a_function_that_returns_something_else_is_told_so() -> None:
+    async def wait(_: PassphraseRequest) -> str:
+        return "a"
+
+    for function, what in ((lambda _: b"a", "bytes"), (wait, "coroutine")):
+        with pytest.raises(TypeError, match=f"the callback returned {what}, and not a str"):
+            CallbackSource(function).get(JEFF)  # type: ignore[arg-type]  # which is the point
+
+
 @pytest.mark.parametrize(
     ("text", "request_", "passphrase"),
     [

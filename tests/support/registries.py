@@ -294,16 +294,21 @@ class Harbor(Vendor):
 
 
 @dataclass
-class GitLab(Vendor):
+class WithoutNotary(Vendor):
+    """A registry whose vendor has no Notary server: there may be one of somebody else, for anybody."""
+
+    def allows(self, call: Call, wanted: str) -> bool:
+        """Ask nobody for trust data."""
+        return call.host == self.notary or super().allows(call, wanted)
+
+
+@dataclass
+class GitLab(WithoutNotary):
     """GitLab, by its own `jwt_controller.rb` and `container_registry_authentication_service.rb`."""
 
     registry: ClassVar[str] = "registry.example.com"
     realm: ClassVar[str] = "https://gitlab.example.com/jwt/auth"
     service: ClassVar[str] = "container_registry"
-
-    def allows(self, call: Call, wanted: str) -> bool:
-        """Ask nobody for trust data: that server is none of GitLab's."""
-        return call.host == self.notary or super().allows(call, wanted)
 
     def token(self, call: Call) -> Answer:
         """Give out a token by GET, which does not say how long it is good."""
@@ -319,7 +324,7 @@ class GitLab(Vendor):
 
 
 @dataclass
-class Quay(GitLab):
+class Quay(WithoutNotary):
     """Quay, by its own `endpoints/v2/v2auth.py`: a scope that it cannot read is an error."""
 
     registry: ClassVar[str] = "quay.io"
@@ -345,7 +350,7 @@ class Quay(GitLab):
 
 
 @dataclass
-class Artifactory(GitLab):
+class Artifactory(WithoutNotary):
     """Artifactory, by JFrog's "docker login" and issues of containerd: a token that is nothing but a text."""
 
     registry: ClassVar[str] = "acme.jfrog.io"

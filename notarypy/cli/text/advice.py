@@ -173,6 +173,7 @@ TEXTS: Mapping[str, str] = {
         "and it is right: notarypy sign {tagged}"
     ),
     "inspect-signer": "leave --signer out, or see: notarypy inspect {gun}",
+    "see-signers": "see who may sign, and how they are called: notarypy signer list {gun}",
     "have-it-signed": (
         "take a tag that all of them signed, or ask whoever is missing, who signs it with: "
         "notarypy sign {gun}:{tag}"

@@ -162,6 +162,7 @@ TEXTS: dict[str, str] = {
     "list-keys": "see them with: notarypy key list",
     "load-accepted-key": f"load a key that may sign: {_LOAD}; or ask an owner to let yours: {ADD_YOURS}",
     "load-revoking-key": f"run this where one of these keys is, or load it: {_LOAD}",
+    "load-base-key": f"ask an owner to do it, or load one of these keys: {_LOAD}",
     "load-role-key": f"load one of these keys: {_LOAD}; or ask an owner to add yours: {ADD_YOURS}",
     "write-more-digits": "write more digits of the id",
     # -- passphrases
@@ -224,7 +225,8 @@ TEXTS: dict[str, str] = {
     "compare-pin": "compare this root id with the repository's owner before you change the pin",
     "forget": (
         "name the right server, if this one is of another registry; else ask the server's operator; "
-        "to publish again what is known here: notarypy republish {gun}; to give it up: notarypy forget {gun}"
+        "only if you publish it, again, from what is known here: notarypy republish {gun}; "
+        "to take it for a new one, whose root is to be compared then: notarypy forget {gun}"
     ),
     "forget-for-archive": "ask the owner for the id, to name it with --root after: notarypy forget {gun}",
     "give-whole-pin": "give the whole id, from its owner; that of the root trusted here: notarypy trust REPO",

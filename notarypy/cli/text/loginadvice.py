@@ -17,6 +17,10 @@ TEXTS: dict[str, str] = {
     "install-helper": "install {program}, or take it out of {config}",
     "give-password-stdin": "give --username USER --password-stdin",
     "log-in": "log in: notarypy login {host}",
+    "log-in-again": "log in again, what the last login left is not taken any more: notarypy login {host}",
+    "log-in-azure-registry-again": (
+        "log in again, such a login ends after three hours: notarypy login {host} --azure, or az acr login"
+    ),
     "log-in-azure-registry": "log in: notarypy login {host} --azure; or, as anybody else, with --username",
     "log-in-by-password": "log in with a password, or an access token in its place: notarypy login {host}",
     "look-at-helper": "see whether {program} is unlocked and works: echo {server} | {program} get",

@@ -121,7 +121,7 @@ def _read(text: str, source: str, kind: FileKind | None, variables: FileVariable
         return BuildInput(source, text, "k8s", (), (f"{source} is empty: it names no image",), ())
     if kind == "k8s" or (kind is None and find.is_kubernetes(roots)):
         return _of_yaml(source, text, "k8s", find.kubernetes(roots))
-    if kind == "compose" or any(root.get("services") is not None for root in roots):
+    if kind == "compose" or find.is_compose(roots):
         if len(roots) != 1:
             what = f"{source} has several documents" if roots else f"{source} is empty"
             raise BuildFileError(what, why="a compose file is one document with services", file=source)

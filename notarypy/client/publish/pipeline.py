@@ -199,9 +199,9 @@ class Publisher:
             try:
                 require_snapshot_key(self.repository, after.root, self.keys.available)
             except AuthenticationError as error:
-                _LOG.debug("%s: whose the snapshot is was not said: %s", self.repository.gun, error.message)
-                if unlock:
+                if unlock or self.repository.lacking is None:
                     raise
+                self.repository.lacking(f"with this login it could not be published: {error.message}")
         if unlock and after.dirty:
             keys = [key for draft in drafts for key in draft.keys]
             if keeps_snapshot(after.root, self.keys.available):

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from notarypy.images.workloads.yamlnodes import YamlNode
 
 _LIST = "List"
+_COMPOSE = frozenset(
+    ["name", "version", "services", "include", "volumes", "networks", "configs", "secrets", "models"]
+)
 _CONTEXT = "docker-image://"
 
 
@@ -109,6 +112,17 @@ def _pod(spec: YamlNode, seen: set[int]) -> Iterator[Occurrence | None]:
                 yield None
 
 
+def is_compose(roots: Sequence[YamlNode]) -> bool:
+    """Tell whether a file is one of compose: it has services, or else nothing but what such a file has."""
+    return any(root.get("services") is not None or _without_services(root) for root in roots)
+
+
+def _without_services(root: YamlNode) -> bool:
+    names = set(root.mapping()) if root.is_mapping else set()
+    own = {name for name in names if not name.startswith("x-")}
+    return own <= _COMPOSE and "services" not in own and bool(own - {"name", "version"})
+
+
 def compose(root: YamlNode, values: Mapping[str, str]) -> Named:
     """Return the images of a compose file with these variables; raise BuildFileError (rules 2 to 5)."""
     found: list[Occurrence] = []
@@ -119,7 +133,7 @@ def compose(root: YamlNode, values: Mapping[str, str]) -> Named:
     ]
     notes: list[str] = []
     services = _walk(root, ("services",))
-    if (services is None or not services.mapping()) and not unknown:
+    if (services is None or not services.mapping()) and not unknown and not _without_services(root):
         raise root.failure("this has no services", why="a compose file names its images there")
     seen = set[int]()
     for name, service in services.mapping().items() if services is not None else ():

@@ -14,6 +14,7 @@ Rules:
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes
@@ -141,7 +142,7 @@ def _checked(uri: Pkcs11Uri) -> Pkcs11Uri:
     if name is not None and _NAME.fullmatch(name) is None:
         raise _refused("module-name is a name without a path; a path is module-path")
     path = uri.get("module-path")
-    if path is not None and not path.startswith("/"):
+    if path is not None and not os.path.isabs(path):  # noqa: PTH117 - a path as the URI has it
         raise _refused("module-path is an absolute path")
     source = uri.get("pin-source")
     return uri if source is None else _with_pin_source(uri, source)

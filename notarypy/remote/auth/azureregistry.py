@@ -49,6 +49,8 @@ def authority_of(host: str, environ: Mapping[str, str]) -> str | None:
     found = _HOST.fullmatch(host)
     if found is None:
         why = f"its host is in none of the domains of Azure's registries: {', '.join(_AUTHORITIES)}"
+        if serves(host.rpartition(":")[0]):
+            why = "Azure's registries are on port 443 alone"
         raise UsageError(f"{host} is no registry of Azure", why=why, advice=Advice("name-azure-registry"))
     return environ.get("AZURE_AUTHORITY_HOST") or _AUTHORITIES[found[1]]
 

@@ -30,7 +30,7 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from notarypy.errors import Advice, AuthenticationError, ConfigurationError, ServerError
+from notarypy.errors import Advice, AuthenticationError, ConfigurationError, NotarypyError, ServerError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.auth import azureregistry
 from notarypy.remote.auth.challenges import Challenge, answerable, parse
@@ -45,6 +45,7 @@ DEFAULT_LIFETIME = 60.0
 LONGEST_LIFETIME = 24 * 3600.0
 EARLY = 10.0
 _KNOWN = "insufficient_scope"  # the token is good, and not for this request
+_REFUSALS = frozenset({400, 401, 403})
 _NO_POST = frozenset({404, 405, 501})  # an identity token is traded by POST, a password also by GET
 _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 _LOG = logging.getLogger(__name__)
@@ -117,28 +118,34 @@ class TokenAuthenticator:
         why = [self._who(credential) if used else "no credentials were sent, for it did not ask for any"]
         if scope and grants is not None:
             why.append(f"asked for {scope.rpartition(':')[2]}; the token grants {grants or 'nothing'}")
-        advice = self._log_in()
-        if credential:
-            advice = Advice("get-azure-role" if azureregistry.serves(self._host) else "get-right")
-        if credential and used and used.startswith("Basic ") and response.status == HTTPStatus.UNAUTHORIZED:
-            advice = Advice("check-password")
-        offered = parse(response.headers.get("www-authenticate", ""))
-        known = self._known.get(origin(url)[0])
-        lost = offered and all(challenge.scheme != "bearer" for challenge in offered)
-        if lost and known and known.scheme == "bearer":
-            self._known.pop(origin(url)[0], None)  # who may have other ways by now is asked anew
-        if failures.web_page(response) and not answerable(offered):
-            advice = Advice("ask-about-page", host=self._host)
-        return failures.denied(
-            host_port(url),
-            scope,
-            response,
-            why,
-            advice,
-            granted=grants,
-            known=any(challenge.get("error") == _KNOWN for challenge in offered),
-            **owner(credential),
-        )
+        advice = self._advice(response, used, credential)
+        self._forget_way(url, response)
+        facts = {"granted": grants, "known": any(each.get("error") == _KNOWN for each in _offered(response))}
+        return failures.denied(host_port(url), scope, response, why, advice, **facts, **owner(credential))
+
+    def _advice(self, response: Response, used: str | None, credential: Credential | None) -> Advice:
+        if failures.web_page(response) and not answerable(_offered(response)):
+            return Advice("ask-about-page", host=self._host)
+        if credential is None:
+            return self._log_in()
+        if used and used.startswith("Basic ") and response.status == HTTPStatus.UNAUTHORIZED:
+            return self._other_login(credential)
+        return Advice("get-azure-role" if azureregistry.serves(self._host) else "get-right")
+
+    def _other_login(self, credential: Credential | None) -> Advice:
+        """Return what to do about a login that is none, or no more: what a program got ends by itself."""
+        got = credential and (credential.kind != "password" or credential.user == azureregistry.USER)
+        if credential is None or not got:
+            return Advice("check-password") if credential else self._log_in()
+        ours = azureregistry.serves(self._host)
+        return Advice("log-in-azure-registry-again" if ours else "log-in-again", host=self._host)
+
+    def _forget_way(self, url: str, response: Response) -> None:
+        """Forget a token service that the server names no more: it may have other ways by now."""
+        scheme, offered = origin(url)[0], _offered(response)
+        known = self._known.get(scheme)
+        if known and known.scheme == "bearer" not in {challenge.scheme for challenge in offered} and offered:
+            self._known.pop(scheme, None)
 
     def _is_ours(self, url: str) -> bool:
         """Tell whether a URL leads to the one server that this is for (rule 1)."""
@@ -161,7 +168,7 @@ class TokenAuthenticator:
         scheme, host, _ = origin(url)
         if scheme != "https" and not is_loopback(host):
             raise self._impossible("it speaks plain http, over which no credentials are sent")
-        usable = answerable(parse(response.headers.get("www-authenticate", "")))
+        usable = answerable(_offered(response))
         if not usable:
             why = "it offers neither Bearer nor Basic authentication"
             page = failures.web_page(response)
@@ -225,28 +232,33 @@ class TokenAuthenticator:
         credential = self._credential(first_scope(key.scopes))
         asked = self._monotonic()
         response = fetch(replace(_token_request(key, credential), limit=self._most))
-        posted = credential is not None and credential.kind == "identity"
-        said = f"{host} answered {response.status} to POST, by which identity tokens are traded"
-        if posted and response.status in _NO_POST:
-            advice = Advice("log-in-by-password", host=self._host)
-            raise self._impossible(f"{said}; {self._who(credential)}", credential, advice=advice)
-        if response.status in (400, 401, 403):
-            advice = Advice("check-password") if credential else self._log_in()
-            why = [f"it gives out the tokens for {self._host}", self._who(credential)]
-            raise failures.denied(host, None, response, why, advice, asked=scope, **owner(credential))
-        if response.status == HTTPStatus.NOT_FOUND:
-            said = f"{host}, which gives out its tokens, answered 404"
-            raise self._impossible(f"{said}; {self._who(credential)}", credential)
         if response.status != HTTPStatus.OK:
-            error = failures.of_status(host, urlsplit(key.realm).path, response)
-            error = error.saying(f"it was asked for a token for {self._host}: {scope or 'to log in'}")
-            if posted and response.status == HTTPStatus.INTERNAL_SERVER_ERROR:  # as MSR answers every POST
-                error = error.saying(f"{said}; {self._who(credential)}")
-                error.advice = Advice("log-in-by-password", host=self._host)
-            raise error
+            raise self._no_token(host, key, credential, response)
         token, lifetime = _token_of(host, response, self._most)
         _LOG.debug("%s gave a token for %.0f s: %s", host, lifetime, scope)
         return f"Bearer {token}", asked + lifetime - EARLY
+
+    def _no_token(
+        self, host: str, key: _TokenPurpose, credential: Credential | None, response: Response
+    ) -> NotarypyError:
+        """Return the error for an answer without a token."""
+        scope, who, status = " ".join(key.scopes), self._who(credential), response.status
+        posted = credential is not None and credential.kind == "identity"
+        by_password = Advice("log-in-by-password", host=self._host)
+        no_post = f"{host} answered {status} to POST, by which identity tokens are traded; {who}"
+        if posted and status in _NO_POST:
+            return self._impossible(no_post, credential, advice=by_password)
+        if status in _REFUSALS:
+            why, advice = [f"it gives out the tokens for {self._host}", who], self._other_login(credential)
+            return failures.denied(host, None, response, why, advice, asked=scope, **owner(credential))
+        if status == HTTPStatus.NOT_FOUND:
+            return self._impossible(f"{host}, which gives out its tokens, answered 404; {who}", credential)
+        error = failures.of_status(host, urlsplit(key.realm).path, response)
+        error = error.saying(f"it was asked for a token for {self._host}: {scope or 'to log in'}")
+        if posted and status == HTTPStatus.INTERNAL_SERVER_ERROR:  # as MSR answers every POST
+            error = error.saying(no_post)
+            error.advice = by_password
+        return error
 
     def _check_realm(self, asked_over: str, realm: str) -> None:
         """Refuse a token service that must not see credentials (rule 2)."""
@@ -271,6 +283,10 @@ class TokenAuthenticator:
             granted=None,
             **owner(credential),
         )
+
+
+def _offered(response: Response) -> tuple[Challenge, ...]:
+    return parse(response.headers.get("www-authenticate", ""))
 
 
 def _name_in(scope: str | None) -> str:
