@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from notarypy.cli.declared import Function
 
 _PLACES = ("trust_dir", "config")  # the global options that say where names are
-_HELP, _VERSION = "help", "Print the version."
+_HELP = "help"
 
 
 def completion(
@@ -198,7 +198,7 @@ class _Line:
                 yield from (Proposal(name, each.record.how.get("help", "")) for name in names)
         yield Proposal("--help", "Say more about it.")
         if not self._name:
-            yield Proposal("--version", _VERSION)
+            yield Proposal("--version", "Print the version.")
 
     def _value_of(self, name: str, typed: str) -> Proposals:
         """Return what may follow the equals sign of an option."""
@@ -228,7 +228,6 @@ def _commands(*, helping: bool) -> Iterator[Proposal]:
         yield from (Proposal(name, about) for name, (about, _) in helptopics.TOPICS.items())
     else:
         yield Proposal(_HELP, "Say more about a command or a topic.")
-        yield Proposal("version", _VERSION)
 
 
 def _about(found: Function | Commands) -> str:

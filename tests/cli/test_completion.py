@@ -61,7 +61,7 @@ def words(run: Run, *line: str) -> list[str]:
 
 
 def test_commands_and_those_of_a_noun(run: Run) -> None:
-    assert set(words(run, "")) == {*app.COMMANDS, "help", "version"}
+    assert set(words(run, "")) == {*app.COMMANDS, "help"}
     assert set(words(run, "si")) == {"sign", "signer"}
     assert words(run, "-q", "--server", "sign", "veri") == ["verify"]
     assert words(run, "signer", "") == ["add", "remove", "list"]
