@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from notarypy import files, testing
+from notarypy import files, system, testing
 from notarypy.client.api import Client
 from notarypy.client.backup import lastbackup
 from notarypy.errors import (
@@ -493,7 +493,7 @@ def test_on_a_disk_that_nobody_writes_to_no_lock_is_needed(
         raise StorageError("the disk is read-only")
 
     monkeypatch.setattr(files, "locked", locked)
-    monkeypatch.setattr(files, "is_read_only", lambda _: True)
+    monkeypatch.setattr(system, "is_read_only", lambda _: True)
     assert len(owner.client().upkeep.backup(tmp_path / "b.tar").keys) == 3
 
 

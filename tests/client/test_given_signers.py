@@ -339,7 +339,7 @@ def test_no_signer_ends_the_program(
     release.error = error
     with pytest.raises(KeyAccessError, match="the signer that was given failed") as caught:
         owner.client(signers=[release]).sign([f"{GUN}:1"])
-    assert caught.value.why[0].startswith(f"notarypy.testing.FakeSigner: {type(error).__name__}")
+    assert caught.value.why[0].startswith(f"{FakeSigner.__module__}.FakeSigner: {type(error).__name__}")
     assert caught.value.exit_code == 6
     assert "POST" not in world.requests()
 
