@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import ssl
 import sys
+import time
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
@@ -178,6 +180,29 @@ def test_a_server_that_dies_at_the_start_shows_its_log(tmp_path: Path) -> None:
     argv = ["notary-server", "-config", "/nonexistent"]
     with pytest.raises(RuntimeError, match="nonexistent"):
         services.Service(argv, tmp_path / "log", lambda: False)
+
+
+@pytest.mark.parametrize(("last", "again"), [("fatal error: concurrent map writes", True), ("ended", False)])
+def test_a_server_that_a_race_of_its_own_ended_is_started_again(
+    tmp_path: Path, last: str, *, again: bool
+) -> None:
+    started, log = tmp_path / "started", tmp_path / "log"
+    program = "; ".join(
+        (
+            "import os, sys, time",
+            f"known = os.path.exists({str(started)!r})",
+            f"open({str(started)!r}, 'a').write('x')",
+            f"known or sys.exit({last!r})",
+            "time.sleep(60)",
+        )
+    )
+    with services.Service([sys.executable, "-c", program], log, started.exists) as service:
+        first = service.pid
+        while last not in log.read_text():
+            time.sleep(0.01)
+        os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
+        service.revive()
+        assert (service.pid != first) is again
 
 
 def test_a_gateway_hangs_up_without_an_answer(front: Gateway, authority: services.Authority) -> None:

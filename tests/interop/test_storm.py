@@ -138,6 +138,8 @@ def test_nothing_is_lost_and_nothing_is_said_that_is_not_so(
     ]
     for each in storm:
         each.join(300)
+    for server in servers:
+        server.revive()
     said = {reference: word for each in storm for reference, word in each.said.items()}
     assert len(said) == len(references)
     listed = published(bob, repository)

@@ -82,6 +82,10 @@ class Authority:
         return ssl.create_default_context(cafile=str(self.file))
 
 
+# How notary-server ends now and then where many ask at once: it notes checksums in a map without a lock.
+_RACE = "fatal error: concurrent map writes"
+
+
 class Service:
     """A server process.
 
@@ -97,24 +101,29 @@ class Service:
         *,
         patience: float = START_TIMEOUT,
     ) -> None:
-        self.log, self._patience = log, patience
-        with log.open("ab") as output:
+        self.log, self._patience, self._ready = log, patience, ready
+        self._command = [programs.find(argv[0]), *argv[1:]]
+        self._environment = {"PATH": programs.SEARCH_PATH, **(env or {})}
+        self._start()
+
+    def _start(self) -> None:
+        with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                [programs.find(argv[0]), *argv[1:]],
-                env={"PATH": programs.SEARCH_PATH, **(env or {})},
+                self._command,
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
         try:
-            self._wait(ready)
+            self._wait()
         except BaseException:
             self.stop()
             raise
 
-    def _wait(self, ready: Callable[[], bool]) -> None:
+    def _wait(self) -> None:
         end = time.monotonic() + self._patience
-        while not ready():
+        while not self._ready():
             if self._process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"{self._process.args!r} did not start:\n{self.log.read_text()}")
             time.sleep(0.02)
@@ -123,6 +132,11 @@ class Service:
     def pid(self) -> int:
         """The process."""
         return self._process.pid
+
+    def revive(self) -> None:
+        """Start the process again, as a supervisor does, if it ended by a race of its own."""
+        if self._process.poll() is not None and _RACE in self.log.read_text(errors="replace"):
+            self._start()
 
     def stop(self) -> None:
         """Ask the process to end, insist after some seconds, and reap it."""
@@ -177,11 +191,16 @@ def write_json(path: Path, document: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a server listens and which CA vouches for it (None: plain http); maybe its process."""
+    """Where a server listens and which CA vouches for it (None: plain http); maybe its process.
+
+    Attributes:
+        revive: Starts it again if it ended by a race of its own.
+    """
 
     host: str
     ca: Path | None
     pid: int | None = None
+    revive: Callable[[], None] = lambda: None
 
     @property
     def url(self) -> str:
@@ -220,7 +239,7 @@ def notary_server(
     argv = ["notary-server", "-config", write_json(directory / "notary-server.json", config)]
     ready = answers(port, "/_notary_server/health", authority.client_context())
     with Service(argv, directory / "notary-server.log", ready) as process:
-        yield Endpoint(f"localhost:{port}", authority.file, process.pid)
+        yield Endpoint(f"localhost:{port}", authority.file, process.pid, process.revive)
 
 
 @contextlib.contextmanager
