@@ -194,7 +194,8 @@ class Connections:
         with self._lock:
             if self._places is None:
                 environ, timeout = self._settings.environ, self._settings.timeout
-                docker = DockerConfig(self._settings.docker_config / "config.json", environ, timeout=timeout)
+                path, usual = self._settings.docker_config / "config.json", not environ.get("DOCKER_CONFIG")
+                docker = DockerConfig(path, environ, usual=usual, timeout=timeout)
                 self._places = docker, credential_sources(docker, environ, timeout=timeout)
             return self._places
 

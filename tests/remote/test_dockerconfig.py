@@ -5,6 +5,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -394,6 +396,54 @@ def test_each_place_counts_before_the_next(tmp_path: Path) -> None:
         "d": None,
     }
     assert found["a"] == Credential("variable", "pw", "DOCKER_AUTH_CONFIG")
+
+
+@pytest.fixture
+def closed() -> Iterator[Path]:
+    """Yield a folder with logins that this process may not enter, in one that it may."""
+    user = os.geteuid()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name, "closed")
+        (folder / "containers").mkdir(parents=True)
+        (folder / "containers" / "auth.json").write_text(json.dumps({"auths": {"a": login("root")}}))
+        folder.chmod(0)
+        Path(name).chmod(0o755)
+        if not user:
+            os.seteuid(4711)
+        try:
+            yield folder
+        finally:
+            os.seteuid(user)
+            folder.chmod(0o700)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there everybody may enter folders")
+def test_a_usual_place_that_cannot_be_entered_has_no_login(closed: Path) -> None:
+    environ = {"HOME": str(closed), "XDG_RUNTIME_DIR": str(closed)}
+    text = json.dumps({"auths": {"b": login("later")}})
+    for path in (closed / "config.json", closed / "containers" / "auth.json"):
+        assert user(DockerConfig(path, usual=True), "a") is None
+        with pytest.raises(ConfigurationError, match="cannot use"):
+            DockerConfig(path).get("a")
+    docker = DockerConfig(closed / "config.json", environ, usual=True)
+    last = DockerAuthConfig({"DOCKER_AUTH_CONFIG": text})
+    chain = Keychain([*dockerconfig.credential_sources(docker, environ, timeout=1), last])
+    assert chain.find(["b"]) == Credential("later", "pw", "DOCKER_AUTH_CONFIG")
+    named = environ | {"REGISTRY_AUTH_FILE": str(closed / "auth.json")}
+    with pytest.raises(ConfigurationError, match="cannot use"):
+        Keychain(dockerconfig.credential_sources(docker, named, timeout=1)).find(["b"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there everybody may read files")
+def test_a_usual_file_that_cannot_be_read_is_an_error(closed: Path) -> None:
+    path = closed / "containers" / "auth.json"
+    os.seteuid(os.getuid())
+    closed.chmod(0o755)
+    path.chmod(0)
+    if not os.getuid():
+        os.seteuid(4711)
+    with pytest.raises(ConfigurationError, match="cannot use"):
+        DockerConfig(path, usual=True).get("a")
 
 
 def test_helpers_of_the_variable(tmp_path: Path, log: Path) -> None:

@@ -16,6 +16,8 @@ Rules:
 5. A member about logins that is not of its type is an error: nobody would know why requests
    are anonymous. Members that are unknown, null or empty objects are none.
 6. Of `HttpHeaders` only those named `X-Meta-...` are for registries; the others are for a docker daemon.
+7. A usual place in a folder that this user may not enter, root's for example, has no login. A file that is
+   there and cannot be read is an error, as is a place that REGISTRY_AUTH_FILE or DOCKER_CONFIG names.
 """
 
 from __future__ import annotations
@@ -55,7 +57,8 @@ _LOG = logging.getLogger(__name__)
 class DockerConfig:
     """The logins of one file, with environment and timeout of helpers.
 
-    In podman's file keys mean what they say, and Docker Hub is `docker.io`.
+    In podman's file keys mean what they say, and Docker Hub is `docker.io`. A `usual` place is one that
+    nobody named (rule 7).
     """
 
     def __init__(
@@ -64,11 +67,13 @@ class DockerConfig:
         environ: Mapping[str, str] | None = None,
         *,
         podman: bool = False,
+        usual: bool = False,
         timeout: float = 60.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name, self._path = str(path), path
         self._environ, self._podman, self._timeout = environ or {}, podman, timeout
+        self._usual = usual
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._answers: dict[tuple[str, str], tuple[float, Credential | None]] = {}
@@ -173,6 +178,9 @@ class DockerConfig:
         except FileNotFoundError:
             return {}
         except (StorageError, OSError) as error:
+            if self._usual and _is_out_of_reach(self._path):
+                _LOG.info("%s is in a folder that cannot be entered: no login is there", self.name)
+                return {}
             raise self._unusable(str(error)) from None
         except (ValueError, RecursionError):
             raise self._unusable("it is not JSON") from None
@@ -212,7 +220,7 @@ def credential_sources(
     named = named_file(environ)
     first, last = ([named], []) if named else ([], _podman_files(environ))
     before, after = (
-        [DockerConfig(path, environ, podman=True, timeout=timeout) for path in paths]
+        [DockerConfig(path, environ, podman=True, usual=not named, timeout=timeout) for path in paths]
         for paths in (first, last)
     )
     return [*before, *text, docker, *after]
@@ -235,6 +243,17 @@ def _podman_files(environ: Mapping[str, str]) -> list[Path]:
     elif system.LINUX:
         found.insert(0, Path(f"/run/containers/{system.user()}/auth.json"))
     return found
+
+
+def _is_out_of_reach(path: Path) -> bool:
+    """Tell whether nobody can say if the file is there: a folder above it cannot be entered."""
+    try:
+        path.lstat()
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        pass
+    return False
 
 
 def place_of(name: str) -> str:
