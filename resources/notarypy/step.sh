@@ -16,7 +16,8 @@ notarypy_behind() {
   base=${RUNNER_TEMP:-${AGENT_TEMPDIRECTORY:-${TMPDIR:-/tmp}}}
   work='' child=''
   trap 'rm -rf "$work"' EXIT
-  trap 'trap "" TERM; [ -z "$child" ] || kill "$child" 2> /dev/null; wait; exit 143' TERM
+  # All three, since systems signal the whole group, too, and dash does nothing on EXIT when a signal ends it.
+  trap 'trap "" HUP INT TERM; [ -z "$child" ] || kill "$child" 2> /dev/null || :; wait; exit 143' HUP INT TERM
   work=`mktemp -d "$base/notarypy.XXXXXXXX"` || exit
   exec 3< /dev/null
   run() {
@@ -179,6 +180,7 @@ KEY
 '
   for word in $IN_ARGUMENTS; do
     case $mode$word$trust in sign--init"$work/trust") fail "--init makes keys, which would be gone with the step: name trust-dir" ;; esac
+    case $mode$word in sign--dry-run) fail "--dry-run publishes nothing, and a step that signs hands on what is published" ;; esac
     set -- "$@" "$word"
   done
   unset IFS
@@ -204,7 +206,7 @@ notarypy_step() {
   trap 'notarypy_cancelled=1; kill "$notarypy_child" 2> /dev/null || :' HUP INT TERM
   notarypy_behind &
   notarypy_child=$!
-  [ -z "$notarypy_cancelled" ] || kill "$notarypy_child"
+  [ -z "$notarypy_cancelled" ] || kill "$notarypy_child" 2> /dev/null || :
   wait "$notarypy_child" || notarypy_code=$?
   while kill -0 "$notarypy_child" 2> /dev/null; do wait "$notarypy_child" || notarypy_code=$?; done
   trap - HUP INT TERM
