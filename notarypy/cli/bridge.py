@@ -253,7 +253,10 @@ def _usage_error(error: Any, run: Run) -> UsageError:  # noqa: ANN401 - typer's 
     context = error.ctx
     path = context.command_path if context is not None else _PROGRAM
     run.report.command = path.removeprefix(_PROGRAM).strip() or None
-    message, advice = error.format_message().rstrip("."), Advice("see-help", command=path)
+    message = (
+        error.format_message().rstrip(".").replace("Choose from:\n\t", "Choose from: ").replace(",\n\t", ", ")
+    )
+    advice = Advice("see-help", command=path)
     if path == _PROGRAM and message != "Missing command":
         advice = Advice("see-options")
     elif path != _PROGRAM and message == "Missing command":

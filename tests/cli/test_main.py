@@ -109,6 +109,11 @@ def test_a_module_of_the_package_can_be_run(home: Path) -> None:
         ),
         (["sign"], "no REF was given", "name at least one, or a file that lists them: --from-file FILE"),
         (["inspect"], "missing argument 'REF...'", "see notarypy inspect --help"),
+        (
+            ["completion"],
+            "missing argument 'SHELL'. Choose from: bash, zsh, fish [",
+            "see notarypy completion --help",
+        ),
         (["revoke", "--all"], "missing argument 'REF...'", "see notarypy revoke --help"),
         (["signer", "add", "jeff"], "missing argument 'REPO...'", "see notarypy signer add --help"),
         (["init", "--snapshot", "both", "a"], "invalid value for '--snapshot'", "see notarypy init --help"),

@@ -89,7 +89,7 @@ def test_what_has_ended_is_shown_and_bad(world: World, owner: Person) -> None:
     assert found.findings[0].level == "bad"
     assert {"renew", "mend-dates"} <= advised(found)
     assert any(
-        text.startswith("1 is released, and what that rests on has ended") for text in said(found, "bad")
+        text.startswith("tag 1 is released, and what that rests on has ended") for text in said(found, "bad")
     )
     assert not any("every signed tag is released" in text for text in said(found, "ok"))
     assert [one.tag for one in found.tags] == ["1"]
@@ -131,7 +131,9 @@ def test_a_tag_of_a_signer_who_left_has_nobody_behind_it(world: World, owner: Pe
     bob.client().sign([f"{GUN}:1"])
     owner.client().remove_signer("bob", GUN, tags="keep", force=True)
     found = owner.client().overview(GUN)
-    assert any(text.startswith("1 is released, and no signer of today") for text in said(found, "warning"))
+    assert any(
+        text.startswith("tag 1 is released, and no signer of today") for text in said(found, "warning")
+    )
     assert "stand-behind" in advised(found)
 
 
@@ -151,7 +153,7 @@ def test_the_registry_is_asked_only_if_that_is_wanted(world: World, owner: Perso
         ("moved", moved),
         ("gone", None),
     ]
-    assert [text for text in said(found, "bad") if "served by the registry with other content" in text]
+    assert "tag 2 is served by the registry with other content than was signed" in said(found, "bad")
     assert {"report-moved", "report-gone"} <= advised(found)
     assert len([line for line in world.requests() if "/manifests/" in line]) == 3
 
@@ -223,7 +225,11 @@ def judged(trusted: TrustedMetadata, *others: RoleStatus, tags: tuple[ListedTag,
     ("others", "level", "words"),
     [
         ((), "ok", "2 of 3 root keys have to sign"),
-        ((role("root", K1),), "warning", "there is one root key"),
+        (
+            (role("root", K1),),
+            "warning",
+            "there is one root key: if it is lost, signing goes on, and root and ",
+        ),
         ((role("root", K1, K2),), "warning", "each of the 2 root keys is enough alone"),
         ((role("root", K1, K2, threshold=2),), "warning", "all 2 root keys are needed"),
         ((), "warning", "one key alone is enough to sign targets"),
@@ -244,6 +250,13 @@ def test_each_weakness_is_found(
     trusted: TrustedMetadata, others: tuple[RoleStatus, ...], level: str, words: str
 ) -> None:
     assert [one for one in judged(trusted, *others) if one.level == level and one.text.startswith(words)]
+
+
+def test_thresholds_are_raised_by_the_command_of_their_role(trusted: TrustedMetadata) -> None:
+    found = judged(trusted, role("targets/a", K1))
+    fixes = {one.text: one.fix and one.fix.name for one in found if one.text.startswith("one key alone")}
+    start = "one key alone is enough to sign"
+    assert fixes == {f"{start} targets": "raise-targets-threshold", f"{start} targets/a": "raise-thresholds"}
 
 
 @pytest.mark.parametrize(
@@ -283,7 +296,7 @@ def test_a_tag_without_a_digest_is_a_finding(trusted: TrustedMetadata) -> None:
     odd = ListedTag("1", None, 5, ("targets/jeff",), ("jeff",), released=False, expires=None)
     well = ListedTag("2", D2, 5, ("targets",), (), released=True, expires=WHEN)
     texts = [one.text for one in judged(trusted, tags=(odd, well))]
-    assert "1 is listed without a SHA-256, so that nobody can use it" in texts
+    assert "tag 1 is listed without a SHA-256, so that nobody can use it" in texts
 
 
 def test_paths_that_count_for_nothing_are_named(world: World, owner: Person) -> None:

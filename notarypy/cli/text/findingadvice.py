@@ -15,6 +15,10 @@ TEXTS: dict[str, str] = {
         "keep copies of root keys in places apart; or give the root several keys, of which some sign, as in: "
         "notarypy key rotate {gun} root --key KEY --key CERT --key CERT --threshold 2"
     ),
+    "raise-targets-threshold": (
+        "where one person is not to be enough, let two sign: notarypy key rotate {gun} targets "
+        "--key KEY --key PUB --threshold 2; one key alone is usual where it is kept well"
+    ),
     "raise-thresholds": (
         "where one person is not to be enough, let two sign: notarypy delegate add NAME {gun} --key PUB "
         "--threshold 2; one key alone is usual where it is kept well"

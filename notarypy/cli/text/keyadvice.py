@@ -221,7 +221,7 @@ TEXTS: dict[str, str] = {
     "check-clock": (
         "look at this machine's clock; then ask the operator of the Notary server, which renews it by itself"
     ),
-    "compare-offered-root": "compare it with the owner, then: notarypy trust {gun} --root {root}",
+    "compare-offered-root": "compare the root with the owner, then: notarypy trust {gun} --root {root}",
     "compare-pin": "compare this root id with the repository's owner before you change the pin",
     "forget": (
         "name the right server, if this one is of another registry; else ask the server's operator; "
@@ -231,10 +231,10 @@ TEXTS: dict[str, str] = {
     "forget-for-archive": "ask the owner for the id, to name it with --root after: notarypy forget {gun}",
     "give-whole-pin": "give the whole id, from its owner; that of the root trusted here: notarypy trust REPO",
     "pin-first-root": (
-        "compare it with the repository's owner, then: --root {root}; or trust it unseen: --first-use"
+        "compare the root with the repository's owner, then: --root {root}; or trust it unseen: --first-use"
     ),
     "pin-first-root-by-policy": (
-        "compare it with the repository's owner, then pin it in a trust policy (--policy FILE): "
+        "compare the root with the repository's owner, then pin it in a trust policy (--policy FILE): "
         'roots.ids = {pins} below [scope."{gun}"]; or trust it unseen: --first-use'
     ),
     "refresh": "refresh it",

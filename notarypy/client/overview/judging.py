@@ -78,12 +78,7 @@ def _keys(status: RepositoryStatus) -> Iterator[Finding]:
     root, targets, snapshot = (by_role[role] for role in (roles.ROOT, roles.TARGETS, roles.SNAPSHOT))
     gun = status.repository
     yield _root_keys(root, gun)
-    alone = [one.role for one in status.roles if one.threshold == 1 and one.role not in _SERVED]
-    if alone:
-        text = f"one key alone is enough to sign {_some(alone)}"
-        yield Finding("warning", "keys", text, Advice("raise-thresholds", gun=gun))
-    else:
-        yield Finding("ok", "keys", "no key alone is enough to sign anything that the server does not sign")
+    yield from _enough_alone(status)
     if snapshot.here:
         text = "the snapshot key is kept here: whoever publishes needs it, and the server cannot help"
         yield Finding("warning", "keys", text, Advice("server-snapshot", gun=gun))
@@ -94,19 +89,33 @@ def _keys(status: RepositoryStatus) -> Iterator[Finding]:
     yield from _shared_keys(status)
 
 
+def _enough_alone(status: RepositoryStatus) -> Iterator[Finding]:
+    alone = [one.role for one in status.roles if one.threshold == 1 and one.role not in _SERVED]
+    signers = [role for role in alone if role != roles.TARGETS]
+    if roles.TARGETS in alone:
+        text = f"one key alone is enough to sign {roles.TARGETS}"
+        yield Finding("warning", "keys", text, Advice("raise-targets-threshold", gun=status.repository))
+    if signers:
+        text = f"one key alone is enough to sign {_some(signers)}"
+        yield Finding("warning", "keys", text, Advice("raise-thresholds", gun=status.repository))
+    if not alone:
+        yield Finding("ok", "keys", "no key alone is enough to sign anything that the server does not sign")
+
+
 _SERVED = frozenset({roles.ROOT, roles.SNAPSHOT, roles.TIMESTAMP})
+_LOST = "if {} is lost, signing goes on, and root and targets keys can never be changed any more"
 
 
 def _root_keys(root: RoleStatus, gun: str) -> Finding:
     count, needed = len({*root.keys}), root.threshold
     if count == 1:
-        text = "there is one root key: who loses it can change nothing any more, who steals it everything"
+        text = f"there is one root key: {_LOST.format('it')}; who steals it can change everything"
         return Finding("warning", "keys", text, Advice("more-root-keys", gun=gun))
     if needed == 1:
         text = f"each of the {count} root keys is enough alone: who steals one can change everything"
         return Finding("warning", "keys", text, Advice("more-root-keys", gun=gun))
     if needed == count:
-        text = f"all {count} root keys are needed: who loses one can change nothing any more"
+        text = f"all {count} root keys are needed: {_LOST.format('one')}"
         return Finding("warning", "keys", text, Advice("more-root-keys", gun=gun))
     return Finding("ok", "keys", f"{needed} of {count} root keys have to sign")
 
@@ -257,7 +266,7 @@ def _reference(gun: str, one: ListedTag) -> str:
 
 def _named(tags: Sequence[ListedTag]) -> str:
     names = list(dict.fromkeys(one.tag for one in tags))
-    return _some(names) if len(names) == 1 else f"{len(names)} tags ({_some(names)})"
+    return f"tag {names[0]}" if len(names) == 1 else f"{len(names)} tags ({_some(names)})"
 
 
 def _some(names: Sequence[str]) -> str:
