@@ -90,7 +90,11 @@ def sign(
     options: dict[str, Any] = {"signer": signer, "custom": attached, "init": init}
     options["discard_unverified"] = discard_unverified
     with run.client() as client:
-        _require_root(run, client, names, root)
+        pin = references.required_root(run, root, None)
+        if pin is not None and init:  # of the root that is made, too
+            options["root"] = pin
+        elif pin is not None:
+            _require_root(client, names, pin)
         if push is not None:
             _push(run, client, push, names[0].text, options)
         elif offline_part is not None:
@@ -100,11 +104,10 @@ def sign(
             _sign(run, client, names, {**options, "dry_run": dry_run, "local": local})
 
 
-def _require_root(run: Run, client: Client, names: Iterable[references.Name], root: _Root) -> None:
+def _require_root(client: Client, names: Iterable[references.Name], pin: str) -> None:
     """Refuse repositories whose root is not this one, before anything is pushed or signed."""
-    if (pin := references.required_root(run, root, None)) is not None:
-        for repository in {name.repository: None for name in names}:
-            client.refresh(repository, root=pin)
+    for repository in {name.repository: None for name in names}:
+        client.refresh(repository, root=pin)
 
 
 def _push(run: Run, client: Client, source: str, ref: str, options: dict[str, Any]) -> None:

@@ -276,17 +276,19 @@ class Client(Groups):
         dry_run: bool = False,
         discard_unverified: bool = False,
         local: bool = False,
+        root: str | None = None,
     ) -> list[results.SignedTag]:
         """Sign tags that are in the registry: one publish per repository, all of its tags or none.
 
-        How is said by `SignOptions`. `init` initialises a repository without trust data. `local` has the
-        docker daemon push each tag first, and signs exactly that; nothing, if no key here may sign it
-        (KeyAccessError). ImageMissingError: it is not there. All repositories are tried before one is raised.
+        How is said by `SignOptions`. `init` initialises a repository without trust data; `root` is a pin that
+        its root must meet. `local` has the docker daemon push each tag first, and signs exactly that;
+        nothing, if no key here may sign it (KeyAccessError). ImageMissingError: it is not there. All
+        repositories are tried before one is raised.
         """
         from notarypy.client.publish.signing import sign_all
 
         require_lists(references=references)
-        options = SignOptions(signer, custom, discard_unverified, dry_run)
+        options = SignOptions(signer, custom, discard_unverified, dry_run, root)
         if local:
             from notarypy.client.transfer.copying import sign_local
 

@@ -52,6 +52,7 @@ class Images:
         custom: bytes | None = None,
         init: bool = False,
         discard_unverified: bool = False,
+        root: str | None = None,
         progress: Progress | None = None,
     ) -> tuple[PushedImage, SignedTag]:
         """Send an image from a SOURCE to a registry, and sign exactly its digest; see `Client.sign`.
@@ -60,7 +61,7 @@ class Images:
         """
         from notarypy.client.transfer.copying import push_and_sign
 
-        signing = SignOptions(signer, custom, discard_unverified)
+        signing = SignOptions(signer, custom, discard_unverified, root=root)
         return push_and_sign(self._session, source, reference, signing, init=init, progress=progress)
 
     def pull(

@@ -110,12 +110,14 @@ class SignOptions:
         custom: JSON to attach to each tag.
         discard_unverified: Whether to start over files that cannot be verified.
         dry_run: Whether to check everything and publish nothing.
+        root: Pins in place of the configured ones, for a root that is made, too.
     """
 
     signer: str | None = None
     custom: bytes | None = None
     discard_unverified: bool = False
     dry_run: bool = False
+    root: str | None = None
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,32 @@ def test_a_pin_says_it_before_anything_is_signed(run: Run, root: str) -> None:
     assert "first use" not in run("sign", "--root", root, REF).expect(0).err
 
 
+@pytest.mark.parametrize("by_option", [True, False])
+def test_the_first_root_must_be_the_pinned_one(
+    run: Run, home: Path, fake: Fake, root: str, *, by_option: bool
+) -> None:
+    new, config = f"{REGISTRY_HOST}/new", home / "pin.toml"
+    fake.registry.push("new", "1", manifest("1"), OCI_MANIFEST)
+    config.write_text(f'[registry."{REGISTRY_HOST}"]\nroot = ["{"0" * 64}"]\n')
+    pin = ["--root", "0" * 64] if by_option else []
+    words = [*([] if by_option else ["-c", str(config)]), "sign", "--init", *pin, f"{new}:1"]
+    for folder, why in (
+        ("fresh", "a new root key would be made: none is here"),
+        ("owner", "the root key here: "),
+    ):
+        said = run("-d", folder, *words).expect(4).err
+        assert f"the pin of {new} does not allow the root that would be made" in said
+        assert f"why: {why}" in said
+        assert f"pinned by {'--root' if by_option else f'root in {config}'}" in said
+        assert "offered" not in said
+        assert (root in said) == (folder == "owner")
+        assert "fix: load the root key that the pin names: notarypy key load FILE; or change the pin" in said
+    assert not list((home / "fresh").rglob("*.key"))
+    if by_option:
+        done = run("-d", "owner", "sign", "--init", "--root", root, f"{new}:1").expect(0)
+        assert root in done.out
+
+
 def test_a_quiet_run_says_it_too(run: Run, root: str) -> None:
     assert f"--root {root}" in run("-q", "--first-use", "verify", REF).expect(0).err
 

@@ -222,6 +222,7 @@ TEXTS: dict[str, str] = {
         "look at this machine's clock; then ask the operator of the Notary server, which renews it by itself"
     ),
     "compare-offered-root": "compare the root with the owner, then: notarypy trust {gun} --root {root}",
+    "load-pinned-root": "load the root key that the pin names: notarypy key load FILE; or change the pin",
     "compare-pin": "compare this root id with the repository's owner before you change the pin",
     "forget": (
         "name the right server, if this one is of another registry; else ask the server's operator; "

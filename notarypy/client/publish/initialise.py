@@ -44,6 +44,7 @@ from notarypy.errors import (
     NotFoundError,
     RefusedUpdateError,
     RepositoryMissingError,
+    RootNotPinnedError,
     UnknownOutcomeError,
     UsageError,
     VerificationError,
@@ -111,9 +112,13 @@ def init(
     *,
     signer: str | None = None,
     keys: Sequence[bytes] = (),
+    root: str | None = None,
 ) -> InitResult:
-    """Make trust data for the repository that a reference is in, with a first signer if one is named."""
-    publisher = publisher_for(session, text)
+    """Make trust data for the repository that a reference is in, with a first signer if one is named.
+
+    `root` is a pin that its root must meet, as configured ones are.
+    """
+    publisher = publisher_for(session, text, root)
     public = session.public_keys(keys) if signer else []
     changes = additions(roles.signer_role(signer), public, ("",), releases=True) if signer else []
     return initialise(publisher, session.keys(), replace(wanted or Wanted(), changes=changes))
@@ -170,6 +175,10 @@ def _create(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> tuple[
             files = _first_files(repository, manager, keys, wanted)
             _check_root(repository, files[roles.ROOT])
             require_readable(repository, files)
+        except RootNotPinnedError as error:
+            problem = _not_pinned(repository, manager, error)
+            undo()
+            raise problem from None
         except BaseException:  # what a signer of somebody else's raises, too
             undo()
             raise
@@ -211,6 +220,20 @@ def _check_root(repository: Repository, data: bytes) -> None:
         problem = certificates.problem(key, repository.gun, repository.now)
         if problem:
             raise VerificationError("the root certificate cannot be used", why=problem)
+
+
+def _not_pinned(repository: Repository, manager: KeyManager, error: RootNotPinnedError) -> RootNotPinnedError:
+    """Say that the root that would be made is none that is pinned; the id of a key just made tells nobody."""
+    offered = error.facts["offered"]
+    here = [one for one in offered if not manager.has_made(one)] if isinstance(offered, list) else []
+    what = f"the root key here: {', '.join(here)}" if here else "a new root key would be made: none is here"
+    return RootNotPinnedError(
+        f"the pin of {repository.gun} does not allow the root that would be made",
+        why=(what, *error.why[1:]),
+        advice=Advice("load-pinned-root"),
+        role=roles.ROOT,
+        offered=here,
+    )
 
 
 def _root_keys(repository: Repository, manager: KeyManager, wanted: Wanted) -> Sequence[PublicKey]:

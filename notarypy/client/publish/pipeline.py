@@ -212,9 +212,9 @@ class Publisher:
         return Published(before, after, uploaded=False, trusted=trusted)
 
 
-def publisher_for(session: Session, text: str) -> Publisher:
-    """Return a publisher for the repository that a reference is in."""
-    repository = session.repository(text, publishing=True).past_caches()
+def publisher_for(session: Session, text: str, root: str | None = None) -> Publisher:
+    """Return a publisher for the repository that a reference is in; `root` is a pin that it must meet."""
+    repository = session.repository(text, root, publishing=True).past_caches()
     repository = replace(repository, connections=2, lacking=session.warn_once)  # the read-back asks for two
     if staged := repository.cache.staged():
         session.warn_once(f"{staged} changes staged by Go notary for {repository.gun} are left alone")

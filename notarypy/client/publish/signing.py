@@ -78,12 +78,14 @@ def sign_all(
         custom_data(options.custom)
 
     def signed(gun: str, wanted: dict[str, Reference]) -> list[SignedTag]:
-        ahead = push is None and not init and is_settled(session.repository(gun, publishing=True))
+        ahead = (
+            push is None and not init and is_settled(session.repository(gun, options.root, publishing=True))
+        )
         with meanwhile(partial(_served, session, wanted), wanted=ahead) as served:
             contents: Contents = cache(served)
             if push is None and init:  # trust data is made only for what is there
                 contents()
-            with initialised(session, gun, wanted=init and not options.dry_run) as created:
+            with initialised(session, gun, options, wanted=init and not options.dry_run) as created:
                 if push is not None:
                     require_signable(session, gun, wanted, options)
                     contents = partial(dict, {tag: push(one) for tag, one in wanted.items()})
@@ -98,7 +100,7 @@ def _signed(
     session: Session, gun: str, contents: Contents, options: SignOptions, *, init: bool
 ) -> list[SignedTag]:
     try:
-        return sign(_warning_once(publisher_for(session, gun)), contents, options)
+        return sign(_warning_once(publisher_for(session, gun, options.root)), contents, options)
     except RepositoryMissingError:
         found = contents()  # a missing image goes first: nobody makes trust data for it
         if not (init and options.dry_run and options.signer is None):
@@ -114,12 +116,15 @@ def _served(session: Session, wanted: Mapping[str, Reference]) -> dict[str, Mani
 
 
 @contextmanager
-def initialised(session: Session, text: str, *, wanted: bool) -> Iterator[InitResult | None]:
+def initialised(
+    session: Session, text: str, options: SignOptions | None, *, wanted: bool
+) -> Iterator[InitResult | None]:
     """Make trust data where there is none, if that is wanted; the value is what was made.
 
     Its owner has to hear of a new root, whatever becomes of what follows.
     """
-    created = made if wanted and (made := initialise(session, text)).created else None
+    root = None if options is None else options.root
+    created = made if wanted and (made := initialise(session, text, root=root)).created else None
     try:
         yield created
     except RepositoryMissingError as error:
@@ -139,7 +144,7 @@ def require_signable(
 
     Without a `manifest`, whatever is pushed later.
     """
-    publisher = publisher_for(session, text).only(options.signer)
+    publisher = publisher_for(session, text, options.root).only(options.signer)
     silent = replace(publisher, repository=replace(publisher.repository, warn=lambda _: None))
     unknown = Manifest(OCI_MANIFEST, f"sha256:{'0' * 64}", 1)
     silent.preview(_edit(silent, lambda: dict.fromkeys(tags, manifest or unknown), options), unlock=True)

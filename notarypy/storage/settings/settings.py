@@ -171,7 +171,7 @@ class Settings:
         found = by_gun(gun, self.gun_pins, self.gun_authorities)
         roots = next((table.root for table in self._tables(registry_host) if table.root), ())
         if not found and roots:
-            found = Pins(roots, source="root in the configuration file")
+            found = Pins(roots, source=f"root in {self.config or 'the configuration file'}")
         return found or None
 
     def tls_for(self, host_port: str, *, kind: Literal["notary", "registry"]) -> TlsFiles:
