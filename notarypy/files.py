@@ -59,9 +59,14 @@ def home(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("HOME") or os.environ.get("HOME") or system.known_home() or NO_HOME)
 
 
+def lacks_home(path: Path) -> bool:
+    """Tell whether a path is in the home of somebody who has none, and so is not to be shown (rule 6)."""
+    return path.is_relative_to(NO_HOME)
+
+
 def require_home(path: Path) -> Path:
     """Return a path; raise ConfigurationError if it is in the home of somebody who has none (rule 6)."""
-    if not path.is_relative_to(NO_HOME):
+    if not lacks_home(path):
         return path
     why = "HOME is not set, and the system knows none of this user"
     raise ConfigurationError("there is no home directory", why=why, advice=Advice("set-home"))

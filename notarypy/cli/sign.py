@@ -90,11 +90,7 @@ def sign(
     options: dict[str, Any] = {"signer": signer, "custom": attached, "init": init}
     options["discard_unverified"] = discard_unverified
     with run.client() as client:
-        pin = references.required_root(run, root, None)
-        if pin is not None and init:  # of the root that is made, too
-            options["root"] = pin
-        elif pin is not None:
-            _require_root(client, names, pin)
+        options |= _required(run, client, names, root, init=init)
         if push is not None:
             _push(run, client, push, names[0].text, options)
         elif offline_part is not None:
@@ -104,10 +100,16 @@ def sign(
             _sign(run, client, names, {**options, "dry_run": dry_run, "local": local})
 
 
-def _require_root(client: Client, names: Iterable[references.Name], pin: str) -> None:
-    """Refuse repositories whose root is not this one, before anything is pushed or signed."""
-    for repository in {name.repository: None for name in names}:
+def _required(
+    run: Run, client: Client, names: Iterable[references.Name], root: _Root, *, init: bool
+) -> dict[str, str]:
+    """Refuse repositories with another root before anything is pushed or signed; `init` makes this one."""
+    pin = references.required_root(run, root, None)
+    if pin is not None and init:
+        return {"root": pin}
+    for repository in {name.repository: None for name in names if pin is not None}:
         client.refresh(repository, root=pin)
+    return {}
 
 
 def _push(run: Run, client: Client, source: str, ref: str, options: dict[str, Any]) -> None:

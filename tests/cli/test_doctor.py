@@ -715,6 +715,21 @@ def test_several_broken_settings_are_all_named(run: Run, home: Path, monkeypatch
     run("status").expect(2)
 
 
+def test_no_path_is_invented_where_there_is_no_home(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(system, "known_home", str)
+    outcome = run("doctor", "--offline").expect(1)
+    assert "nonexistent" not in outcome.out
+    assert "trust directory: none, as there is no home directory" in outcome.out
+    assert not [part for part in ("shared with docker", "no private key is here") if part in outcome.out]
+    assert "export HOME=/home/NAME; or DOCKER_CONFIG, or --trust-dir DIR" in outcome.out
+    outcome = run("-d", home / "trust", "doctor", "--offline").expect(0)
+    assert "nonexistent" not in outcome.out
+    assert "no private key is here" in outcome.out
+
+
 @pytest.mark.parametrize(
     ("later", "level", "text", "fix"),
     [

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy import files
 from notarypy.cli.text.advice import advice
 from notarypy.errors import Advice, ConfigurationError, TlsError
 from notarypy.storage.settings import servers
@@ -26,6 +27,15 @@ def test_nothing_there_is_nothing_found_and_says_where_it_looked(tmp_path: Path)
     found = servers.find([tmp_path], "h:5000", None, None)
     assert (found.replace_ca, found.extra_ca, found.client_cert, found.client_key) == (None, (), None, None)
     assert found.searched == ("the CA certificates of this system", f"{tmp_path / 'h:5000'} (no *.crt)")
+
+
+def test_nobody_is_sent_to_a_home_that_is_not_there(tmp_path: Path) -> None:
+    found = servers.find([files.NO_HOME / ".docker" / "tls"], "h:5000", None, None, options=True)
+    assert shown(found.advice) == "name the CA certificate of this server: --tlscacert FILE"
+    assert shown(found.client_advice) == "name the client certificate and its key: --tlscert, --tlskey"
+    assert found.searched == ("the CA certificates of this system",)
+    found = servers.find([tmp_path, files.NO_HOME], "h:5000", None, None)
+    assert shown(found.advice).endswith(f"{tmp_path / 'h:5000' / 'ca.crt'}")
 
 
 def test_finds_cas_and_the_client_pair_of_one_host(tmp_path: Path) -> None:

@@ -260,6 +260,8 @@ TEXTS: Mapping[str, str] = {
         "push it under another tag, or have the operator of {host} allow that {tag} is replaced: "
         "tags can be immutable or protected there"
     ),
+    "name-ca": "name the CA certificate of this server: --tlscacert FILE",
+    "name-client-pair": "name the client certificate and its key: --tlscert, --tlskey",
     "put-client-pair": "put X.cert and X.key into {folder}",
     "put-client-pair-or-name-it": ("put X.cert and X.key into {folder}, or name them: --tlscert, --tlskey"),
     "put-counterpart": "put {missing} there, or remove {present}",

@@ -9,7 +9,7 @@ TEXTS: dict[str, str] = {
     # -- this machine
     "install-anew": "install it: pip install {package}",
     "mend-clock": "set this machine's clock by NTP: timedatectl set-ntp true; or tell the server's operator",
-    "set-home": "name a directory of your own: export HOME=/home/NAME",
+    "set-home": "name a directory of your own: export HOME=/home/NAME; or DOCKER_CONFIG, or --trust-dir DIR",
     "use-variable": "if {meant} is meant, set that; then: unset {name}",
     "unset": "correct it, or: unset {name}",
     "mend-findings": "do what these lines say, and run it again",

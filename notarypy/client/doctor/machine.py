@@ -83,7 +83,7 @@ def trust_files(found: Findings, session: Session) -> None:
             what = "is a link to no directory" if folder.is_symlink() else "is no directory"
             found.bad(area, f"{folder} {what}", Advice("put-directory"))
     if not directory.path.is_dir():
-        if not os.path.lexists(directory.path):
+        if not os.path.lexists(directory.path) and not files.lacks_home(directory.path):
             found.ok(area, f"{directory.path} is not there yet: nothing is known, and no key is here")
         return
     with found.looking(area):

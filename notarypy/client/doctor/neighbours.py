@@ -125,7 +125,9 @@ def _starts(plugin: Path) -> bool:
 def _shared(found: Findings, settings: Settings) -> None:
     """Say whether docker's trust directory is ours, and what docker's file says of content trust."""
     docker = settings.docker_config / "trust"
-    if settings.trust_dir == docker:
+    if files.lacks_home(docker):
+        pass  # docker has none either
+    elif settings.trust_dir == docker:
         found.ok("docker", f"keys and trusted roots are shared with docker: {docker}")
     else:
         ours = settings.trust_dir

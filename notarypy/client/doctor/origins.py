@@ -68,8 +68,8 @@ def origins(settings: Settings) -> Iterator[Origin]:
     """Yield every setting that counts, as far as it is from somewhere or has a default worth knowing."""
     lines = _lines(settings.config)
     place = _Places(settings, lines)
-    yield Origin("trust directory", str(settings.trust_dir), place.of("trust_dir", "DOCKER_CONFIG"))
-    yield Origin("docker's directory", str(settings.docker_config), place.of("", "DOCKER_CONFIG"))
+    yield Origin("trust directory", _shown(settings.trust_dir), place.of("trust_dir", "DOCKER_CONFIG"))
+    yield Origin("docker's directory", _shown(settings.docker_config), place.of("", "DOCKER_CONFIG"))
     yield Origin("configuration file", _presence(settings.config), place.of("config", "XDG_CONFIG_HOME"))
     policy = None if settings.policy is None else settings.policy.path
     yield Origin("trust policy", _presence(policy), place.of("policy", "XDG_CONFIG_HOME"))
@@ -155,7 +155,11 @@ def _lines(path: Path | None) -> dict[str, int]:
 def _presence(path: Path | None) -> str:
     if path is None:
         return "none"
-    return str(path) if os.path.lexists(path) else f"{path}, which is not there"
+    return _shown(path) if os.path.lexists(path) or files.lacks_home(path) else f"{path}, which is not there"
+
+
+def _shown(path: Path) -> str:
+    return "none, as there is no home directory" if files.lacks_home(path) else str(path)
 
 
 def _first_use(settings: Settings, place: _Places) -> str:

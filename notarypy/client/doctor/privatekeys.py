@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from notarypy import system
+from notarypy import files, system
 from notarypy.client.findings import quoted
 from notarypy.errors import Advice, NotarypyError, PassphraseNeededError, PassphraseWrongError
 from notarypy.keys.keystore import KeyStore
@@ -55,7 +55,7 @@ def keys(found: Findings, session: Session) -> list[KeyInfo]:
         for key in listed:
             with found.looking(_AREA):
                 _key(found, store, key)
-        if not listed and not store.warnings:
+        if not listed and not store.warnings and not files.lacks_home(store.directory):
             found.ok(_AREA, "no private key is here: what is signed can be verified, and nothing signed")
     return listed
 

@@ -87,10 +87,6 @@ class KeyManager:
         with self._making, locked(self.store.directory / _LOCK, timeout):
             yield undo
 
-    def has_made(self, keyid: str) -> bool:
-        """Tell whether a key is one that was made, and not yet removed, in this thread."""
-        return keyid in self._made[threading.get_ident()]
-
     def new_key(self, role: str, gun: str | None) -> PublicKey:
         """Make and store a key for a role; returns its public half (rule 2)."""
         return public_key_of(self._generated(role, gun))

@@ -176,9 +176,8 @@ def _create(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> tuple[
             _check_root(repository, files[roles.ROOT])
             require_readable(repository, files)
         except RootNotPinnedError as error:
-            problem = _not_pinned(repository, manager, error)
             undo()
-            raise problem from None
+            raise _not_pinned(repository, manager, wanted, error) from None
         except BaseException:  # what a signer of somebody else's raises, too
             undo()
             raise
@@ -222,10 +221,13 @@ def _check_root(repository: Repository, data: bytes) -> None:
             raise VerificationError("the root certificate cannot be used", why=problem)
 
 
-def _not_pinned(repository: Repository, manager: KeyManager, error: RootNotPinnedError) -> RootNotPinnedError:
+def _not_pinned(
+    repository: Repository, manager: KeyManager, wanted: Wanted, error: RootNotPinnedError
+) -> RootNotPinnedError:
     """Say that the root that would be made is none that is pinned; the id of a key just made tells nobody."""
+    named, stored = wanted.root_keys or wanted.root_certs, {key.keyid for key in manager.store.list()}
     offered = error.facts["offered"]
-    here = [one for one in offered if not manager.has_made(one)] if isinstance(offered, list) else []
+    here = [one for one in offered if named or one in stored] if isinstance(offered, list) else []
     what = f"the root key here: {', '.join(here)}" if here else "a new root key would be made: none is here"
     return RootNotPinnedError(
         f"the pin of {repository.gun} does not allow the root that would be made",

@@ -78,14 +78,13 @@ def sign_all(
         custom_data(options.custom)
 
     def signed(gun: str, wanted: dict[str, Reference]) -> list[SignedTag]:
-        ahead = (
-            push is None and not init and is_settled(session.repository(gun, options.root, publishing=True))
-        )
+        here = session.repository(gun, options.root, publishing=True)
+        ahead = push is None and not init and is_settled(here)
         with meanwhile(partial(_served, session, wanted), wanted=ahead) as served:
             contents: Contents = cache(served)
             if push is None and init:  # trust data is made only for what is there
                 contents()
-            with initialised(session, gun, options, wanted=init and not options.dry_run) as created:
+            with initialised(session, gun, options.root, wanted=init and not options.dry_run) as created:
                 if push is not None:
                     require_signable(session, gun, wanted, options)
                     contents = partial(dict, {tag: push(one) for tag, one in wanted.items()})
@@ -116,15 +115,12 @@ def _served(session: Session, wanted: Mapping[str, Reference]) -> dict[str, Mani
 
 
 @contextmanager
-def initialised(
-    session: Session, text: str, options: SignOptions | None, *, wanted: bool
-) -> Iterator[InitResult | None]:
+def initialised(session: Session, gun: str, root: str | None, *, wanted: bool) -> Iterator[InitResult | None]:
     """Make trust data where there is none, if that is wanted; the value is what was made.
 
     Its owner has to hear of a new root, whatever becomes of what follows.
     """
-    root = None if options is None else options.root
-    created = made if wanted and (made := initialise(session, text, root=root)).created else None
+    created = made if wanted and (made := initialise(session, gun, root=root)).created else None
     try:
         yield created
     except RepositoryMissingError as error:

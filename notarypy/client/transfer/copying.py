@@ -54,7 +54,7 @@ def push_and_sign(
 ) -> tuple[PushedImage, SignedTag]:
     """Send an image from files to a registry, and sign exactly its digest; see `Client.images`."""
     target, shipment = pushing.outgoing(session, source, reference)
-    with initialised(session, target.repository, signing, wanted=init) as created:
+    with initialised(session, target.repository, signing.root, wanted=init) as created:
         _require_signable(session, shipment.tree, target, signing)
         pushed = pushing.send(session, shipment, target, progress)
         return pushed, replace(_sign_exactly(session, pushed, target, signing), created=created)
@@ -103,7 +103,7 @@ def copy(
     pushing.check_digest(tree, target)
     origins = (parsed.path,) if parsed.api_host == target.api_host and parsed.path != target.path else ()
     shipment, signed = pushing.Shipment(tree, remote, lambda _: origins), None
-    with initialised(session, target.repository, signing, wanted=init and signing is not None) as created:
+    with initialised(session, target.repository, None, wanted=init and signing is not None) as created:
         if signing is not None:
             _require_signable(session, tree, target, signing)
         warn_of_foreign(tree, session.warn, "copied")

@@ -22,7 +22,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
-from notarypy import system
+from notarypy import files, system
 from notarypy.errors import Advice, ConfigurationError, TlsError
 from notarypy.values import dataclass
 
@@ -182,7 +182,7 @@ def find(
     extra: list[Path] = []
     stores = [f"{name}={environ[name]}" for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if environ.get(name)]
     places = ["the CA certificates of this system" + (f" ({', '.join(stores)})" if stores else "")]
-    own = folders(bases, host_port)
+    own = [folder for folder in folders(bases, host_port) if not files.lacks_home(folder)]
     named = pair is not None
     for folder in own:
         found = _files(folder)
@@ -190,7 +190,10 @@ def find(
         extra += ca
         places.append(f"{folder} ({f'{len(ca)} *.crt' if ca else 'no *.crt'})")
         pair = pair or _pair(found)
-    advice = Advice("copy-ca-or-name-it" if options else "copy-ca", file=own[-1] / "ca.crt")
+    advice, client_advice = Advice("name-ca"), Advice("name-client-pair")  # there is no home for a folder
+    if own:
+        advice = Advice("copy-ca-or-name-it" if options else "copy-ca", file=own[-1] / "ca.crt")
+        client_advice = Advice("put-client-pair-or-name-it" if options else "put-client-pair", folder=own[-1])
     if replace_ca is not None:
         extra, places = [], [f"{replace_ca}, in place of the CA certificates of this system"]
         advice = Advice("check-ca-file", file=replace_ca)
@@ -206,7 +209,7 @@ def find(
         (f"{cert}",)
         if named
         else tuple(f"{folder} ({name or 'no X.cert with X.key'})" for folder, name in shown),
-        Advice("put-client-pair-or-name-it" if options else "put-client-pair", folder=own[-1]),
+        client_advice,
     )
 
 
