@@ -189,17 +189,19 @@ def lock(descriptor: int) -> None:
         except OSError as error:  # its number is not the same everywhere
             raise BlockingIOError(errno.EACCES, "somebody else has it") from error
     else:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _flock(descriptor, shared=False)
 
 
 def look_at_lock(descriptor: int) -> None:
     """Raise the OSError of a lock that somebody holds; on Windows nobody can look without holding it."""
     if sys.platform != "win32":
-        import fcntl
+        _flock(descriptor, shared=True)
 
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+def _flock(descriptor: int, *, shared: bool) -> None:
+    import fcntl
+
+    fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
 
 
 def keep_memory_private() -> None:

@@ -24,7 +24,6 @@ from notarypy.limits import Limits
 from notarypy.storage.settings import settings
 from notarypy.storage.trustdir import TrustDirectory
 from notarypy.tuf import canonical, roles
-from notarypy.tuf.keys import PublicKey
 
 if TYPE_CHECKING:
     from notarypy.cli.declared import Parameter
@@ -220,6 +219,8 @@ def _signers(known: Known, typed: str) -> Iterator[Proposal]:  # noqa: ARG001 - 
 
 def _ids_of_signers(known: Known, typed: str) -> Iterator[Proposal]:
     """Yield ids of signers' keys, as they are named where one of them is taken away."""
+    from notarypy.tuf.keys import PublicKey  # with all that hashes: no other word that is completed takes it
+
     for role, gun, keys in known.delegations():
         for key in keys if role != roles.RELEASES else ():
             with suppress(NotarypyError):

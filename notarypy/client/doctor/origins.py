@@ -213,9 +213,8 @@ def load_in_spite(options: Mapping[str, object], environ: Mapping[str, str]) -> 
             problems.append(problem)
     with suppress(NotarypyError, OSError, ValueError):
         return InSpite(load(given, environ, home), tuple(problems))
-    problems.append(
-        _problem(given, environ, home, file=None) or ConfigurationError("the configuration cannot be used")
-    )
+    unknown = ConfigurationError("the configuration cannot be used", advice=Advice("check-file"))
+    problems.append(_problem(given, environ, home, file=None) or unknown)
     given.pop("config", None)
     return InSpite(load(given, environ, home, file=FileSettings()), tuple(problems))
 
