@@ -129,11 +129,12 @@ def test_the_package_stays_small() -> None:
     # And: an owner's year, shared by several people: what is set and wrong, keys and roots kept in one file,
     # what happened and when, a page for whoever answers for it, half-signed roles that go from hand to hand.
     # And: what a person meets at the prompt, on the system at hand, and the logins of registries as they are.
-    assert len(FILES) <= 395
-    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 70_300
+    # And: Go notary's words, content that is no image, changes staged in Go's format, its oldest key folders.
+    assert len(FILES) <= 425
+    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 74_500
     # What only some commands need is imported by these alone: starting is most of what a command costs.
     # A backend imports what its service takes when it is opened; a look for secrets in a URI takes patterns.
-    assert sum(inner_imports(tree) for tree in trees()) < 248
+    assert sum(inner_imports(tree) for tree in trees()) < 270
 
 
 def test_no_module_but_the_table_names_a_backend() -> None:
