@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from notarypy.client.results import RotatedKey
 
 
+_LOCAL_SNAPSHOT = "the snapshot key of {} is {}: signers elsewhere cannot publish without it"
+_FIELDS = "repository role old new threshold root_pins server_managed published legacy"
+
+
 def rotate(
     context: Context,
     repo: references.Repository,
@@ -42,6 +46,7 @@ def rotate(
     server_managed: Annotated[
         bool, Option("--server-managed", help="The server makes and keeps it: snapshot, timestamp.")
     ] = False,
+    legacy: Annotated[int, Option(metavar="N", min=0, help="Root keys of N earlier versions sign too.")] = 0,
     offline_part: references.OfflinePart = None,
 ) -> None:
     """Replace the keys of a role.
@@ -62,23 +67,18 @@ def rotate(
     references.check_repositories(run, [repo])
     if role == "root" and offline_part is None:
         run.confirm("Go on?", _what_changes(repo, key or (), threshold, replace or ()))
-    how: dict[str, Any] = {
-        "key": key,
-        "threshold": threshold,
-        "replaces": replace or (),
-        "server_managed": server_managed,
-    }
+    how: dict[str, Any] = {"key": key, "threshold": threshold, "replaces": replace or ()}
+    how |= {"server_managed": server_managed, "legacy": legacy}
     with run.client() as client, run.trying(repo):
         if offline_part is not None:
             _as_part(run, client, repo, offline_part, lambda: client.keys.rotate(repo, role, **how))
             return
         done = client.keys.rotate(repo, role, **how)
-        data = render.fields(done, "repository role old new threshold root_pins server_managed published")
+        data = render.fields(done, _FIELDS)
         run.report.done(repo, data, *_rotated_lines(done))
         if done.role == "snapshot" and done.published and not done.server_managed:
             where = f"at {key[0]}" if key and is_uri(key[0]) else "only here"
-            what = f"the snapshot key of {done.repository} is {where}"
-            run.report.warn(f"{what}: signers elsewhere cannot publish without it")
+            run.report.warn(_LOCAL_SNAPSHOT.format(done.repository, where))
 
 
 def _as_part(run: Run, client: Client, repo: str, part: str, publish: Callable[[], object]) -> None:
@@ -130,6 +130,9 @@ def _rotated_lines(done: RotatedKey) -> list[str]:
         return [f"this is the {done.role} key of {done.repository} already; nothing was published"]
     old, new = (", ".join(keyid[: render.SHORT_ID] for keyid in keyids) for keyids in (done.old, done.new))
     lines = [f"rotated {done.role} of {done.repository}: {old} is replaced by {new}"]
+    if done.legacy:
+        ids = ", ".join(keyid[: render.SHORT_ID] for keyid in done.legacy)
+        lines.append(f"the new root is signed by earlier root keys too: {ids}")
     if done.role == "root":
         return lines + render.root_lines(done.root_pins, done.threshold)
     several = [f"{done.threshold} of these {len(done.new)} keys sign {done.role}"]

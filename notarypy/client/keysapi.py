@@ -174,6 +174,7 @@ class Keys:
         server_managed: bool = False,
         threshold: int | None = None,
         replaces: Sequence[str] = (),
+        legacy: int = 0,
     ) -> RotatedKey:
         """Give `root`, `targets`, `snapshot` or `timestamp` another key.
 
@@ -181,13 +182,15 @@ class Keys:
         let the server make the key of snapshot or timestamp and keep it, with `server_managed`. Root and
         targets may have several, of which `threshold` sign, None for as many as now: also digits of ids of
         keys they have, and files of what others hold, for root their certificates for the repository. They
-        are in the place of all keys of the role, or of those it `replaces`, digits of ids.
+        are in the place of all keys of the role, or of those it `replaces`, digits of ids. Root keys of as
+        many earlier versions as `legacy` says sign the new root too, where they are here: readers that trust
+        only such a root need no version in between then.
         """
         from notarypy.client.publish.rotating import Rotation, rotate
 
         require_lists(replaces=replaces)
         keys = () if key is None else (key,) if isinstance(key, str) else tuple(key)
-        wanted = Rotation(role, keys, threshold, tuple(replaces), server_managed)
+        wanted = Rotation(role, keys, threshold, tuple(replaces), server_managed, legacy)
         return rotate(self._session, repository, wanted)
 
     def certify(self, repository: str, *, key: str | None = None) -> tuple[str, bytes]:

@@ -246,7 +246,7 @@ class ImportedKey:
 class RotatedKey:
     """A base role after `rotate_key`: canonical ids of its keys before and now, maybe kept by the server.
 
-    `threshold` of the new ones sign it.
+    `threshold` of the new ones sign it. `legacy` root keys of earlier versions signed the new root too.
     """
 
     repository: str
@@ -257,6 +257,7 @@ class RotatedKey:
     server_managed: bool
     published: bool
     threshold: int = 1
+    legacy: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ class State:
         former: The published root, where `root` is another one: its keys sign the new one too.
         limits: What the published files were read with.
         partial: Whether others sign what is dirty later: then one key of a role is as good as all (`parts`).
+        earlier: Root keys of versions before the former root, which sign a new one too where they are here.
     """
 
     gun: str
@@ -60,6 +61,7 @@ class State:
     former: Root | None = None
     limits: Limits = DEFAULT
     partial: bool = False
+    earlier: tuple[PublicKey, ...] = ()
     _signable: dict[tuple[str, frozenset[str]], bool] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

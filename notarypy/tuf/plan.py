@@ -15,7 +15,7 @@ Rules:
 5. Versions stop far below the limit that locks readers out.
 6. A snapshot that is dirty by itself is made by whoever makes snapshots (rule 4).
 7. A root is signed by its own root keys and, where those are new, by the ones before: each by its threshold,
-   so that readers can follow.
+   so that readers can follow. Keys of earlier versions that are asked for sign it too, where they are here.
 8. What is published can be read: a file goes through the reader, under the reader's limits, before it is
    uploaded. Only a file that readers refuse already may be published again beyond them, for it may take
    several steps to make it small enough.
@@ -133,6 +133,7 @@ def _root_draft(state: State, now: datetime, available: Collection[str]) -> Draf
         keys, threshold = root.signers(roles.ROOT), root.roles[roles.ROOT].threshold
         usable = _usable(state, roles.ROOT, keys, threshold, available)
         signers.update((key.keyid, key) for key in usable)
+    signers.update((key.keyid, key) for key in state.earlier if key.canonical_id in available)
     root = replace(state.root, version=_next(roles.ROOT, state.root.version), expires=now + ROOT_LIFETIME)
     return Draft(roles.ROOT, root.to_signed(), tuple(signers.values()))
 

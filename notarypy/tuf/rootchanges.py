@@ -7,6 +7,7 @@ Rules:
 1. A root that names other keys keeps the certificates of all earlier root keys, as Go does; other keys that
    no role uses are dropped. `targets` is signed anew by its new keys.
 2. The threshold stays as it is unless another one is asked for: keys that go leave no lower one behind.
+3. Root keys of earlier versions sign the new root only where they are named.
 """
 
 from __future__ import annotations
@@ -26,14 +27,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AssignKeys:
-    """Let these keys, and no others, sign a base role, this many of them; None leaves it at as many."""
+    """Let these keys, and no others, sign a base role, this many of them; None leaves it at as many.
+
+    Root keys of `earlier` versions sign the new root too.
+    """
 
     role: str
     keys: Sequence[PublicKey]
     threshold: int | None = None
+    earlier: tuple[PublicKey, ...] = ()
 
     def apply(self, state: State) -> State:
-        """Name the keys in a new root; earlier root certificates stay in its key table (rules 1 and 2)."""
+        """Name the keys in a new root; earlier root certificates stay in its key table (rules 1 to 3)."""
         keyids = tuple(key.keyid for key in self.keys)
         old = state.root.roles[self.role]
         new = RoleKeys(keyids, old.threshold if self.threshold is None else self.threshold)
@@ -46,4 +51,5 @@ class AssignKeys:
         kept = {keyid: key for keyid, key in state.root.keys.items() if keyid not in dropped}
         root = replace(state.root, roles=assigned, keys={**kept, **{key.keyid: key for key in self.keys}})
         signed = {roles.ROOT, self.role} & {roles.ROOT, roles.TARGETS}
-        return replace(state, root=root, former=state.former or state.root, dirty=state.dirty | signed)
+        former = state.former or state.root
+        return replace(state, root=root, former=former, earlier=self.earlier, dirty=state.dirty | signed)

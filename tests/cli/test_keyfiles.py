@@ -197,7 +197,7 @@ def test_a_rotation_names_both_keys(run: Run, stub: StubClient) -> None:
     stub.answers["keys.rotate"] = replace(ROTATED, role="targets")
     outcome = run("key", "rotate", REPO, "targets", "--key", "next.pem").expect(0)
     assert outcome.out == f"rotated targets of {REPO}: {KEY.keyid[:12]} is replaced by {'b' * 12}\n"
-    options = {"key": ["next.pem"], "threshold": None, "replaces": (), "server_managed": False}
+    options = {"key": ["next.pem"], "threshold": None, "replaces": (), "server_managed": False, "legacy": 0}
     assert stub.calls == [("keys.rotate", (REPO, "targets"), options)]
     stub.answers["keys.rotate"] = replace(ROTATED, role="targets", published=False)
     assert "nothing was published" in run("key", "rotate", REPO, "targets").expect(0).out
@@ -208,6 +208,14 @@ def test_the_root_key_wants_a_yes_and_prints_the_pin(run: Run, stub: StubClient)
     run("key", "rotate", REPO, "root").expect(2)
     assert stub.calls == []
     assert f"root pin: {PIN}\n" in run("key", "rotate", "-y", REPO, "root").expect(0).out
+
+
+def test_earlier_root_keys_sign_a_new_root_too(run: Run, stub: StubClient) -> None:
+    stub.answers["keys.rotate"] = replace(ROTATED, role="targets", legacy=("c" * 64, "d" * 64))
+    outcome = run("key", "rotate", REPO, "targets", "--legacy", "2").expect(0)
+    assert outcome.out.endswith(f"signed by earlier root keys too: {'c' * 12}, {'d' * 12}\n")
+    assert stub.calls[0][2]["legacy"] == 2
+    run("key", "rotate", REPO, "targets", "--legacy", "-1").expect(2)
 
 
 @pytest.mark.parametrize("managed", [True, False])
@@ -234,6 +242,7 @@ def test_several_keys_and_a_threshold_reach_the_client(run: Run, stub: StubClien
     outcome = run("key", "rotate", "-y", REPO, "root", *argv).expect(0)
     assert "2 of these 2 root keys sign a root\n" in outcome.out
     options = {"key": ["root", "bob.crt"], "threshold": 2, "replaces": ["1234567"], "server_managed": False}
+    options |= {"legacy": 0}
     assert stub.calls == [("keys.rotate", (REPO, "root"), options)]
     for wanted, said in {
         ("--threshold", "3"): f"3 keys sign the root of {REPO}",

@@ -59,6 +59,15 @@ def test_a_root_key_is_replaced_with_the_signature_of_both(state: State) -> None
     assert old.keyid in root.keys
 
 
+def test_rule_3_root_keys_of_earlier_versions_sign_where_they_are_named_and_here(state: State) -> None:
+    here, elsewhere = root_key("earlier", GUN), root_key("earlier, elsewhere", GUN)
+    after = AssignKeys(roles.TARGETS, [NEXT], None, (here, elsewhere)).apply(state)
+    root, targets = plan(after, LATER, _held(state, "next", "earlier"))
+    assert set(root.keys) == {*state.root.signers(roles.ROOT), here}
+    assert targets.keys == (NEXT,)
+    assert here.keyid not in Root.from_signed(root.signed).roles[roles.ROOT].keyids
+
+
 def test_two_changes_are_one_next_root(state: State) -> None:
     after = AssignKeys(roles.TARGETS, [NEXT]).apply(AssignKeys(roles.ROOT, [NEXT_ROOT]).apply(state))
     assert after.former == state.root

@@ -20,6 +20,8 @@ Rules:
 7. Root and targets may have several keys and a threshold. Private keys are here; those of others are given
    as what is public (`client.keys.rolekeys`). The keys that are given are all that the role has afterwards,
    unless it is said which of its keys they replace. Without any and with a threshold the keys stay.
+8. Whatever is rotated, the new root may be signed by root keys of `legacy` earlier versions too, for readers
+   that cannot be shown the versions in between (`earlierkeys`). A part has no such signatures.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from notarypy.client.keys.rolekeys import KeysForRole, listed
 from notarypy.client.metadata.expired import refresh_to_renew
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.publish.drafts import not_signed, unanswered
+from notarypy.client.publish.earlierkeys import earlier_keys
 from notarypy.client.publish.pipeline import Publisher, publisher_for
 from notarypy.client.publish.serverside import server_key
 from notarypy.client.results import RotatedKey
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
     from notarypy.client.metadata.repository import Repository
     from notarypy.client.session import Session
     from notarypy.tuf.keys import PublicKey
+    from notarypy.tuf.trusted import TrustedMetadata
 
 _LOG = logging.getLogger(__name__)
 _OURS = frozenset({roles.ROOT, roles.TARGETS})
@@ -77,6 +81,7 @@ class Rotation:
     threshold: int | None = None
     replaces: Sequence[str] = ()
     server_managed: bool = False
+    legacy: int = 0
 
     def require_possible(self) -> None:
         """Raise UsageError for what no repository can have (rule 1)."""
@@ -98,6 +103,10 @@ class Rotation:
         if role not in _OURS and (len(self.keys) > 1 or self.threshold is not None or self.replaces):
             why = "root and targets may have several keys"
             raise UsageError(f"{role} has one key, here or at the server", why=why)
+        if self.legacy < 0:
+            raise UsageError(
+                f"there are no {self.legacy} earlier versions", advice=Advice("leave-out", option="--legacy")
+            )
 
     def kept(self, present: Sequence[PublicKey]) -> list[PublicKey]:
         """Return those keys of the role that stay."""
@@ -124,24 +133,26 @@ class Rotation:
 
 
 def rotate(session: Session, repository: str, wanted: Rotation) -> RotatedKey:
-    """Give a base role other keys, given or new ones, here or at the server (rules 1 to 7)."""
+    """Give a base role other keys, given or new ones, here or at the server (rules 1 to 8)."""
     wanted.require_possible()
     session.whole_repository(repository)
     role = wanted.role
     read = refresh_to_renew if role == roles.ROOT else refresh
     publisher = replace(publisher_for(session, repository), read=read)
     known = publisher.repository
-    before = State.of(publisher.read(known))
+    before = State.of(trusted := publisher.read(known))
     wanted.require_enough(*before.keys_for(role))
     _require_rotatable(before, publisher)
+    earlier = _earlier(publisher, trusted, wanted)
     new: Sequence[PublicKey]
     if wanted.server_managed:
         new = [server_key(known, role, known.notary().rotate_key(known.gun, role))]
-        done = publisher.publish(lambda state: _rotation(state, role, new, None))
+        done = publisher.publish(lambda state: _rotation(state, AssignKeys(role, new, None, earlier)))
     else:
         with _new_keys(publisher, session.keys(), wanted, before) as new:
             publisher = replace(publisher, keys=session.keys().signing_keys())
-            done = publisher.publish(lambda state: _rotation(state, role, new, wanted.threshold))
+            assigned = AssignKeys(role, new, wanted.threshold, earlier)
+            done = publisher.publish(lambda state: _rotation(state, assigned))
     old, now = (tuple(one.canonical_id for one in it.root.signers(role)) for it in (before, done.after))
     _LOG.debug("%s: the keys of %s were %s and are %s", known.gun, role, old, now)
     return RotatedKey(
@@ -153,6 +164,7 @@ def rotate(session: Session, repository: str, wanted: Rotation) -> RotatedKey:
         server_managed=wanted.server_managed,
         published=done.uploaded,
         threshold=done.after.root.roles[role].threshold,
+        legacy=tuple(dict.fromkeys(key.canonical_id for key in earlier)) if done.uploaded else (),
     )
 
 
@@ -165,9 +177,20 @@ def certify(session: Session, repository: str, selector: str | None) -> tuple[st
     return key.canonical_id, key.public
 
 
-def _rotation(state: State, role: str, new: Sequence[PublicKey], threshold: int | None) -> Sequence[Change]:
+def _earlier(publisher: Publisher, trusted: TrustedMetadata, wanted: Rotation) -> tuple[PublicKey, ...]:
+    """Return the root keys of earlier versions that sign too (rule 8)."""
+    if not wanted.legacy:
+        return ()
+    if publisher.handing_over is not None:
+        message, advice = "a part is not signed by earlier root keys", Advice("leave-out", option="--legacy")
+        raise UsageError(message, advice=advice)
+    return earlier_keys(publisher.repository, trusted, wanted.legacy, publisher.keys)
+
+
+def _rotation(state: State, assigned: AssignKeys) -> Sequence[Change]:
     """Return the changes that replace a role's keys; those of targets in releases too (rule 2)."""
-    changes: list[Change] = [AssignKeys(role, new, threshold)]
+    role, new = assigned.role, assigned.keys
+    changes: list[Change] = [assigned]
     old = {key.canonical_id for key in state.keys_for(role)[0]} - {key.canonical_id for key in new}
     if role == roles.TARGETS and state.delegation(roles.RELEASES) is not None:
         listed = old.intersection(key.canonical_id for key in state.keys_for(roles.RELEASES)[0])
