@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from notarypy.client.results import SignerRemoved as SignerRemoved
     from notarypy.client.results import TagEntry as TagEntry
     from notarypy.client.results import TrustedRoot as TrustedRoot
+    from notarypy.client.targetsapi import ListedTargets as ListedTargets
     from notarypy.client.upkeepapi import Upkeep as Upkeep
     from notarypy.client.verdicts import AppliedPolicy as AppliedPolicy
     from notarypy.client.verdicts import CosignedBy as CosignedBy
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
     from notarypy.client.verdicts import RoleVersion as RoleVersion
     from notarypy.client.verdicts import SkippedImage as SkippedImage
     from notarypy.client.verdicts import VerifiedImage as VerifiedImage
+    from notarypy.client.verify.content import ListedTarget as ListedTarget
     from notarypy.client.verify.sharing import MetadataCache as MetadataCache
     from notarypy.client.workers import Outcome as Outcome
     from notarypy.cosign.signatures import OtherSignatures as OtherSignatures
@@ -162,11 +164,13 @@ _NAMES = {
         "PulledImage PurgedKey PushedImage Renewed RepositoryStatus RevokedTag "
         "RotatedKey SignedTag SignerAdded SignerRemoved TagEntry TrustedRoot"
     ),
+    "client.targetsapi": "ListedTargets",
     "client.upkeepapi": "Upkeep",
     "client.verdicts": (
         "AppliedPolicy CosignedBy Evidence "
         "FirstRoot ReleasedImage RoleEntry RoleStatus RoleVersion SkippedImage VerifiedImage"
     ),
+    "client.verify.content": "ListedTarget",
     "client.verify.sharing": "MetadataCache",
     "client.workers": "Outcome",
     "cosign.signatures": "OtherSignatures",

@@ -34,6 +34,7 @@ from notarypy.errors import Advice, ConfigurationError, StorageError
 NO_HOME = Path("/nonexistent/no-home").absolute()
 AT_WORK = "another notarypy is at work"
 _POLL_SECONDS = 0.02
+_USUAL, _ON_DISK = "/tmp", "/var/tmp"  # noqa: S108 - only names of folders, for files without a name
 _SAMPLE_BYTES = 4096
 
 _ADVICE = {
@@ -141,12 +142,23 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600, *, new: bool = Fals
     A symbolic link in place of the file is replaced, not followed. StorageError leaves the old content; a
     `new` file replaces nothing, and what is there is one.
     """
+    with replacing(path, mode, new=new) as stream:
+        stream.write(data)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, mode: int = 0o600, *, new: bool = False) -> Iterator[BinaryIO]:
+    """Take the content of a file piece by piece, and replace it as `write_atomic` does; never by a part.
+
+    Whatever is raised inside leaves the old content; an error of the operating system is one of this file.
+    """
     require_name(path)
     make_private_directory(path.parent)
     # Not made from the file's name: that may already be as long as a name can be.
     temporary = path.parent / f".notarypy-{os.urandom(8).hex()}.tmp"
     try:
-        _write_new(temporary, data, mode)
+        with _new(temporary, mode) as stream:
+            yield stream
         if new:
             take_name(temporary, path)
         else:
@@ -158,6 +170,14 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600, *, new: bool = Fals
             raise failure("write", path, error) from error
         raise
     _sync_directory(path.parent)
+
+
+def unnamed() -> BinaryIO:
+    """Return a temporary file without a name, where there is room: /tmp may be memory, and too little."""
+    import tempfile  # most commands need none
+
+    usual = tempfile.gettempdir() == _USUAL and os.access(_ON_DISK, os.W_OK)
+    return tempfile.TemporaryFile(prefix="notarypy-", dir=_ON_DISK if usual else None)
 
 
 def take_name(temporary: Path, path: Path) -> None:
@@ -188,7 +208,8 @@ def require_writable(directory: Path) -> None:
     make_private_directory(directory)
     temporary = directory / f".notarypy-{os.urandom(8).hex()}.tmp"
     try:
-        _write_new(temporary, bytes(_SAMPLE_BYTES), 0o600)
+        with _new(temporary, 0o600) as stream:
+            stream.write(bytes(_SAMPLE_BYTES))
     except (OSError, ValueError) as error:
         raise failure("write to", directory, error) from error
     finally:
@@ -196,12 +217,13 @@ def require_writable(directory: Path) -> None:
             os.unlink(temporary)  # noqa: PTH108 - one style for all system calls of this module
 
 
-def _write_new(path: Path, data: bytes, mode: int) -> None:
+@contextlib.contextmanager
+def _new(path: Path, mode: int) -> Iterator[BinaryIO]:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | system.NOFOLLOW
     with _opened(path, flags) as descriptor:
         system.set_mode(descriptor, mode)
         with open(descriptor, "wb", closefd=False) as stream:
-            stream.write(data)
+            yield stream
         os.fsync(descriptor)
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from notarypy.client.migrationapi import Migration
     from notarypy.client.partsapi import Parts
     from notarypy.client.session import Session
+    from notarypy.client.targetsapi import ListedTargets
     from notarypy.client.upkeepapi import Upkeep
 
 
@@ -42,6 +43,13 @@ class Groups:
         from notarypy.client.partsapi import Parts
 
         return Parts(self._session)
+
+    @cached_property
+    def targets(self) -> ListedTargets:
+        """Content of any kind, by what every role lists."""
+        from notarypy.client.targetsapi import ListedTargets
+
+        return ListedTargets(self._session)
 
     @cached_property
     def archives(self) -> Archives:

@@ -91,15 +91,19 @@ def released_names(trusted: TrustedMetadata) -> list[str]:
 
 
 def _require_releases(trusted: TrustedMetadata) -> None:
-    """Raise why releases cannot be trusted, if it has as many keys listed as its threshold (rule 8)."""
-    if roles.RELEASES in trusted.failures:
-        above = trusted.targets[roles.TARGETS]
-        delegation = above.delegation(roles.RELEASES)
-        if delegation is None:
-            return
-        keys = [keyid for keyid in delegation.keyids if not isinstance(above.keys[keyid], UnusableKey)]
-        if len(keys) >= delegation.threshold:
-            raise trusted.failures[roles.RELEASES]
+    """Raise why releases cannot be trusted, if it may list anything (rule 8)."""
+    if roles.RELEASES in trusted.failures and may_list(trusted, roles.RELEASES):
+        raise trusted.failures[roles.RELEASES]
+
+
+def may_list(trusted: TrustedMetadata, role: str) -> bool:
+    """Tell whether a delegation has as many keys listed as its threshold; without them it lists nothing."""
+    above = trusted.targets[roles.parent(role)]
+    delegation = above.delegation(role)
+    if delegation is None:
+        return False
+    keys = [keyid for keyid in delegation.keyids if not isinstance(above.keys[keyid], UnusableKey)]
+    return len(keys) >= delegation.threshold
 
 
 def signers(

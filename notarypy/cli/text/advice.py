@@ -27,6 +27,7 @@ from notarypy.cli.text import (
     partadvice,
     placeadvice,
     serviceadvice,
+    targetadvice,
 )
 from notarypy.errors import Advice
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from notarypy.errors import NotarypyError
 
 TEXTS: Mapping[str, str] = {
-    **doctoradvice.TEXTS | findingadvice.TEXTS | loginadvice.TEXTS,
+    **doctoradvice.TEXTS | findingadvice.TEXTS | loginadvice.TEXTS | targetadvice.TEXTS,
     **keyadvice.TEXTS | placeadvice.TEXTS | migrationadvice.TEXTS | serviceadvice.TEXTS | partadvice.TEXTS,
     # -- what is typed: options and arguments
     "add-server-managed": "add --server-managed",

@@ -40,7 +40,7 @@ REPO_ADMIN = "Repo Admin"
 
 def inspect_reference(session: Session, reference: str, root: str | None = None) -> Inspection:
     """Return everything about the repository that a reference is in; its tag narrows the tags."""
-    repository = _looked_at(session, reference, root)
+    repository = looked_at(session, reference, root)
     trusted = refresh(repository)
     tag = None if session.literal else session.parse(reference).tag
     found = inspect(trusted, reference, tag, repository.server_url)
@@ -68,11 +68,11 @@ def signed_tags(session: Session, text: str, root: str | None, cache: MetadataCa
 
 def delegations(session: Session, repository: str, root: str | None = None) -> tuple[RoleEntry, ...]:
     """Return every delegation of a repository."""
-    entries = role_entries(refresh(_looked_at(session, repository, root)))
+    entries = role_entries(refresh(looked_at(session, repository, root)))
     return tuple(entry for entry in entries if entry.role not in roles.BASE_ROLES)
 
 
-def _looked_at(session: Session, text: str, root: str | None) -> Repository:
+def looked_at(session: Session, text: str, root: str | None) -> Repository:
     """Return a repository that is only looked at, past caches; a `root` is a pin that it must meet."""
     scope = session.scope_of_roots(session.gun(text, whole=True)[0])
     return session.repository(text, root, scope).past_caches()
@@ -81,7 +81,7 @@ def _looked_at(session: Session, text: str, root: str | None) -> Repository:
 def status(session: Session, repository: str, within: timedelta, root: str | None = None) -> RepositoryStatus:
     """Return when each role of a repository ends, in date or not, and whose keys are here."""
     session.whole_repository(repository)
-    known = _looked_at(session, repository, root)
+    known = looked_at(session, repository, root)
     keys = session.keys().signing_keys()
     archived, trusted = known.archive is not None, refresh_outdated(known)
     found = statuses(trusted, keys.available, within, keys.elsewhere, archived=archived)

@@ -14,23 +14,20 @@ from __future__ import annotations
 
 import errno
 import importlib
-import os
 import shlex
-import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from notarypy.errors import Advice, MetadataError, UsageError
-from notarypy.files import failure
+from notarypy.files import failure, unnamed
 from notarypy.limits import DEFAULT, Limits
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 PIECE = 1024 * 1024
-_USUAL, _ON_DISK = "/tmp", "/var/tmp"  # noqa: S108 - only names of folders, for files without a name
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _MAGIC = {
     b"\x1f\x8b": "gzip",
@@ -167,7 +164,7 @@ def unpack(stream: BinaryIO, path: Path, kind: str, limits: Limits) -> BinaryIO:
     """
     require(kind, path)
     pieces = plain(iter(lambda: stream.read(PIECE), b""), kind, limits)
-    unpacked: BinaryIO = tempfile.TemporaryFile(prefix="notarypy-", dir=_folder())  # noqa: SIM115 - the caller closes it
+    unpacked = unnamed()
     try:
         for piece in pieces:
             _write(unpacked, piece, path)
@@ -185,9 +182,3 @@ def _write(unpacked: BinaryIO, piece: bytes | None, path: Path) -> None:
         found = failure("unpack", path, error)
         found.advice = Advice("room-to-unpack") if error.errno in _FULL else found.advice
         raise found from error
-
-
-def _folder() -> str | None:
-    """Return where there is room; where /tmp is memory, an image may be more than there is."""
-    usual = tempfile.gettempdir() == _USUAL and os.access(_ON_DISK, os.W_OK)
-    return _ON_DISK if usual else None

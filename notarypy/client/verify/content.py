@@ -1,0 +1,181 @@
+"""Content that a repository lists: what is signed of it, and whether a stream is that.
+
+What it is: the check of bytes of any kind and number, in little memory. What it is not: which role's word
+counts (`targetfiles`), or what a registry serves (`image`).
+
+Rules:
+
+1. Content has the signed length and every hash of a known kind, at least one. Of what is longer not more than
+   one byte too many is read.
+2. Nothing is handed on before everything is verified: until then it is in a temporary file without a name.
+3. A file is replaced as a whole, keeps its mode, and stays as it was where something is wrong. A link to a
+   file stays one. What is no regular file, such as a pipe, is written to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+import stat
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from notarypy import files
+from notarypy.errors import Advice, DigestMismatchError, StorageError, UsageError, VerificationError
+from notarypy.tuf.canonical import MAX_INTEGER
+from notarypy.tuf.fields import TargetFile
+from notarypy.values import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from notarypy.client.parameters import Progress
+
+_PIECE = 1 << 20
+_KINDS = ("sha256", "sha512")
+_NEW_MODE = 0o600
+
+
+@dataclass(frozen=True)
+class ListedTarget:
+    """What a repository lists under a name, and the first role that does.
+
+    Attributes:
+        repository: The GUN.
+        name: What the content is called.
+        role: Whose word counts.
+        length: How many bytes it has.
+        sha256: Its SHA-256 as hex digits, None where only another hash is signed.
+        sha512: Its SHA-512 as hex digits, None where it is not signed.
+        custom: The JSON value that the signer attached, or None.
+    """
+
+    repository: str
+    name: str
+    role: str
+    length: int
+    sha256: str | None
+    sha512: str | None
+    custom: object = None
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """What is known of its content, as hex digits by kind of hash, the usual kind first."""
+        found = {"sha256": self.sha256, "sha512": self.sha512}
+        return {kind: digits for kind, digits in found.items() if digits is not None}
+
+
+def verify(
+    target: ListedTarget, source: BinaryIO, sink: BinaryIO | Path | None, progress: Progress | None = None
+) -> None:
+    """Read content to its end, and hand it on if it is what is listed."""
+    if sink is None:
+        _check(target, source, None, progress)
+    elif isinstance(sink, Path) and _replaceable(path := sink.resolve()):
+        mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else _NEW_MODE
+        with files.replacing(path, mode) as stream:
+            _check(target, source, stream, progress)
+    else:
+        with closing(files.unnamed() if target.length > _PIECE else io.BytesIO()) as kept:
+            _check(target, source, kept, progress)
+            kept.seek(0)
+            _hand_on(kept, sink)
+
+
+def describe(source: BinaryIO, what: str, size: int, progress: Progress | None = None) -> TargetFile:
+    """Return the length and the hashes of all that a stream has."""
+    length, hashes = 0, {kind: hashlib.new(kind) for kind in _KINDS}
+    for piece in _pieces(source, MAX_INTEGER + 1, what, size, progress):
+        length += len(piece)
+        for known in hashes.values():
+            known.update(piece)
+    if length > MAX_INTEGER:
+        raise UsageError(f"{what or 'the content'} is too long to be signed", why=f"more than {MAX_INTEGER}")
+    return TargetFile(length, {kind: known.digest() for kind, known in hashes.items()})
+
+
+def _replaceable(path: Path) -> bool:
+    """Tell whether a path names a regular file, or may name one; StorageError where it can name none."""
+    files.require_name(path)
+    if not path.parent.is_dir():
+        why, advice = f"the directory {path.parent} does not exist", Advice("make-directory")
+        raise StorageError(f"cannot write {path}", why=why, advice=advice, path=str(path))
+    return path.is_file() or not path.exists()
+
+
+def _check(target: ListedTarget, source: BinaryIO, copy: BinaryIO | None, progress: Progress | None) -> None:
+    """Read what a stream has, copy it meanwhile, and raise unless it is what is listed (rule 1)."""
+    if not (signed := target.hashes):
+        raise VerificationError(f'"{target.name}" cannot be checked', why="no sha256 and no sha512 is signed")
+    length, hashes = 0, {kind: hashlib.new(kind) for kind in signed}
+    for piece in _pieces(source, target.length + 1, target.name, target.length, progress):
+        length += len(piece)
+        for known in hashes.values():
+            known.update(piece)
+        if copy is not None:
+            _write(copy, piece)
+    found = {kind: known.hexdigest() for kind, known in hashes.items()}
+    other = [kind for kind in signed if found[kind] != signed[kind]]
+    if length > target.length:
+        raise _mismatch(target, other, f"more than {target.length} bytes")
+    if other:
+        raise _mismatch(target, other, f"{other[0]}:{found[other[0]]}, {length} bytes")
+    if length != target.length:
+        raise _mismatch(target, [], f"{length} bytes")
+
+
+def _mismatch(target: ListedTarget, other: list[str], found: str) -> DigestMismatchError:
+    """Return the error for other content, which does not have hashes of these kinds."""
+    signed = [f"{kind}:{digits}" for kind, digits in target.hashes.items()]
+    return DigestMismatchError(
+        f'this is not what {target.repository} lists as "{target.name}"',
+        why=(f"signed by {target.role}: {', '.join(signed)}, {target.length} bytes", f"read: {found}"),
+        name=target.name,
+        kind=other[0] if other else None,
+        signed=target.hashes,
+        size=target.length,
+    )
+
+
+def _pieces(source: BinaryIO, most: int, what: str, total: int, progress: Progress | None) -> Iterator[bytes]:
+    """Yield what a stream has, at most so many bytes of it; StorageError where it cannot be read."""
+    if progress is not None:
+        progress.begin(what, total)
+    try:
+        while most:
+            try:
+                piece = source.read(min(_PIECE, most))
+            except OSError as error:
+                name = what or "the content"
+                raise StorageError(f"cannot read {name}", why=error.strerror or str(error)) from error
+            if not piece:
+                return
+            yield piece
+            most -= len(piece)
+            if progress is not None:
+                progress.moved(len(piece))
+    finally:
+        if progress is not None:
+            progress.end()
+
+
+def _write(copy: BinaryIO, piece: bytes) -> None:
+    try:
+        copy.write(piece)
+    except OSError as error:
+        why = (error.strerror or str(error), "content is kept in a temporary file until it is verified")
+        raise StorageError("cannot keep the content", why=why, advice=Advice("room-to-keep")) from error
+
+
+def _hand_on(kept: BinaryIO, sink: BinaryIO | Path) -> None:
+    """Write what was verified."""
+    if not isinstance(sink, Path):
+        shutil.copyfileobj(kept, sink, _PIECE)
+        return
+    try:
+        with sink.open("wb") as stream:
+            shutil.copyfileobj(kept, stream, _PIECE)
+    except OSError as error:
+        raise files.failure("write", sink, error) from error
