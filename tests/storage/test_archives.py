@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy import files
 from notarypy.cli.text.advice import advice
 from notarypy.errors import MetadataError, StorageError, UsageError
 from notarypy.limits import DEFAULT, Limits
@@ -264,7 +265,7 @@ def test_where_it_is_unpacked(
 
     monkeypatch.setattr("tempfile.tempdir", usual)
     monkeypatch.setattr("tempfile.TemporaryFile", noted)
-    monkeypatch.setattr(compression, "_ON_DISK", str(tmp_path))
+    monkeypatch.setattr(files, "_ON_DISK", str(tmp_path))
     data = layouts.archive(tmp_path / "a.tar", CONTENTS).read_bytes()
     (tmp_path / "a.tgz").write_bytes(gzip.compress(data))
     Archive(tmp_path / "a.tgz")
