@@ -126,6 +126,28 @@ class Keys:
 
         return import_keys(self._session.keys(), data)
 
+    def take_over(self, data: bytes, *, role: str | None = None, gun: str | None = None) -> StoredKeys:
+        """Store every private key in PEM data, whatever it is, all or none, as Go notary's `key import`.
+
+        Exported ones stay as they are, others are opened and encrypted. `role` and `gun` are of those that do
+        not say them; without `role` they are delegations'. AlreadyExistsError: one is here for another role.
+        """
+        from notarypy.client.keys.takeover import take_over
+
+        return take_over(self._session.keys(), data, role, gun, self._session.settings.retry_for)
+
+    def make(self, role: str) -> StoredKey:
+        """Make a key for any role, as Go notary's `key generate` does; it is no repository's."""
+        from notarypy.client.keys.takeover import make
+
+        return make(self._session.keys(), role)
+
+    def make_files(self, role: str) -> tuple[bytes, bytes]:
+        """Make a key for any role, and store it nowhere; returns it, encrypted, and its public half."""
+        from notarypy.client.keys.takeover import make_files
+
+        return make_files(self._session.keys(), role)
+
     def change_passphrase(self, key: str, new: str | Callable[[PassphraseRequest], str]) -> KeyInfo:
         """Encrypt a key anew, after unlocking it with the passphrase it has.
 

@@ -112,6 +112,7 @@ TEXTS: dict[str, str] = {
         "it up: notarypy key remove {key}"
     ),
     "load-as": "give another one; or, if it is to be one: notarypy key load FILE --name {name}",
+    "name-gun": "say of which repository it is, with --gun GUN",
     "load-exported": "load the file that notarypy key export or notary key export wrote",
     "load-key": "import it with: notarypy key load FILE",
     "make-key": "make a key of its own for signing: notarypy key generate NAME",

@@ -265,7 +265,7 @@ class KeyManager:
             present = self.store.present(public_key_of(key).keyid)
             if present is not None and present.role != role:
                 raise other_name(present, role)
-            loaded.append(self._add(key, role, block.gun if role in roles.BASE_ROLES else None))
+            loaded.append(self.add(key, role, block.gun if role in roles.BASE_ROLES else None))
         return loaded
 
     def generate(self, name: str, algorithm: str, uri: str | None) -> tuple[StoredKey, bytes]:
@@ -276,7 +276,7 @@ class KeyManager:
         else:
             name = roles.key_name(name)
             key = keyfile.generate(algorithm)
-            made, public = self._add(key, name, None), public_key_of(key)
+            made, public = self.add(key, name, None), public_key_of(key)
         return made, pem.public_pem(public, name)
 
     def public(self, selector: str, name: str) -> bytes:
@@ -298,10 +298,11 @@ class KeyManager:
 
     def _generated(self, role: str, gun: str | None) -> PrivateKey:
         key = keyfile.generate()
-        self._add(key, role, gun)
+        self.add(key, role, gun)
         return key
 
-    def _add(self, key: PrivateKey, role: str, gun: str | None) -> StoredKey:
+    def add(self, key: PrivateKey, role: str, gun: str | None) -> StoredKey:
+        """Store a key under a new passphrase (rule 2), or leave it as it is here."""
         keyid = public_key_of(key).keyid
         present = self.store.present(keyid)
         if present is not None:
@@ -330,7 +331,7 @@ class KeyManager:
             why = f"it says that it is {block.role}"
             advice = Advice("load-as", name=role) if role == roles.ROOT else Advice("give-own-key")
             raise UsageError(f"{path} holds no {role} key", why=why, advice=advice)
-        present = self._add(key, role, gun)
+        present = self.add(key, role, gun)
         if present.role not in {role, ""}:
             raise of_other_role(present, role)
         return key
