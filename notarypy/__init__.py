@@ -53,6 +53,10 @@ if TYPE_CHECKING:
     from notarypy.client.publish.joining import PartReview as PartReview
     from notarypy.client.publish.republishing import Republished as Republished
     from notarypy.client.publish.republishplan import RepublishPlan as RepublishPlan
+    from notarypy.client.publish.staged import DroppedChange as DroppedChange
+    from notarypy.client.publish.staged import StagedChange as StagedChange
+    from notarypy.client.publish.staged import StagedPublished as StagedPublished
+    from notarypy.client.publish.stagedinit import StagedInit as StagedInit
     from notarypy.client.results import CheckedKey as CheckedKey
     from notarypy.client.results import CopiedImage as CopiedImage
     from notarypy.client.results import ImportedKey as ImportedKey
@@ -73,6 +77,8 @@ if TYPE_CHECKING:
     from notarypy.client.results import SignerRemoved as SignerRemoved
     from notarypy.client.results import TagEntry as TagEntry
     from notarypy.client.results import TrustedRoot as TrustedRoot
+    from notarypy.client.stagingapi import StagedContent as StagedContent
+    from notarypy.client.stagingapi import Staging as Staging
     from notarypy.client.targetsapi import ListedTargets as ListedTargets
     from notarypy.client.upkeepapi import Upkeep as Upkeep
     from notarypy.client.verdicts import AppliedPolicy as AppliedPolicy
@@ -159,11 +165,14 @@ _NAMES = {
     "client.publish.joining": "PartPublished PartReview",
     "client.publish.republishing": "Republished",
     "client.publish.republishplan": "RepublishPlan",
+    "client.publish.staged": "DroppedChange StagedChange StagedPublished",
+    "client.publish.stagedinit": "StagedInit",
     "client.results": (
         "CheckedKey CopiedImage ImportedKey InitResult Inspection LoggedIn LoggedOut PolicyFiles "
         "PulledImage PurgedKey PushedImage Renewed RepositoryStatus RevokedTag "
         "RotatedKey SignedTag SignerAdded SignerRemoved TagEntry TrustedRoot"
     ),
+    "client.stagingapi": "StagedContent Staging",
     "client.targetsapi": "ListedTargets",
     "client.upkeepapi": "Upkeep",
     "client.verdicts": (

@@ -136,18 +136,23 @@ UNFINISHED = ".notarypy-*.tmp"
 """What a file is called that `write_atomic` has begun; it stays if the process is killed."""
 
 
-def write_atomic(path: Path, data: bytes, mode: int = 0o600, *, new: bool = False) -> None:
+def write_atomic(
+    path: Path, data: bytes, mode: int = 0o600, *, new: bool = False, by: Path | None = None
+) -> None:
     """Replace the content of a file as a whole, and return when it is on the disk (rules 2 and 3).
 
     A symbolic link in place of the file is replaced, not followed. StorageError leaves the old content; a
-    `new` file replaces nothing, and what is there is one.
+    `new` file replaces nothing, and what is there is one. It is written in the folder `by` of the same file
+    system, where another program takes every file beside it for its own.
     """
-    with replacing(path, mode, new=new) as stream:
+    with replacing(path, mode, new=new, by=by) as stream:
         stream.write(data)
 
 
 @contextlib.contextmanager
-def replacing(path: Path, mode: int = 0o600, *, new: bool = False) -> Iterator[BinaryIO]:
+def replacing(
+    path: Path, mode: int = 0o600, *, new: bool = False, by: Path | None = None
+) -> Iterator[BinaryIO]:
     """Take the content of a file piece by piece, and replace it as `write_atomic` does; never by a part.
 
     Whatever is raised inside leaves the old content; an error of the operating system is one of this file.
@@ -155,7 +160,7 @@ def replacing(path: Path, mode: int = 0o600, *, new: bool = False) -> Iterator[B
     require_name(path)
     make_private_directory(path.parent)
     # Not made from the file's name: that may already be as long as a name can be.
-    temporary = path.parent / f".notarypy-{os.urandom(8).hex()}.tmp"
+    temporary = (by or path.parent) / f".notarypy-{os.urandom(8).hex()}.tmp"
     try:
         with _new(temporary, mode) as stream:
             yield stream

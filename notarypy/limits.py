@@ -55,6 +55,12 @@ class Limits:
     """What several people sign: published files and new ones, each under its own limit, and indented."""
     cached_bytes: int = 128 * _MIB
     """A cached file other than root and timestamp: other tools write there too."""
+    staged_change_bytes: int = 4 * _MIB
+    """A change that is staged for a publish: hundreds of keys with certificates fit."""
+    staged_changes: int = 50_000
+    """Changes that are staged for one publish: there is a file for each."""
+    staged_bytes: int = 64 * _MIB
+    """All that is staged for one publish: it is in memory at once."""
     memory_bytes: int = 512 * _MIB
     """Memory for snapshot, targets and delegations, as estimated: values take more than their text."""
     delegations_in_file: int = 4096

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from notarypy.client.migrationapi import Migration
     from notarypy.client.partsapi import Parts
     from notarypy.client.session import Session
+    from notarypy.client.stagingapi import Staging
     from notarypy.client.targetsapi import ListedTargets
     from notarypy.client.upkeepapi import Upkeep
 
@@ -57,6 +58,13 @@ class Groups:
         from notarypy.client.archivesapi import Archives
 
         return Archives(self._session)
+
+    @cached_property
+    def staging(self) -> Staging:
+        """Changes that are published together, later, in the changelist that Go notary has, too."""
+        from notarypy.client.stagingapi import Staging
+
+        return Staging(self._session)
 
     @cached_property
     def upkeep(self) -> Upkeep:

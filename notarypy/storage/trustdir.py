@@ -15,7 +15,7 @@ Rules:
 5. Files are written in the order root, snapshot, targets, delegations, timestamp, so that a crash between two
    leaves a cache that the next refresh can use. What a killed process had begun to write, the next one
    removes.
-6. A staged changelist is counted, never read, written or removed. GUNs nest (`a` and `a/metadata` may both
+6. A staged changelist (`changelist`) is only counted here. GUNs nest (`a` and `a/metadata` may both
    exist): nothing is removed recursively.
 7. Delegations below `targets/metadata` are never cached: their files would lie where the repository
    `<gun>/metadata/targets` has its own, the root among them.
@@ -266,7 +266,7 @@ class RepositoryCache:
         return sorted(role for role in found if not _in_another_cache(role))
 
     def staged(self) -> int:
-        """Return how many changes another tool has staged here for its next publish."""
+        """Return how many changes are staged here for a publish."""
         try:
             entries = list(os.scandir(self._home / "changelist"))
         except OSError:

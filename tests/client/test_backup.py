@@ -655,11 +655,11 @@ def test_who_fails_on_the_way_takes_all_of_it_back(
 ) -> None:
     real, left = files.write_atomic, [0]
 
-    def failing(path: Path, data: bytes, **options: bool) -> None:
+    def failing(path: Path, data: bytes, *, new: bool = False) -> None:
         if left[0] == 0:
             raise KeyboardInterrupt
         left[0] -= 1
-        real(path, data, **options)
+        real(path, data, new=new)
 
     monkeypatch.setattr(files, "write_atomic", failing)
     there = new(world)

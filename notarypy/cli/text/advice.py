@@ -27,6 +27,7 @@ from notarypy.cli.text import (
     partadvice,
     placeadvice,
     serviceadvice,
+    stagingadvice,
     targetadvice,
 )
 from notarypy.errors import Advice
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from notarypy.errors import NotarypyError
 
 TEXTS: Mapping[str, str] = {
-    **doctoradvice.TEXTS | findingadvice.TEXTS | loginadvice.TEXTS | targetadvice.TEXTS,
+    **doctoradvice.TEXTS | findingadvice.TEXTS | loginadvice.TEXTS | stagingadvice.TEXTS | targetadvice.TEXTS,
     **keyadvice.TEXTS | placeadvice.TEXTS | migrationadvice.TEXTS | serviceadvice.TEXTS | partadvice.TEXTS,
     # -- what is typed: options and arguments
     "add-server-managed": "add --server-managed",
@@ -303,8 +304,7 @@ _OF_EXIT_CODE = {
     11: "compare the root with the repository's owner, and pin it; or trust it unseen: --first-use",
     12: "see whether the names and the trust directory are those that you mean",
 }
-_USAGE = 2
-_CLIENT_ERRORS, _SERVER_ERRORS = range(400, 500), range(500, 600)
+_USAGE, _CLIENT_ERRORS, _SERVER_ERRORS = 2, range(400, 500), range(500, 600)
 
 
 def text_of(given: Advice) -> str:

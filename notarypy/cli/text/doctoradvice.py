@@ -20,7 +20,6 @@ TEXTS: dict[str, str] = {
     "close-file": "keep others out: chmod 600 {path}",
     "close-private": "keep others out: chmod 700 {path}",
     "refresh-cache": "notarypy inspect {gun}",
-    "publish-staged": "publish them with: notary publish {gun}; or drop them: notary reset {gun} --all",
     "remove-files": "nothing uses them: rm {files}",
     "touch-files": "look at this machine's clock, then: touch {files}",
     "make-backup": "make one, and keep it elsewhere: notarypy backup FILE",

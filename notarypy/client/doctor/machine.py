@@ -132,7 +132,7 @@ def _cached(found: Findings, session: Session, gun: str) -> None:
             text = f"the cached {role} of {gun} is cut short or damaged: it is fetched anew"
             found.warning("files", text, Advice("refresh-cache", gun=gun), *cache.warnings)
     if staged := cache.staged():
-        text = f"Go notary has changes of {gun} staged, and not published: {staged}"
+        text = f"changes of {gun} are staged, and not published: {staged}"
         found.warning("files", text, Advice("publish-staged", gun=gun))
 
 

@@ -141,12 +141,12 @@ def initialise(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> Ini
 
 def publish_first(publisher: Publisher, files: dict[str, bytes]) -> bool:
     """Publish first files that several people signed; tell whether they were not there before (rule 8)."""
-    _check_root(publisher.repository, files[roles.ROOT])
+    check_root(publisher.repository, files[roles.ROOT])
     with suppress(RepositoryMissingError):
         if refresh(publisher.repository).files[roles.ROOT] == files[roles.ROOT]:
             return False
     require_readable(publisher.repository, files)
-    return _send(publisher, files, lambda: None)[1]
+    return send_first(publisher, files, lambda: None)[1]
 
 
 def _hand_over(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> InitResult:
@@ -157,7 +157,7 @@ def _hand_over(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> Ini
         raise UsageError("what several people sign has its snapshot made by the server", advice=advice)
     with manager.new_keys(publisher.patience.seconds) as undo:
         try:
-            state = _first_state(repository, _role_keys(repository, manager, wanted), wanted)
+            state = _first_state(repository, role_keys(repository, manager, wanted), wanted)
             publisher = replace(publisher, keys=manager.signing_keys())
             publisher.hand_over(lambda _: (), state)
         except BaseException:  # what a signer of somebody else's raises, too
@@ -171,9 +171,9 @@ def _create(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> tuple[
     repository = publisher.repository
     with manager.new_keys(publisher.patience.seconds) as undo:
         try:
-            keys = _role_keys(repository, manager, wanted)
-            files = _first_files(repository, manager, keys, wanted)
-            _check_root(repository, files[roles.ROOT])
+            keys = role_keys(repository, manager, wanted)
+            files = first_files(repository, manager, keys, wanted)
+            check_root(repository, files[roles.ROOT])
             require_readable(repository, files)
         except RootNotPinnedError as error:
             undo()
@@ -181,10 +181,10 @@ def _create(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> tuple[
         except BaseException:  # what a signer of somebody else's raises, too
             undo()
             raise
-        return _send(publisher, files, undo)
+        return send_first(publisher, files, undo)
 
 
-def _send(
+def send_first(
     publisher: Publisher, files: dict[str, bytes], undo: Callable[[], None]
 ) -> tuple[TrustedMetadata, bool]:
     """Send the first files until it is known what became of them (rules 3 to 5)."""
@@ -211,7 +211,7 @@ def _send(
         return confirm(repository, files), True
 
 
-def _check_root(repository: Repository, data: bytes) -> None:
+def check_root(repository: Repository, data: bytes) -> None:
     """Raise VerificationError for a new root that nobody could trust, or that meets no pin."""
     blank = TrustedMetadata(repository.gun, repository.now, limits=repository.limits)
     root = blank.first_root(data, repository.roots)
@@ -249,7 +249,7 @@ def _root_keys(repository: Repository, manager: KeyManager, wanted: Wanted) -> S
     return keys
 
 
-def _role_keys(repository: Repository, manager: KeyManager, wanted: Wanted) -> dict[str, Sequence[PublicKey]]:
+def role_keys(repository: Repository, manager: KeyManager, wanted: Wanted) -> dict[str, Sequence[PublicKey]]:
     """Return the keys of the four roles; the server is asked for its own while others are made (rule 6)."""
     gun, local = repository.gun, wanted.snapshot == "local"
     of_server = [roles.TIMESTAMP] if local else [roles.SNAPSHOT, roles.TIMESTAMP]
@@ -276,9 +276,10 @@ def _first_state(repository: Repository, keys: dict[str, Sequence[PublicKey]], w
     return apply_all(start, wanted.changes)
 
 
-def _first_files(
+def first_files(
     repository: Repository, manager: KeyManager, keys: dict[str, Sequence[PublicKey]], wanted: Wanted
 ) -> dict[str, bytes]:
+    """Return root and targets, and the snapshot where its key is here, signed."""
     signing, state = manager.signing_keys(), _first_state(repository, keys, wanted)
     drafts = plan(state, repository.now, signing.available)
     files = {draft.role: sign_draft(draft, signing) for draft in drafts}

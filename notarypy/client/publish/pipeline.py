@@ -109,10 +109,7 @@ class Waits:
 
 @dataclass(frozen=True)
 class Published:
-    """A publish: the state before the changes, the state that is published now, the metadata as read back.
-
-    `uploaded` is False when everything was true already.
-    """
+    """A publish: the states before and after, and the metadata as read back; `uploaded`, or all was true."""
 
     before: State
     after: State
@@ -212,12 +209,13 @@ class Publisher:
         return Published(before, after, uploaded=False, trusted=trusted)
 
 
-def publisher_for(session: Session, text: str, root: str | None = None) -> Publisher:
-    """Return a publisher for the repository that a reference is in; `root` is a pin that it must meet."""
+def publisher_for(session: Session, text: str, root: str | None = None, *, staged: bool = False) -> Publisher:
+    """Return a publisher for a reference's repository; `root` is a pin, `staged` that it publishes that."""
     repository = session.repository(text, root, publishing=True).past_caches()
     repository = replace(repository, connections=2, lacking=session.warn_once)  # the read-back asks for two
-    if staged := repository.cache.staged():
-        session.warn_once(f"{staged} changes staged by Go notary for {repository.gun} are left alone")
+    if not staged and (count := repository.cache.staged()):
+        text = f"{count} changes of {repository.gun} are staged, and left alone"
+        session.warn_once(f"{text}: `notary publish {repository.gun}` publishes them")
     keys, patience = session.keys().signing_keys(), Patience(session.settings.retry_for)
     return Publisher(repository, keys, patience, handing_over=session.handing_over.get())
 

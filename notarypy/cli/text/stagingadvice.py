@@ -1,0 +1,14 @@
+"""What to do about staged changes: a part of `advice`.
+
+What it is: texts for the changelist, in the words of `notary`, Go's or ours. What it is not: anything else.
+"""
+
+from __future__ import annotations
+
+TEXTS = {
+    "publish-begun": (
+        "publish it: notary publish {gun}; or begin anew without what is here: notary delete {gun}"
+    ),
+    "publish-staged": "publish them: notary publish {gun}; or drop them: notary reset {gun} --all",
+    "reset-staged": "drop it, and publish the others: notary reset {gun} -n {number}",
+}

@@ -1,0 +1,219 @@
+"""Staged changes: listed, made, dropped, and published all at once.
+
+What it is: Go notary's changelist as one edit of the `pipeline`. What it is not: the files
+(`storage.changelist`), or what each change means (`tuf.stagedchanges`).
+
+Rules:
+
+1. To stage, list and drop asks no server and needs no key. A change that nobody could ever publish is not
+   staged: a name, a role or custom data that cannot be signed.
+2. What is published is what was there when it began; exactly these files are removed, after it has succeeded.
+   Whoever is killed between the two publishes nothing twice: what is true already changes nothing.
+3. Two that publish one changelist wait for each other.
+4. A repository that was only begun here is published with them, and one that nobody knows is begun
+   (`stagedinit`).
+5. In a part for others to sign the files stay: it may never be published.
+6. Numbers are those of the list, from 0, as Go shows them; files that are no changes have none, and go only
+   when all go.
+7. An error of a key says which changes need it.
+8. A file that its role's keys no longer sign is said: readers lose what it lists until it is signed again.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from notarypy.client.publish import stagedinit
+from notarypy.client.publish.initialise import Wanted
+from notarypy.client.publish.pipeline import publisher_for
+from notarypy.errors import KeyAccessError, UsageError
+from notarypy.storage.changelist import Changelist
+from notarypy.tuf import roles
+from notarypy.tuf.keys import meets
+from notarypy.tuf.stagedchanges import DELEGATION, Applied, Reached, Staged, apply_staged
+from notarypy.tuf.vouching import signatures
+from notarypy.values import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from notarypy.client.publish.pipeline import Published, Publisher
+    from notarypy.client.publish.stagedinit import StagedInit
+    from notarypy.client.session import Session
+    from notarypy.storage.changelist import StagedFile
+    from notarypy.tuf.changes import Change, State
+
+_LOG = logging.getLogger(__name__)
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class StagedChange:
+    """A staged change by its number; `file` is the name of its file in the changelist."""
+
+    number: int
+    action: str
+    role: str
+    type: str
+    path: str
+    file: str
+
+
+@dataclass(frozen=True)
+class DroppedChange:
+    """A change that was not published, since it changes nothing that exists, and why."""
+
+    change: StagedChange
+    why: str
+
+
+@dataclass(frozen=True)
+class StagedPublished:
+    """What became of staged changes: those that are `published`, and those that were `dropped`.
+
+    `uploaded` are the roles that have new files; none where all was true already. `created` tells that the
+    repository had no trust data at its server before, `begun` what was made for one that nobody knew.
+    `root_pins` are its root keys.
+    """
+
+    repository: str
+    published: tuple[StagedChange, ...]
+    dropped: tuple[DroppedChange, ...]
+    uploaded: tuple[str, ...]
+    created: bool
+    begun: StagedInit | None
+    root_pins: tuple[str, ...]
+
+
+def changelist(session: Session, text: str) -> Changelist:
+    """Return the changelist of the repository that a text names."""
+    session.whole_repository(text)
+    gun, _ = session.gun(text, whole=True)
+    directory = session.directory()
+    return Changelist(gun, directory.repository(gun).directory.parent, directory.path, session.limits)
+
+
+def listed(session: Session, text: str) -> list[StagedChange]:
+    """Return the staged changes by number; warn of files that are none (rule 6)."""
+    return _numbered(_read(session, text))
+
+
+def stage(session: Session, text: str, changes: Sequence[Staged]) -> None:
+    """Stage changes for the next publish."""
+    names = changelist(session, text).add(changes)
+    _LOG.debug("%s: staged %s", text, dict(zip(names, (one.words for one in changes), strict=True)))
+
+
+def reset(session: Session, text: str, numbers: Sequence[int] | None) -> None:
+    """Drop changes by number, None: all files; UsageError for a number that is none, with nothing dropped."""
+    found = changelist(session, text)
+    cache = session.directory().repository(session.gun(text, whole=True)[0])
+    with cache.lock(session.settings.retry_for, "staged"):
+        read = found.read()
+        names = [one.name for one in read.changes]
+        wrong = [number for number in numbers or () if not 0 <= number < len(names)]
+        if wrong:
+            why = f"there are {len(names)}, counted from 0" if names else "nothing is staged"
+            raise UsageError(f"there is no staged change {wrong[0]}", why=why)
+        chosen = [*names, *read.unusable] if numbers is None else [names[one] for one in numbers]
+        found.remove(chosen)
+
+
+def publish(session: Session, text: str) -> StagedPublished:
+    """Publish all that is staged, and the repository itself where it is only here (rules 2 to 8)."""
+    session.whole_repository(text)
+    publisher = publisher_for(session, text, staged=True)
+    repository, begun = publisher.repository, None
+    with repository.cache.lock(publisher.patience.seconds, "staged"):
+        files = _read(session, text)
+        edit = _StagedEdit(publisher, files)
+        created = publisher.handing_over is None and stagedinit.is_unpublished(repository)
+        if created and roles.ROOT not in repository.cache.cached():
+            begun = stagedinit.begin(session, publisher, Wanted(snapshot="local"))
+            edit.publisher = publisher_for(session, text, staged=True)
+        done = edit.publish(first=created)
+        if publisher.handing_over is None:
+            changelist(session, text).remove(one.name for one in files)
+    for note in (*edit.applied.notes, *_unsigned(done.before, done.after)):
+        session.warn(note)
+    return _result(edit, done, begun, created=created)
+
+
+class _StagedEdit:
+    """An edit that makes what is staged true."""
+
+    def __init__(self, publisher: Publisher, files: Sequence[StagedFile]) -> None:
+        self.publisher, self.files = publisher, files
+        self.changes = [(number, file.change) for number, file in enumerate(files)]
+        self.applied: Applied
+
+    def __call__(self, state: State) -> Sequence[Change]:
+        self.applied = apply_staged(state, self.changes, self._signable)
+        return [Reached(self.applied.state)]
+
+    def _signable(self, state: State, role: str) -> bool:
+        by_others = self.publisher.handing_over is not None
+        return by_others or state.signable(role, self.publisher.available(state))
+
+    def publish(self, *, first: bool) -> Published:
+        """Publish it, the repository too if that is only here; an error of a key names changes (rule 7)."""
+        try:
+            done = stagedinit.publish_first(self.publisher, self) if first else None
+            return done or self.publisher.publish(self)
+        except KeyAccessError as error:
+            wanted = error.facts.get("role")
+            needed = [number for number, change in self.changes if _signed_by(change) == wanted]
+            if not needed:
+                raise
+            shown = ", ".join(map(str, needed[:_SHOWN])) + (", ..." if needed[_SHOWN:] else "")
+            raise error.saying(f"it signs what is staged as {shown}", staged=needed) from None
+
+
+def _signed_by(change: Staged) -> str:
+    """Return the role whose keys sign the file that a change is made in."""
+    if change.type != DELEGATION:
+        return change.role
+    return roles.parent(change.role)
+
+
+def _unsigned(before: State, after: State) -> list[str]:
+    """Say which files nobody can verify any more, since their keys went (rule 8)."""
+    found = []
+    earlier = signatures(before)
+    for role, signed in signatures(after).items():
+        takes = after.keys_for(role)[1]
+        if role in earlier and role not in after.dirty and not meets(signed, takes):
+            found.append(f"{role} is signed by too few of its keys now: readers lose it until it is again")
+    return found
+
+
+def _read(session: Session, text: str) -> Sequence[StagedFile]:
+    found = changelist(session, text)
+    read = found.read()
+    for name, problem in read.unusable.items():
+        session.warn_once(f"{found.directory / name} is no staged change, and is left out: {problem}")
+    return read.changes
+
+
+def _numbered(files: Sequence[StagedFile]) -> list[StagedChange]:
+    return [
+        StagedChange(number, one.change.action, one.change.role, one.change.type, one.change.path, one.name)
+        for number, one in enumerate(files)
+    ]
+
+
+def _result(
+    edit: _StagedEdit, done: Published, begun: StagedInit | None, *, created: bool
+) -> StagedPublished:
+    numbered, dropped = _numbered(edit.files), edit.applied.dropped
+    uploaded = done.after.dirty | ({roles.ROOT} if created else set())
+    return StagedPublished(
+        repository=edit.publisher.repository.gun,
+        published=tuple(one for one in numbered if one.number not in dropped),
+        dropped=tuple(DroppedChange(one, dropped[one.number]) for one in numbered if one.number in dropped),
+        uploaded=tuple(sorted(uploaded)) if done.uploaded else (),
+        created=created,
+        begun=begun,
+        root_pins=done.after.root.pins,
+    )

@@ -1,0 +1,161 @@
+"""A repository that begins here: keys and first files in the trust directory, published later.
+
+What it is: Go notary's `init` without publishing, and the first publish of what it, or this, left here. What
+it is not: `initialise`, which publishes at once; what is published with it (`staged` has the edit).
+
+Rules:
+
+1. The server is asked first. Trust data that is there, or known here, is left as it is: a second root would
+   take the place of the one that counts.
+2. The server keeps the timestamp key, and says which it is; it is told nothing. The snapshot key is kept here
+   unless asked otherwise.
+3. Keys are on the disk before files, and the root is the last of the files: whoever is killed begins again,
+   with the keys that are there.
+4. The first publish sends the root as it is, and targets and snapshot in the version after, as Go does: root
+   keys need not be here then. What is here is verified before anything is built on it.
+5. Root, targets and snapshot stay here whatever becomes of the publish: it can be done again.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from notarypy.client.metadata.repository import LOCK_SECONDS
+from notarypy.client.publish.drafts import sign_draft
+from notarypy.client.publish.initialise import Wanted, check_root, first_files, role_keys, send_first
+from notarypy.client.publish.pipeline import Published, publisher_for
+from notarypy.client.publish.readability import require_readable
+from notarypy.client.publish.serverside import keeps_snapshot
+from notarypy.errors import Advice, AlreadyExistsError, NotFoundError, UsageError
+from notarypy.tuf import roles
+from notarypy.tuf.changes import State, apply_all
+from notarypy.tuf.envelope import Envelope, require_threshold
+from notarypy.tuf.metadata import Root, Snapshot, Targets
+from notarypy.tuf.plan import TARGETS_LIFETIME, plan, snapshot_draft
+from notarypy.values import dataclass
+
+if TYPE_CHECKING:
+    from notarypy.client.metadata.repository import Repository
+    from notarypy.client.publish.pipeline import Edit, Publisher
+    from notarypy.client.session import Session
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StagedInit:
+    """A repository that was begun here; nothing of it is published.
+
+    `root_keys` are canonical ids, as pins are. Keys of the roles in `made` were made for it; those of other
+    roles were here, or are the server's.
+    """
+
+    repository: str
+    root_keys: tuple[str, ...]
+    made: tuple[str, ...]
+    server: str
+
+
+def init(session: Session, text: str, wanted: Wanted) -> StagedInit:
+    """Make keys and first files here; AlreadyExistsError where there are some (rules 1 to 3)."""
+    session.whole_repository(text)
+    publisher = publisher_for(session, text, staged=True)
+    if publisher.handing_over is not None:
+        raise UsageError("nothing is published by this, so there is nothing for others to sign")
+    repository = publisher.repository
+    if roles.ROOT in repository.cache.cached() or not is_unpublished(repository):
+        raise _exists(repository)
+    return begin(session, publisher, wanted)
+
+
+def is_unpublished(repository: Repository) -> bool:
+    """Tell whether a repository was never read from a server, and the server has nothing of it."""
+    if roles.TIMESTAMP in repository.cache.cached():
+        return False
+    try:
+        repository.fetch(roles.ROOT)
+    except NotFoundError:
+        return True
+    return False
+
+
+def begin(session: Session, publisher: Publisher, wanted: Wanted) -> StagedInit:
+    """Make keys and first files of a repository that has none (rules 2 and 3)."""
+    repository, manager = publisher.repository, session.keys()
+    with manager.new_keys(publisher.patience.seconds) as undo:
+        try:
+            before = set(manager.signing_keys().available)
+            keys = role_keys(repository, manager, wanted)
+            files = first_files(repository, manager, keys, wanted)
+            check_root(repository, files[roles.ROOT])
+            require_readable(repository, files)
+            _store(repository, files)
+        except BaseException:  # what a signer of somebody else's raises, too
+            undo()
+            raise
+    here = manager.signing_keys().available
+    made = [role for role in keys if {key.canonical_id for key in keys[role]} & (set(here) - before)]
+    _LOG.debug("%s: begun here; keys were made for %s", repository.gun, made)
+    ids = tuple(key.canonical_id for key in keys[roles.ROOT])
+    return StagedInit(repository.gun, ids, tuple(made), repository.server_url)
+
+
+def _store(repository: Repository, files: dict[str, bytes]) -> None:
+    """Store first files where there are none (rule 3)."""
+    with repository.cache.lock(LOCK_SECONDS):
+        if roles.ROOT in repository.cache.cached():
+            raise _exists(repository)
+        repository.cache.store({role: data for role, data in files.items() if role != roles.ROOT})
+        repository.cache.store({roles.ROOT: files[roles.ROOT]})
+
+
+def publish_first(publisher: Publisher, edit: Edit) -> Published | None:
+    """Publish what is only here, with an edit (rule 4); None if it was published by now."""
+    repository = publisher.repository
+    with publisher.turn():
+        root, start, snapshot = _begun(repository)
+        after = apply_all(start, edit(start))
+        drafts = plan(after, repository.now, publisher.available(after))
+        files = {roles.ROOT: root, **{draft.role: sign_draft(draft, publisher.keys) for draft in drafts}}
+        if keeps_snapshot(after.root, publisher.keys.available):
+            draft = snapshot_draft(after.root, snapshot, files, after, repository.now)
+            files[roles.SNAPSHOT] = sign_draft(draft, publisher.keys)
+        require_readable(repository, files)
+        trusted, created = send_first(publisher, files, lambda: None)
+    return Published(start, after, uploaded=True, trusted=trusted) if created else None
+
+
+def _begun(repository: Repository) -> tuple[bytes, State, Snapshot | None]:
+    """Return the root that is here, the state that it stands for, and the snapshot if there is one."""
+    cache, gun, limits = repository.cache, repository.gun, repository.limits
+    data = cache.load_root()
+    if data is None:
+        raise RuntimeError("nothing was begun here")
+    check_root(repository, data)
+    root = Root.from_signed(Envelope.parse(data, roles.ROOT, limits).signed, limits)
+    targets = Targets(version=1, expires=repository.now + TARGETS_LIFETIME)
+    if (text := cache.load(roles.TARGETS)) is not None:
+        targets = Targets.from_signed(_verified(root, text, roles.TARGETS).signed, limits=limits)
+    snapshot = None
+    if (text := cache.load(roles.SNAPSHOT)) is not None:
+        snapshot = Snapshot.from_signed(_verified(root, text, roles.SNAPSHOT).signed)
+    dirty = frozenset({roles.TARGETS})
+    return data, State(gun, root, {roles.TARGETS: targets}, dirty=dirty, limits=limits), snapshot
+
+
+def _verified(root: Root, data: bytes, role: str) -> Envelope:
+    file, assigned = Envelope.parse(data, role), root.roles[role]
+    require_threshold(file, root.keys, assigned.keyids, assigned.threshold, role)
+    return file
+
+
+def _exists(repository: Repository) -> AlreadyExistsError:
+    here = roles.ROOT in repository.cache.cached()
+    place = "this trust directory" if here else repository.server_url
+    return AlreadyExistsError(
+        f"{repository.gun} has trust data already",
+        why=f"it is in {place}; another root would not be trusted by whoever knows this one",
+        advice=Advice("publish-begun", gun=repository.gun) if here else None,
+        gun=repository.gun,
+    )

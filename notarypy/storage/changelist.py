@@ -1,0 +1,141 @@
+"""The changelist of a repository: the files that stage changes for its next publish, in Go notary's folder.
+
+What it is: change files in and out of `tuf/<gun>/changelist`, in a way that Go notary can do the same beside
+it. What it is not: what a change means (`tuf.stagedchanges`), or publishing it (`client.publish.staged`).
+
+Rules:
+
+1. Go takes every regular file of the folder for a change, in the order of their names, whatever these are.
+   Nothing else is put there, not for a moment: what is not finished is beside the folder.
+2. A name is 20 digits, the moment in nanoseconds, and a random part. A new one comes after all that are
+   there, wherever the clock was set meanwhile.
+3. Files are written as a whole; only those that are named are removed, so that what others stage meanwhile
+   stays. Folders in it, and what is in them, are left alone.
+4. Links are not followed. What is no change file is named for whoever looks, and stands in nobody's way.
+5. Its numbers, sizes and the room that all of them take together have limits.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import uuid
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from notarypy import files, system
+from notarypy.errors import Advice, MetadataError, StorageError
+from notarypy.limits import DEFAULT, Limits
+from notarypy.tuf.stagedchanges import Staged
+from notarypy.values import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+_SUFFIX = ".change"
+_STAMP = re.compile(r"(\d{20})_", re.ASCII)
+_LATEST = 2**63 - 2  # Go's nanoseconds are 64 bits, signed
+_LOCK_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """A change file: its name, and the change."""
+
+    name: str
+    change: Staged
+
+
+@dataclass(frozen=True)
+class ReadChangelist:
+    """What is in a changelist: changes in order, and names of other files with what is wrong (rule 4)."""
+
+    changes: tuple[StagedFile, ...]
+    unusable: dict[str, str]
+
+
+class Changelist:
+    """The change files of one repository."""
+
+    def __init__(self, gun: str, home: Path, base: Path, limits: Limits = DEFAULT) -> None:
+        """Take a repository's folder in a trust directory, which is `base`; nothing is read or made."""
+        self.gun, self.home, self.directory = gun, home, home / "changelist"
+        self._base, self._limits = base, limits
+
+    def read(self) -> ReadChangelist:
+        """Return all changes; raise StorageError where nobody can tell which there are (rules 4 and 5)."""
+        found, unusable, room = [], {}, 0
+        for name in self._names():
+            path = self.directory / name
+            try:
+                text = files.read_regular(path, self._limits.staged_change_bytes)
+                found.append(StagedFile(name, Staged.parse(text, self._limits)))
+            except FileNotFoundError:
+                continue  # somebody published or reset it meanwhile
+            except (StorageError, MetadataError) as error:
+                unusable[name] = "; ".join((error.message, *error.why))
+                continue
+            room += len(text)
+            if room > self._limits.staged_bytes:
+                why = f"its files have more than {self._limits.staged_bytes} bytes"
+                raise self._full(why)
+        return ReadChangelist(tuple(found), unusable)
+
+    def add(self, changes: Sequence[Staged]) -> list[str]:
+        """Stage changes after all that are there; return the names of their files (rules 1 to 3)."""
+        texts = [change.document() for change in changes]
+        for text in texts:
+            if len(text) > self._limits.staged_change_bytes:
+                why = f"it would have {len(text)} bytes; the limit is {self._limits.staged_change_bytes}"
+                raise StorageError("this change is too large to be staged", why=why)
+        files.make_private_directory(self.directory, below=self._base)
+        with files.locked(self.home / ".notarypy-changelist.lock", _LOCK_SECONDS):
+            for path in self.home.glob(files.UNFINISHED):
+                with suppress(OSError):
+                    system.remove(path)
+            return self._written(texts)
+
+    def _written(self, texts: Sequence[bytes]) -> list[str]:
+        names = self._names()
+        if len(names) + len(texts) > self._limits.staged_changes:
+            raise self._full(f"it has {len(names)}; the limit is {self._limits.staged_changes}")
+        stamps = [int(match[1]) for name in names if (match := _STAMP.match(name))]
+        latest, written = max((one for one in stamps if one < _LATEST), default=0), []
+        for text in texts:
+            latest = max(time.time_ns(), latest + 1)
+            name = f"{latest:020}_{uuid.uuid4()}{_SUFFIX}"
+            files.write_atomic(self.directory / name, text, by=self.home)
+            written.append(name)
+        return written
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove these files, as far as they are there; raise StorageError if one cannot be (rule 3)."""
+        files.refuse_links(self.directory, self._base)
+        for name in names:
+            path = self.directory / name
+            try:
+                system.remove(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise files.failure("remove", path, error) from error
+
+    def _names(self) -> list[str]:
+        """Return the names of all that is no folder, in order."""
+        files.refuse_links(self.directory, self._base)
+        try:
+            with os.scandir(self.directory) as entries:
+                names = [one.name for one in entries if not one.is_dir(follow_symlinks=False)]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise files.failure("read", self.directory, error) from error
+        if len(names) > self._limits.staged_changes:
+            raise self._full(f"it has {len(names)} files; the limit is {self._limits.staged_changes}")
+        return sorted(names)
+
+    def _full(self, why: str) -> StorageError:
+        advice = Advice("publish-staged", gun=self.gun)
+        return StorageError(f"too much is staged of {self.gun}", why=why, advice=advice)

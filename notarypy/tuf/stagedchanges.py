@@ -1,0 +1,321 @@
+"""Staged changes, as Go notary writes them for its next publish, and what they make of a repository's state.
+
+What it is: one change file's text and value, and all of them applied in order. What it is not: the folder
+that they are in (`storage.changelist`), or how they are published (`client.publish.staged`).
+
+Rules:
+
+1. A change file is one JSON object: action, role, type, path, and as base64 what belongs to it, or null. It
+   is written byte for byte as Go does, for Go reads it too.
+2. Changes are applied in order, each to what those before it left. One that is impossible is an error that
+   names its number; nothing of all of them counts then.
+3. A role that is witnessed and does not exist is dropped instead, and said: nothing is lost by it, and with
+   Go notary it stands in the way of everything that was staged with it.
+4. `targets/*` and `targets/x/*` are every delegation below, to take keys out of. Those above which nothing
+   can be signed here are said and left as they are.
+5. An entry that is added is listed as it was staged, with these hashes and this custom data and no others.
+6. To create a delegation that is there adds keys and paths to it, and leaves its threshold. One that is not
+   there takes keys to begin with: a role without any is of no use to anybody.
+7. Keys of root, targets, snapshot and timestamp are never taken from a file: who may put a file into a folder
+   would make others sign that.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any, Self
+
+from notarypy.errors import Advice, InvalidNameError, MetadataError, NotarypyError, UsageError
+from notarypy.limits import DEFAULT, Limits
+from notarypy.tuf import canonical, roles
+from notarypy.tuf.changes import (
+    AddDelegation,
+    AddTarget,
+    Change,
+    RemoveDelegation,
+    RemoveKeys,
+    RemovePaths,
+    RemoveTarget,
+    Resign,
+    State,
+    apply_all,
+)
+from notarypy.tuf.fields import TargetFile, is_integer, strings
+from notarypy.tuf.keys import SHORT_KEYID, PublicKey, decode_base64
+from notarypy.values import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+CREATE, UPDATE, DELETE = "create", "update", "delete"
+TARGET, DELEGATION, WITNESS = "target", "delegation", "witness"
+ALL_DELEGATIONS = "targets/*"
+_ESCAPES = {one: f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"}
+_NOT_FROM_FILES = "no change file changes root, snapshot or timestamp"
+
+
+@dataclass(frozen=True)
+class Staged:
+    """One staged change: `action` on what `path` or `role` names, of a `type`; `data` is JSON, or None."""
+
+    action: str
+    role: str
+    type: str
+    path: str = ""
+    data: bytes | None = None
+
+    @classmethod
+    def parse(cls, text: bytes, limits: Limits = DEFAULT) -> Self:
+        """Read a change file (rule 1); raise MetadataError. What it asks for may still be impossible."""
+        found = canonical.decode(text, "a change file", limits)
+        fields = [found.get(name, "") for name in ("action", "role", "type", "path")]
+        if not all(isinstance(one, str) for one in fields):
+            raise MetadataError("a change file has something in the place of a text")
+        data = found.get("data")
+        action, role, kind, path = fields
+        return cls(action, role, kind, path, None if data is None else decode_base64(data, "a change's data"))
+
+    def document(self) -> bytes:
+        """Return the text of the change file (rule 1)."""
+        data = None if self.data is None else b64encode(self.data).decode()
+        fields = {"action": self.action, "role": self.role, "type": self.type, "path": self.path}
+        return written({**fields, "data": data})
+
+    @property
+    def words(self) -> str:
+        """What the change is, for people."""
+        if self.type == TARGET:
+            return f"{self.action} target {self.path} in {self.role}"
+        return f"{self.action} {self.type} {self.role}"
+
+
+def written(value: object) -> bytes:
+    """Return JSON as Go writes it: members in the order given, and five characters escaped."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for raw, escaped in _ESCAPES.items():
+        text = text.replace(raw, escaped)
+    return text.encode()
+
+
+def in_order(value: object) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a JSON value with its members in the order that is signed: Go signs them as they stand."""
+    return json.loads(canonical.encode(value))
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What staged changes lead to: a state, the numbers of dropped ones and why, and what else to say."""
+
+    state: State
+    dropped: dict[int, str]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reached:
+    """The state that several changes lead to, as one change."""
+
+    after: State
+
+    def apply(self, state: State) -> State:  # noqa: ARG002 - the changes were applied to it
+        """Return the state that was reached."""
+        return self.after
+
+
+def apply_staged(
+    state: State, changes: Sequence[tuple[int, Staged]], signable: Callable[[State, str], bool]
+) -> Applied:
+    """Apply numbered changes in order (rules 2 to 7); `signable` tells if a role can be signed here.
+
+    Raises the error of the first one that is impossible, with its number.
+    """
+    dropped: dict[int, str] = {}
+    notes: list[str] = []
+    for entries in _runs(changes):
+        number, first = entries[0]
+        if first.type == TARGET:
+            state = _with_targets(state, entries)
+        elif first.type == WITNESS and _unknown(state, first.role):
+            dropped[number] = f"{state.gun} has no role {first.role}"
+        else:
+            try:
+                for change in _changes(state, first, signable, notes):
+                    state = change.apply(state)
+            except NotarypyError as error:
+                raise _impossible(number, first, error, state.gun) from error
+    return Applied(state, dropped, tuple(dict.fromkeys(notes)))
+
+
+def _runs(changes: Sequence[tuple[int, Staged]]) -> Iterator[list[tuple[int, Staged]]]:
+    """Yield changes one by one, but entries that follow each other together: a file is copied once."""
+    run: list[tuple[int, Staged]] = []
+    for numbered in changes:
+        if numbered[1].type == TARGET:
+            run.append(numbered)
+            continue
+        if run:
+            yield run
+            run = []
+        yield [numbered]
+    if run:
+        yield run
+
+
+def _with_targets(state: State, entries: Sequence[tuple[int, Staged]]) -> State:
+    changes = []
+    for number, staged in entries:
+        try:
+            changes.append(_target(state, staged))
+        except NotarypyError as error:
+            raise _impossible(number, staged, error, state.gun) from error
+    try:
+        return apply_all(state, changes)
+    except NotarypyError:
+        for (number, staged), change in zip(entries, changes, strict=True):
+            try:
+                state = apply_all(state, [change])
+            except NotarypyError as error:
+                raise _impossible(number, staged, error, state.gun) from error
+        raise
+
+
+@dataclass(frozen=True)
+class ListTarget(AddTarget):
+    """List `name` with exactly this entry (rule 5)."""
+
+    def changes(self, present: TargetFile | None, paths: tuple[str, ...]) -> bool:
+        """Tell whether there is another entry, or none."""
+        super().changes(present, paths)
+        return present != self.content
+
+
+def _target(state: State, staged: Staged) -> ListTarget | RemoveTarget:
+    _require_known(state, staged.role)
+    if staged.action == DELETE:
+        return RemoveTarget(staged.role, staged.path)
+    if staged.action != CREATE:
+        raise _unsupported(staged)
+    content = TargetFile.from_json(_data(staged), "the entry")
+    if not content.hashes.keys() & {"sha256", "sha512"}:
+        raise MetadataError("the entry has no hash that anybody could check")
+    return ListTarget(staged.role, staged.path, content)
+
+
+def _changes(
+    state: State, staged: Staged, signable: Callable[[State, str], bool], notes: list[str]
+) -> Iterator[Change]:
+    if staged.role != roles.TARGETS and not staged.role.startswith(f"{roles.TARGETS}/"):
+        raise UsageError(f"{staged.role or 'nothing'} is not changed by change files", why=_NOT_FROM_FILES)
+    if staged.type == WITNESS and staged.action == UPDATE:
+        yield Resign(staged.role)
+    elif staged.type != DELEGATION or staged.role == roles.TARGETS:
+        raise _unsupported(staged)
+    elif staged.action == CREATE:
+        yield _created(state, staged)
+    elif staged.action == DELETE:
+        yield RemoveDelegation(staged.role)
+    elif staged.action != UPDATE:
+        raise _unsupported(staged)
+    elif staged.role.endswith("/*"):
+        yield from _purged(state, staged, signable, notes)
+    else:
+        yield from _updated(state, staged, notes)
+
+
+def _created(state: State, staged: Staged) -> Change:
+    data, present = _data(staged), state.delegation(roles.check_role(staged.role))
+    keys, paths = _keys(data), strings(data.get("add_paths"), "add_paths")
+    if present is not None:
+        return AddDelegation(staged.role, keys, paths)
+    if not keys:
+        why = "a role begins with the keys that sign it"
+        raise InvalidNameError(f"{state.gun} has no role {staged.role}", why=why, role=staged.role)
+    threshold = data.get("threshold", 1)
+    if not is_integer(threshold):
+        raise MetadataError("the threshold is no number")
+    return AddDelegation(staged.role, keys, paths, threshold)
+
+
+def _updated(state: State, staged: Staged, notes: list[str]) -> Iterator[Change]:
+    role, data = staged.role, _data(staged)
+    _require_known(state, role)
+    delegation = state.delegation(role)
+    removed = frozenset(strings(data.get("remove_keys"), "remove_keys"))
+    cleared = data.get("clear_paths") is True and delegation is not None
+    paths = delegation.paths if cleared and delegation else strings(data.get("remove_paths"), "remove_paths")
+    if keys := _keys(data):
+        yield AddDelegation(role, keys, ())
+    if removed:
+        yield from _without(state, role, removed, notes)
+    if added := strings(data.get("add_paths"), "add_paths"):
+        yield AddDelegation(role, (), added)
+    if paths:
+        yield RemovePaths(role, frozenset(paths))
+
+
+def _purged(
+    state: State, staged: Staged, signable: Callable[[State, str], bool], notes: list[str]
+) -> Iterator[Change]:
+    """Yield what takes keys out of every delegation below a role, from the top to the bottom (rule 4)."""
+    above, gone = (
+        staged.role.removesuffix("*"),
+        frozenset(strings(_data(staged).get("remove_keys"), "remove_keys")),
+    )
+    listed = [entry.name for file in state.targets.values() for entry in file.roles]
+    for role in sorted(
+        (one for one in listed if one.startswith(above)), key=lambda one: (one.count("/"), one)
+    ):
+        if not gone.intersection(key.canonical_id for key in state.keys_for(role)[0]):
+            continue
+        if signable(state, roles.parent(role)):
+            yield from _without(state, role, gone, notes)
+            state = RemoveKeys(role, gone).apply(state)
+        else:
+            ids = ", ".join(sorted(one[:SHORT_KEYID] for one in gone))
+            notes.append(f"{ids} stays in {role}: the keys here cannot sign {roles.parent(role)}")
+
+
+def _without(state: State, role: str, gone: frozenset[str], notes: list[str]) -> Iterator[Change]:
+    yield RemoveKeys(role, gone)
+    keys, threshold = state.keys_for(role)
+    left = {key.canonical_id for key in keys} - gone
+    if len(left) < threshold:
+        notes.append(
+            f"{role} has {len(left)} keys left and takes {threshold} signatures: "
+            "nobody can use it until keys are added"
+        )
+
+
+def _keys(data: canonical.JsonObject) -> list[PublicKey]:
+    listed = data.get("add_keys") or []
+    if not isinstance(listed, list):
+        raise MetadataError("add_keys is not a list")
+    return [PublicKey.from_json(entry) for entry in listed]
+
+
+def _data(staged: Staged) -> canonical.JsonObject:
+    if staged.data is None:
+        raise MetadataError("the change says nothing of what it changes")
+    return canonical.decode(staged.data, "the data of the change")
+
+
+def _unknown(state: State, role: str) -> bool:
+    """Tell whether a role that could be witnessed does not exist (rule 3)."""
+    return role.startswith(f"{roles.TARGETS}/") and state.delegation(role) is None
+
+
+def _require_known(state: State, role: str) -> None:
+    if role != roles.TARGETS and state.delegation(roles.check_role(role)) is None:
+        raise InvalidNameError(f"{state.gun} has no role {role}", role=role)
+
+
+def _unsupported(staged: Staged) -> UsageError:
+    return UsageError(f"there is no change of this kind: {staged.words}")
+
+
+def _impossible(number: int, staged: Staged, error: NotarypyError, gun: str) -> NotarypyError:
+    """Return an error that names the change which cannot be made (rule 2)."""
+    found = error.saying(f"that is staged change {number}: {staged.words}", staged=number)
+    found.advice = Advice("reset-staged", number=number, gun=gun)
+    return found
