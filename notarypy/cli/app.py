@@ -47,6 +47,7 @@ COMMANDS = {
     "delete": "upkeep:delete",
     "republish": "upkeep:republish",
     "docker-trust": "dockertrust.plugin:docker_trust",
+    "notary": "gonotary.notarycommand:notary",
     "install-plugin": "dockertrust.plugin:install_plugin",
     "completion": "completion:completion",
     "serve": "serve:serve",
@@ -54,7 +55,10 @@ COMMANDS = {
     "devserver": "devserver:devserver",
 }
 # These read all the words after them themselves, and these functions know what those may be.
-RAW = {"docker-trust": "dockertrust.completing:proposals"}
+RAW = {
+    "docker-trust": "dockertrust.completing:proposals",
+    "notary": "gonotary.notarycompletion:proposals",
+}
 
 
 def find(name: str) -> Function | Commands | None:

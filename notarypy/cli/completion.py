@@ -41,7 +41,7 @@ def completion(
 ) -> None:
     """Print what makes a shell complete command lines.
 
-    Those of notarypy and docker-trust, with the repositories, tags, signers and keys of the trust
+    Those of notarypy, docker-trust and notary, with the repositories, tags, signers and keys of the trust
     directory. No server is asked.
 
     Example:
@@ -80,8 +80,9 @@ def _complete(words: Sequence[str]) -> Proposals:
     """Return what may be the last word of a line (rule 2)."""
     program, *before = words[:-1] or ("",)
     try:
-        if os.path.basename(program).startswith("docker-"):  # noqa: PTH119 - a word, not a path
-            before = ["docker-trust", *before]
+        name = os.path.basename(program)  # noqa: PTH119 - a word, not a path
+        if name == "notary" or name.startswith("docker-"):
+            before = ["notary" if name == "notary" else "docker-trust", *before]
         line = _Line()
         line.take(before)
         return line.proposals(words[-1])

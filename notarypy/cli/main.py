@@ -75,7 +75,7 @@ def _is_ours_alone() -> bool:
     """Tell whether this process is one of the project's programs and nothing else (rule 5)."""
     started = sys.modules["__main__"]
     folder, name = os.path.split(getattr(started, "__file__", None) or "")
-    ours = name == "notarypy" or name.startswith("docker-") or folder == notarypy.__path__[0]
+    ours = name in {"notarypy", "notary"} or name.startswith("docker-") or folder == notarypy.__path__[0]
     return ours and not atexit._ncallbacks()  # noqa: SLF001 - nothing public tells it
 
 

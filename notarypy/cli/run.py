@@ -7,7 +7,6 @@ they are interrupted at their work. What it is not: parsing or printing.
 
 from __future__ import annotations
 
-import logging
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from notarypy.cli.options import GivenOptions
 from notarypy.cli.report import Report
 from notarypy.cli.text import terminal
-from notarypy.cli.text.render import safe
 from notarypy.errors import Advice, ConfirmationNeededError, NotarypyError, OperationError, UsageError
 from notarypy.limits import DEFAULT, EXTENDED
 
@@ -36,8 +34,6 @@ T = TypeVar("T")
 
 # The empty prefix means every tag.
 _MAY_BE_EMPTY = frozenset({"--path", "--paths"})
-_STEPS = "notarypy: %(levelname)s: %(message)s"
-_EVERYTHING = "%(asctime)s.%(msecs)03d %(levelname)s %(name)s: %(message)s"
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
@@ -98,25 +94,14 @@ class Run:
 
     @contextmanager
     def log_shown(self) -> Iterator[None]:
-        """Show the package's own log on standard error, as far as `-v` asks for it.
-
-        `-v` shows what is done, and `-vv` every decision, when it was made, and where. Logs of other
-        packages may hold anything, and are not shown.
-        """
+        """Show the package's own log, as far as `-v` asks for it (`steplog`)."""
         if not self.options.verbose:
             yield
             return
-        everything = self.options.verbose > 1
-        handler = logging.StreamHandler()
-        handler.setFormatter(_SafeFormatter(_EVERYTHING if everything else _STEPS, "%H:%M:%S"))
-        logger = logging.getLogger("notarypy")
-        logger.setLevel(logging.DEBUG if everything else logging.INFO)
-        logger.addHandler(handler)
-        try:
+        from notarypy.cli import steplog  # what most runs have none of
+
+        with steplog.shown(self.options.verbose):
             yield
-        finally:
-            logger.removeHandler(handler)
-            logger.setLevel(logging.NOTSET)
 
     @contextmanager
     def trying(self, *refs: str, data: dict[str, Any] | None = None) -> Iterator[None]:
@@ -224,14 +209,6 @@ def confirm_root(root: FirstRoot) -> bool:
         "the SHA-256 of its certificate.",
     ]
     return terminal.agreed(f"Trust this root{' from now on' if root.lasting else ''}?", *lines)
-
-
-class _SafeFormatter(logging.Formatter):
-    """Formats lines without control characters."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        """Return the line."""
-        return safe(super().formatMessage(record))
 
 
 def _tag(ref: str) -> str:

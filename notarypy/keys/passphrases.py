@@ -9,7 +9,7 @@ Rules:
 1. The order is: the passphrase file; `NOTARYPY_PASSPHRASE_<NAME>`, then the same with the key id's first
    seven digits; cosign's variable, for cosign's key files alone; docker's variable; notary's variable; each
    of these variables with `_FILE`, naming a file; the operating system's keyring, if the user turned that on
-   (`oskeyring`); the prompt.
+   (`oskeyring`); the prompt. For the program `notary` notary's variable comes before all.
 2. An empty value counts as none, but for a key file of cosign: it may have an empty one.
 3. An existing key is tried with every source in turn, each distinct value once; the next source is not asked
    before the last one failed.
@@ -253,16 +253,20 @@ def standard_chain(
     passphrase_file: Path | None,
     prompt: Callable[[str], str] | None,
     wording: Wording | None = None,
+    *,
+    notarys_first: bool = False,
 ) -> PassphraseChain:
-    """Return the chain of the command line (rule 1)."""
+    """Return the chain of the command line (rule 1); `notarys_first` begins it with notary's variables."""
+    notarys = VariableSource(environ, _notarys_variable)
     variables = (
         lambda request: own_variable(request) if request.name else None,
         lambda request: _own_variable(request.keyid[:SHORT_ID]),
         lambda request: COSIGN_PASSWORD if request.cosign else None,
         lambda request: None if request.token else _docker_variable(request),  # rule 7
-        lambda request: None if request.token else _notary_variable(request),
+        _notarys_variable,
     )
-    sources: list[PassphraseSource] = [] if passphrase_file is None else [FileSource(passphrase_file)]
+    sources: list[PassphraseSource] = [notarys] if notarys_first else []
+    sources += [] if passphrase_file is None else [FileSource(passphrase_file)]
     for of_file in (False, True):
         sources += [VariableSource(environ, variable, of_file=of_file) for variable in variables]
     if oskeyring.wanted(environ):
@@ -302,7 +306,9 @@ def _docker_variable(request: PassphraseRequest) -> str:
     return f"DOCKER_CONTENT_TRUST_{'ROOT' if request.role == 'root' else 'REPOSITORY'}_PASSPHRASE"
 
 
-def _notary_variable(request: PassphraseRequest) -> str:
+def _notarys_variable(request: PassphraseRequest) -> str | None:
+    if request.token:  # rule 7
+        return None
     return f"NOTARY_{request.role.upper() if request.role in _NOTARY_ROLES else 'DELEGATION'}_PASSPHRASE"
 
 

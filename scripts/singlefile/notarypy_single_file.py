@@ -43,12 +43,14 @@ def start() -> None:
         del sys.path[0]
     sys.path.insert(0, folder)
     called = os.path.basename(sys.argv[0])
-    if not called.startswith("docker-"):
+    if called != "notary" and not called.startswith("docker-"):
         called = "notarypy"
     # By this name notarypy knows that nothing but itself is in the process.
     sys.modules["__main__"].__file__ = os.path.join(folder, called)
     if called == "notarypy":
         from notarypy.cli.main import main
+    elif called == "notary":
+        from notarypy.cli.gonotary.entry import main
     else:
         from notarypy.cli.dockertrust.program import main
     main()

@@ -13,6 +13,7 @@ from notarypy import testing
 from notarypy.cli import run as cli_run
 from notarypy.cli.dockertrust import program, shell
 from notarypy.cli.dockertrust.shell import DockersWording
+from notarypy.cli.gonotary import entry, notaryshell
 from notarypy.cli.main import run as run_command_line
 from notarypy.cli.text import terminal
 from notarypy.cli.text.advice import TEXTS
@@ -20,6 +21,7 @@ from notarypy.client.api import Client
 from notarypy.devserver.core import NOTARY_HOST
 from notarypy.errors import Advice
 from notarypy.keys.passphrases import standard_chain
+from notarypy.storage.settings import gosettings
 from support.author import NOW
 from support.commands import Outcome, StubClient
 from support.fakes import make_fake
@@ -123,6 +125,43 @@ def docker_trust(
         ):
             patch.setattr(sys, "stdin", stdin)
             code = program.start(["docker-trust", *map(str, argv)])
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def notary(
+    fake: Fake, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Run:
+    """Return a function that runs one command line of notary against the fake; `typed` is its input."""
+
+    def opened(run: notaryshell.NotaryShell, *, offline: bool = False) -> Client:
+        options = {"server": f"https://{NOTARY_HOST}", **run.options, "offline": offline}
+        settings = gosettings.load_as_go(options, run.environ)
+        chain = notaryshell.passphrases(settings, run)
+        return Client(
+            settings,
+            passphrases=chain,
+            transport=fake,
+            clock=lambda: NOW,
+            warn=run.warn,
+            literal_gun=True,
+        )
+
+    monkeypatch.setattr(notaryshell, "open_client", opened)
+
+    def call(*argv: str | Path, typed: str | None = None) -> Outcome:
+        capsys.readouterr()
+        source = home / "typed"
+        source.write_text(typed or "")
+        with (
+            (Path(os.devnull) if typed is None else source).open(encoding="utf-8") as stdin,
+            monkeypatch.context() as patch,
+        ):
+            patch.setattr(sys, "stdin", stdin)
+            code = entry.start([*map(str, argv)])
         captured = capsys.readouterr()
         return Outcome(code, captured.out, captured.err)
 

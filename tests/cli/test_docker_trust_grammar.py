@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from notarypy.cli.dockertrust.grammar import COMMANDS, Answer, CommandLine, help_text, read
+from notarypy.cli.cobra import Answer, CommandLine
+from notarypy.cli.dockertrust.grammar import COMMANDS, help_text, read
 
 NAME = "docker trust"
 

@@ -45,5 +45,5 @@ def commands() -> frozenset[str]:
 
 def usage(command: str) -> str:
     """Return the words of a command line, without its options."""
-    line = help_of(command).partition("\n")[0].removeprefix("Usage: ")
+    line = help_of(command).partition("Usage:")[2].strip().partition("\n")[0]
     return re.sub(r"[{}]", "", line.strip().replace("[OPTIONS] ", "").replace(" [OPTIONS]", ""))

@@ -10,6 +10,7 @@ from benchmarks import scale
 from docs import pages, programs
 from interop.harness import costs
 from notarypy.cli.app import COMMANDS
+from notarypy.cli.gonotary import commands as gonotary
 from notarypy.tuf import trusted
 from support.scriptmodules import loaded
 
@@ -86,6 +87,8 @@ def test_only_options_that_exist_are_mentioned(page: Path) -> None:
     known = {option for command in ("", *programs.commands()) for option in programs.options(command)}
     for script in (benchmarks.__main__, scale, costs, loaded("single-file")):
         known |= set(script.command_line()._option_string_actions)  # noqa: SLF001 - nothing else tells them
+    flags = [*gonotary.GLOBALS, *(flag for command in gonotary.COMMANDS for flag in command.flags)]
+    known |= {f"--{flag.name}" for flag in flags}
     known |= {
         "--metadata-file",
         "--raw",

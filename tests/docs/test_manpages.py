@@ -14,11 +14,14 @@ from notarypy import __version__
 from notarypy.cli import app, declared, options
 from notarypy.cli.declared import Commands
 from notarypy.cli.dockertrust import grammar
+from notarypy.cli.gonotary import commands
 from notarypy.cli.text import helptopics
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from notarypy.cli.cobra import Command
     from notarypy.cli.declared import Function
 
 _ESCAPES = {
@@ -74,7 +77,13 @@ def functions() -> list[tuple[str, Function]]:
 def test_every_command_has_a_page_and_no_page_is_left_over(manual: Path) -> None:
     expected = {f"notarypy-{name.replace(' ', '-')}" for name in programs.commands() - set(app.RAW)}
     nouns = {f"notarypy-{name}" for name in app.COMMANDS if isinstance(app.find(name), Commands)}
-    assert {path.stem for path in manual.iterdir()} == {*expected, *nouns, "notarypy", "docker-trust"}
+    assert {path.stem for path in manual.iterdir()} == {
+        *expected,
+        *nouns,
+        "notarypy",
+        "docker-trust",
+        "notary",
+    }
 
 
 def test_a_page_says_what_the_help_says(manual: Path) -> None:
@@ -108,13 +117,18 @@ def test_the_page_of_the_program_has_all_topics(manual: Path) -> None:
     assert __version__ in text
 
 
-def test_the_page_of_docker_trust_has_all_of_its_table(manual: Path) -> None:
-    text = shown(manual / "docker-trust.1")
-    for command in grammar.COMMANDS:
+@pytest.mark.parametrize(
+    ("program", "table"), [("docker-trust", grammar.COMMANDS), ("notary", commands.COMMANDS)]
+)
+def test_the_page_of_a_program_has_all_of_its_table(
+    manual: Path, program: str, table: Sequence[Command]
+) -> None:
+    text = shown(manual / f"{program}.1")
+    for command in table:
         if command.function:
-            assert f"docker-trust {' '.join(command.words)} {command.usage.strip()}" in text
+            assert " ".join(f"{program} {' '.join(command.words)} {command.usage}".split()) in text
             assert command.about in text
-            assert command.flag is None or command.flag.help in text
+            assert all(flag.help in text for flag in command.flags)
 
 
 def test_a_page_refers_to_pages_that_are_there(manual: Path) -> None:

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from notarypy.cli.declared import Argument, Parameter
 from notarypy.cli.dockertrust import grammar
 from notarypy.cli.proposals import Known, Proposal, Proposals, values
+
+if TYPE_CHECKING:
+    from notarypy.cli.cobra import Command
 
 # Numbers of docker's protocol: an error; no space follows; no files, or folders alone.
 _DIRECTIVES = {"words": 4, "open": 4 + 2, "files": 0, "folders": 16}
@@ -24,7 +28,7 @@ def proposals(words: Sequence[str], known: Known, typed: str) -> Proposals:
     command, rest = grammar.BY_WORDS[()], list(words)
     while rest and not command.function and (found := grammar.BY_WORDS.get((*command.words, rest[0]))):
         command, rest = found, rest[1:]
-    flag = command.flag
+    flag = next(iter(command.flags), None)
     if flag is not None and flag.kind != "bool" and rest and rest[-1] == f"--{flag.name}":
         return _of(_FLAGS.get(flag.name, ""), known, typed)
     if typed.startswith("-"):
@@ -36,8 +40,8 @@ def proposals(words: Sequence[str], known: Known, typed: str) -> Proposals:
     return _argument(command, rest, known, typed)
 
 
-def _argument(command: grammar.Command, rest: Sequence[str], known: Known, typed: str) -> Proposals:
-    given, flag = list[str](), command.flag
+def _argument(command: Command, rest: Sequence[str], known: Known, typed: str) -> Proposals:
+    given, flag = list[str](), next(iter(command.flags), None)
     before = ""
     for word in rest:
         follows = flag is not None and flag.kind != "bool" and before == f"--{flag.name}"
@@ -45,12 +49,12 @@ def _argument(command: grammar.Command, rest: Sequence[str], known: Known, typed
         if not (word.startswith("-") or follows):
             given.append(word)
     places = [place for place in _places(command) if place]
-    if len(given) >= command.arguments and not command.more:
+    if len(given) >= command.arguments and not grammar.more(command):
         return Proposals()
     return _of(places[min(len(given), len(places) - 1)], known, typed)
 
 
-def _places(command: grammar.Command) -> list[str]:
+def _places(command: Command) -> list[str]:
     """Return what the arguments of a command are, in the words of `proposals`."""
     words = command.usage.replace("[OPTIONS]", "").replace("OPTIONS", "").split()
     return [_PLACES.get(word.partition("[")[0].partition(":")[0], "") for word in words]

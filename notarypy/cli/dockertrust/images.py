@@ -41,7 +41,7 @@ from notarypy.tuf import roles
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
-    from notarypy.cli.dockertrust.grammar import CommandLine
+    from notarypy.cli.cobra import CommandLine
     from notarypy.client.api import Client
     from notarypy.client.results import Inspection, RevokedTag, SignedTag, TagEntry
     from notarypy.images.reference import Reference

@@ -26,6 +26,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from notarypy import __version__
+from notarypy.cli.cobra import Answer
 from notarypy.cli.dockertrust import grammar
 from notarypy.cli.dockertrust.shell import FailureError, Shell, error_text
 from notarypy.cli.main import finish, show_everything
@@ -101,7 +102,7 @@ def _failed(shell: Shell, text: str) -> int:
 
 def _run(words: Sequence[str], shell: Shell) -> int:
     read = grammar.read(words, shell.name)
-    if isinstance(read, grammar.Answer):
+    if isinstance(read, Answer):
         if read.to_stdout:
             shell.write(read.text)
         else:

@@ -10,7 +10,6 @@ Rules:
 2. No answer is no: nothing is done then, and that is an error.
 3. Where docker has a text for an error, that text comes first; what is known beyond it follows in lines
    `why:` and `fix:`. Everything from outside is made safe to show.
-4. Scripts that type passphrases wait for docker's questions, and get as many tries as from docker.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from contextlib import contextmanager
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
+from notarypy.cli.goshell import GoShell, GoWording
 from notarypy.cli.text import terminal
 from notarypy.cli.text.advice import own_advice
 from notarypy.cli.text.render import safe
@@ -36,12 +36,11 @@ from notarypy.errors import (
     TagUnsignedError,
 )
 from notarypy.images import reference
-from notarypy.keys.questions import PassphraseRequest, Wording
-from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
     from notarypy.client.api import Client
     from notarypy.images.reference import Reference
+    from notarypy.keys.questions import PassphraseRequest
 
 _SERVER = "DOCKER_CONTENT_TRUST_SERVER"
 # What errors advise besides a variable or a folder, and docker trust does not have.
@@ -51,7 +50,6 @@ _OPTIONS = (
     ", or name them: --tlscert, --tlskey",
 )
 _GIVEN = (stat.S_IFIFO, stat.S_IFREG, stat.S_IFSOCK)
-_SHORT = 7
 _NAMES = {"snapshot": "repository", "targets": "repository"}
 
 
@@ -59,7 +57,7 @@ class FailureError(Exception):
     """A command failed; the text is what to print."""
 
 
-class Shell:
+class Shell(GoShell):
     """One run of the program."""
 
     def __init__(
@@ -83,34 +81,13 @@ class Shell:
         with client:
             yield client
 
-    def out(self, text: str = "") -> None:
-        """Print a line on standard output."""
-        self.write(f"{safe(text)}\n")
-
-    def write(self, text: str, *, flush: bool = False) -> None:
-        """Print text that is safe as it stands on standard output."""
-        if sys.stdout is None:
-            raise OSError("standard output is closed")
-        sys.stdout.write(text)
-        if flush:
-            sys.stdout.flush()
-
-    def err(self, text: str) -> None:
-        """Print lines on standard error."""
-        if sys.stderr is not None:
-            sys.stderr.write("".join(f"{safe(line)}\n" for line in text.split("\n")))
-
-    def warn(self, text: str) -> None:
-        """Print a warning."""
-        self.err(f"warning: {text}")
-
     def agreed(self, question: str, without: str) -> bool:
         """Ask a question to which docker takes only `y` for a yes (rules 1 and 2).
 
         Where nobody answers FailureError says `without`, what to do then.
         """
         self.write(f"{safe(question)} [y/N] ", flush=True)
-        answer = _line()
+        answer = self.line()
         if not answer:
             self.out()
             raise FailureError(f"there is no answer; nothing was changed\n  fix: {without}")
@@ -134,7 +111,7 @@ class Shell:
 
     def _piped(self, question: str) -> str:
         self._show(question)
-        answer = _line()
+        answer = self.line()
         self.out()
         if not answer:
             raise EOFError
@@ -189,10 +166,6 @@ def _dockers_words(error: NotarypyError) -> str | None:
     return None
 
 
-def _line() -> str:
-    return "" if sys.stdin is None else sys.stdin.readline(DEFAULT.reply_chars)
-
-
 def _is_given() -> bool:
     """Return whether standard input is a pipe or a file that may hold answers."""
     try:
@@ -201,34 +174,9 @@ def _is_given() -> bool:
         return False
 
 
-class DockersWording(Wording):
+class DockersWording(GoWording):
     """See `Wording`."""
 
-    tries = 4
-    choices = 12
-    empty_ends = False
-    too_short = (
-        "Passphrase is too short. "
-        "Please use a password manager to generate and store a good random passphrase.\n"
-    )
-    different = "Passphrases do not match. Please retry.\n"
-
-    def existing(self, request: PassphraseRequest, *, again: bool) -> str:
-        """Return the question for the passphrase of a key."""
-        wrong = "Passphrase incorrect. Please retry.\n" if again else ""
-        return f"{wrong}Enter passphrase for {_key(request)}: "
-
-    def new(self, request: PassphraseRequest) -> str:
-        """Return the question for a new passphrase."""
-        return f"Enter passphrase for new {_key(request)}: "
-
-    def repeat(self, request: PassphraseRequest) -> str:
-        """Return the question for the same again."""
-        return f"Repeat passphrase for new {_key(request)}: "
-
-
-def _key(request: PassphraseRequest) -> str:
-    """Name a key; one in a file is known by nothing yet."""
-    if not request.keyid:
-        return "encrypted key"
-    return f"{_NAMES.get(request.role, request.name)} key with ID {request.keyid[:_SHORT]}"
+    def role(self, request: PassphraseRequest) -> str:
+        """Return what docker calls the role of a key."""
+        return _NAMES.get(request.role, request.name)

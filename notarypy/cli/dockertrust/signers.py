@@ -36,7 +36,7 @@ from notarypy.limits import DEFAULT
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
-    from notarypy.cli.dockertrust.grammar import CommandLine
+    from notarypy.cli.cobra import CommandLine
     from notarypy.client.api import Client
     from notarypy.tuf.vouching import RestingTag
 

@@ -43,6 +43,7 @@ TEXTS: Mapping[str, str] = {
     # -- what is typed: options and arguments
     "add-server-managed": "add --server-managed",
     "add-sign": "add --sign, or leave {option} out",
+    "answer-yes": "answer yes if this is what you want",
     "add-yes": "add --yes if this is what you want",
     "choose-other-name": "choose another name",
     "choose-plugin-name": "choose another",

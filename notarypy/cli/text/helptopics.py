@@ -66,6 +66,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "admission": "Images of a Kubernetes cluster, verified before they run.",
         "migrate": "The way out of Notary: to the signatures of today.",
         "docker-trust": "Do what docker trust does, in its words.",
+        "notary": "Do what Go's notary does, in its words.",
         "install-plugin": "Make docker trust run notarypy.",
         "completion": "Print what makes a shell complete command lines.",
         "demo": "Show the whole flow, on servers of its own.",

@@ -16,7 +16,7 @@ Rules:
 
 from __future__ import annotations
 
-_BASH = r"""# bash completion for notarypy and docker-trust, as `notarypy completion bash` prints it
+_BASH = r"""# bash completion for notarypy, docker-trust and notary, as `notarypy completion bash` prints it
 _notarypy() {
     local IFS=$' \t\n' line=${COMP_LINE:0:COMP_POINT} rest piece index
     local kept='' kind='' before='' text quoted opened='' raw='' paths='' current=''
@@ -74,11 +74,11 @@ _notarypy() {
         [[ $line == "$kept"* ]] && COMPREPLY+=("${line#"$kept"}")
     done <<<"$paths"
 }
-complete -F _notarypy notarypy docker-trust
+complete -F _notarypy notarypy docker-trust notary
 """
 
-_ZSH = r"""#compdef notarypy docker-trust
-# zsh completion for notarypy and docker-trust, as `notarypy completion zsh` prints it
+_ZSH = r"""#compdef notarypy docker-trust notary
+# zsh completion for notarypy, docker-trust and notary, as `notarypy completion zsh` prints it
 _notarypy() {
     local line kind before text
     local -a line_words answer proposals more
@@ -101,11 +101,11 @@ _notarypy() {
 if [[ $funcstack[1] == _notarypy ]]; then
     _notarypy "$@"
 else
-    compdef _notarypy notarypy docker-trust
+    compdef _notarypy notarypy docker-trust notary
 fi
 """
 
-_FISH = r"""# fish completion for notarypy and docker-trust, as `notarypy completion fish` prints it
+_FISH = r"""# fish completion for notarypy, docker-trust and notary, as `notarypy completion fish` prints it
 function __notarypy_complete
     set -l words (commandline -opc)
     set -l current (commandline -ct)
@@ -132,6 +132,16 @@ function __notarypy_complete
 end
 complete -c notarypy -f -k -a '(__notarypy_complete)'
 complete -c docker-trust -f -k -a '(__notarypy_complete)'
+complete -c notary -f -k -a '(__notarypy_complete)'
 """
 
 SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
+# What each script shows of what a word does.
+_ABOUT = {"bash": "", "zsh": "${line:+:$line}", "fish": "printf '%s\\n' $line\n"}
+
+
+def without_descriptions(shell: str) -> str:
+    """Return a script that shows words without what they do."""
+    shorter = "printf '%s\\n' (string split -m 1 \\t -- $line)[1]\n" if shell == "fish" else ""
+    shown = _ABOUT[shell]
+    return SCRIPTS[shell].replace(shown, shorter) if shown else SCRIPTS[shell]

@@ -23,13 +23,17 @@ UNPACKED = Path(sys.prefix, "servers", "usr")
 # And here what the machine's release is too old for.
 NEWER = UNPACKED.parent / "newer" / "usr"
 # Daemons are in sbin folders, which the PATH of a user does not always have.
-SEARCH_PATH = os.pathsep.join(
-    (
-        *map(str, (Path(sys.executable).parent, UNPACKED / "bin", UNPACKED / "sbin")),
-        os.environ.get("PATH", os.defpath),
-        *("/usr/sbin", "/sbin"),
-    )
+_OWN = Path(sys.executable).parent
+_OTHERS = (
+    str(UNPACKED / "bin"),
+    str(UNPACKED / "sbin"),
+    os.environ.get("PATH", os.defpath),
+    "/usr/sbin",
+    "/sbin",
 )
+SEARCH_PATH = os.pathsep.join((str(_OWN), *_OTHERS))
+# Go's is meant by this name; the project's own is `notarypy notary`.
+_GOS = "notary"
 
 
 def find(program: str) -> str:
@@ -38,7 +42,8 @@ def find(program: str) -> str:
     Raises:
         LookupError: it is not here; the text says how to get it.
     """
-    found = shutil.which(program, path=SEARCH_PATH)
+    others = [folder for folder in os.pathsep.join(_OTHERS).split(os.pathsep) if Path(folder) != _OWN]
+    found = shutil.which(program, path=os.pathsep.join(others) if program == _GOS else SEARCH_PATH)
     if found is None:
         raise LookupError(f"{program} is not installed: run scripts/test, it brings what the tests need")
     return found

@@ -1,0 +1,82 @@
+"""The program `notary`: the way from the words of a command line to an exit code.
+
+What it is: the outermost frame of the program. What it is not: what a line means (`commands`), or a command.
+
+Rules:
+
+1. No exception leaves as a traceback, and no local variable, which may be a secret, is shown.
+2. Ctrl-C is 130. Standard output that cannot be written is 1. Other errors have the exit code of their kind.
+3. typer is not loaded for this program.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+from typing import NoReturn
+
+from notarypy.cli.cobra import Answer
+from notarypy.cli.gonotary import commands
+from notarypy.cli.gonotary.notaryshell import NotaryShell, error_text
+from notarypy.cli.main import finish, show_everything
+from notarypy.cli.report import origin
+from notarypy.errors import NotarypyError
+
+_HERE = "notarypy.cli.gonotary"
+_INTERRUPTED = 130
+
+
+def main() -> NoReturn:
+    """Run this process as `notary`."""
+    finish(start, sys.argv[1:])
+
+
+def start(argv: Sequence[str]) -> int:
+    """Run the words of a process, without the program's own name; return the exit code."""
+    show_everything()
+    return run(argv, NotaryShell(os.environ))
+
+
+def run(words: Sequence[str], shell: NotaryShell) -> int:
+    """Run a command line that begins after the program's name; return the exit code."""
+    try:
+        code = _run(words, shell)
+        shell.write("", flush=True)
+    except NotarypyError as error:
+        code = _failed(shell, error_text(error), error.exit_code)
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
+    except BrokenPipeError:
+        code = 1
+    except OSError as error:
+        said = ": ".join(filter(None, (str(error.filename or ""), error.strerror or str(error))))
+        code = _failed(shell, f"* fatal: {said}", 1)
+    except Exception as error:  # noqa: BLE001 - the last frame: whatever it is, the user gets one line
+        said = f"unexpected {type(error).__name__}{origin(error)}\n  why: this is a defect of notarypy"
+        code = _failed(shell, f"* fatal: {said}", 1)
+    return code
+
+
+def _failed(shell: NotaryShell, text: str, code: int) -> int:
+    with suppress(OSError):
+        shell.write("", flush=True)  # results come before the error where both go to one place
+    with suppress(OSError):
+        shell.err(text)
+    return code
+
+
+def _run(words: Sequence[str], shell: NotaryShell) -> int:
+    read = commands.read(words, shell.name)
+    if isinstance(read, Answer):
+        shell.write(read.text)
+        return read.code
+    shell.take(read)
+    for word in commands.unread(words):
+        shell.warn(f'"{word}" means nothing here')
+    module, _, function = read.function.partition(":")
+    with shell.logging():
+        getattr(import_module(f"{_HERE}.{module}"), function)(shell, read)
+    return 0

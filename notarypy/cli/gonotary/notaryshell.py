@@ -1,0 +1,181 @@
+"""What the commands of `notary` share: output, questions, the client, Go notary's words for errors.
+
+What it is: the surroundings of one run. What it is not: a command, or how settings are found
+(`storage.settings.gosettings`).
+
+Rules:
+
+1. Standard output has Go notary's words and tables, byte for byte. Errors, warnings and questions for
+   passphrases never go there.
+2. An error is `* fatal:` with Go notary's text where it has one, lines `why:` with what is known beyond it,
+   and a line `fix:` in the words of this program. The exit code is that of the error.
+3. Questions that are answered yes or no are asked on standard output, and answered on standard input, as
+   there. Whatever is not `y` or `yes`, in any case, is no: nothing is done, and that is an error.
+4. Where the server cannot be reached a command that only reads goes on with what is cached, as Go notary
+   does, and says so (`read`). Any other failure of the server, of TLS or of verification is an error.
+5. Names of repositories are taken as they stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from notarypy.cli import steplog
+from notarypy.cli.gonotary import fixes
+from notarypy.cli.gonotary.gotables import table
+from notarypy.cli.goshell import GoShell, GoWording
+from notarypy.cli.text import terminal
+from notarypy.cli.text.render import safe
+from notarypy.errors import (
+    Advice,
+    ConfirmationNeededError,
+    DeadlineError,
+    NotarypyError,
+    RepositoryMissingError,
+    UnreachableError,
+)
+from notarypy.keys.passphrases import standard_chain
+from notarypy.storage.settings.gosettings import load_as_go
+
+if TYPE_CHECKING:
+    from notarypy.cli.cobra import CommandLine
+    from notarypy.client.api import Client
+    from notarypy.keys.passphrases import PassphraseChain
+    from notarypy.keys.questions import PassphraseRequest
+    from notarypy.storage.settings.settings import Settings
+
+T = TypeVar("T")
+# Go notary's options, and what `GlobalOptions` calls them.
+_OPTIONS = {
+    "configFile": "config",
+    "server": "server",
+    "tlscacert": "tlscacert",
+    "tlscert": "tlscert",
+    "tlskey": "tlskey",
+    "trustDir": "trust_dir",
+}
+_YES = frozenset({"y", "yes"})
+_ROOT = (
+    "This is the passphrase of a root key, the most valuable key there is: nothing replaces it.\n"
+    "Make it long, let a password manager keep it, and keep a copy of the key's file in a safe place.\n"
+)
+
+
+class NotaryShell(GoShell):
+    """One run of the program."""
+
+    def __init__(
+        self, environ: Mapping[str, str], options: Mapping[str, Any] | None = None, name: str = "notary"
+    ) -> None:
+        self.environ = dict(environ)
+        self.options = dict(options or {})  # `GlobalOptions`, which those of the line add to
+        self.name = name  # in help and errors
+        self.verbose = 0
+
+    def take(self, line: CommandLine) -> None:
+        """Take the global options of a line."""
+        given = {ours: line.text(gos) for gos, ours in _OPTIONS.items()}
+        self.options.update({name: value for name, value in given.items() if value})
+        self.verbose = 2 if line.switch("debug") else 1 if line.switch("verbose") else 0
+
+    def settings(self) -> Settings:
+        """Return the settings of this run; raise ConfigurationError."""
+        return load_as_go(self.options, self.environ)
+
+    @contextmanager
+    def client(self, *, offline: bool = False) -> Iterator[Client]:
+        """Open a client; an `offline` one asks no server."""
+        with open_client(self, offline=offline) as client:
+            yield client
+
+    def read(self, call: Callable[[Client], T]) -> T:
+        """Return what a call returns that only reads: of the cache where no server is reached (rule 4)."""
+        try:
+            with self.client() as client:
+                return call(client)
+        except (UnreachableError, DeadlineError) as error:
+            unreachable = error
+        try:
+            with self.client(offline=True) as client:
+                found = call(client)
+        except NotarypyError:
+            raise unreachable from None  # what is cached, if anything, does not count
+        self.warn(f"{unreachable.message}: this is what is cached here, and may be old")
+        return found
+
+    def table(self, heading: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print a table as Go notary does."""
+        self.write(table(heading, rows))
+
+    def agreed(self, question: str) -> None:
+        """Ask a question, which is safe as it stands; raise ConfirmationNeededError if no yes (rule 3)."""
+        self.write(question, flush=True)
+        answer = self.line()
+        if answer.strip().lower() in _YES:
+            return
+        if not question.endswith("\n"):
+            self.out()
+        why = "the answer was not yes" if answer else "there was no answer"
+        advice = Advice("answer-yes")
+        raise ConfirmationNeededError("Aborting action.", why=f"{why}; nothing was changed", advice=advice)
+
+    def prompt(self) -> Callable[[str], str] | None:
+        """Return what asks for a passphrase; None where nobody can answer."""
+        return self._typed if terminal.present() else None
+
+    def _typed(self, question: str) -> str:
+        before, _, asked = question.rpartition("\n")
+        if before:
+            self.err(before)
+        return terminal.secret(asked)
+
+    @contextmanager
+    def logging(self) -> Iterator[None]:
+        """Show the package's own log as far as the line asks for it."""
+        with steplog.shown(self.verbose):
+            yield
+
+
+def open_client(shell: NotaryShell, *, offline: bool = False) -> Client:
+    """Make the client of a run."""
+    from notarypy.client.api import Client
+
+    options = {**shell.options, "offline": True} if offline else shell.options
+    settings = load_as_go(options, shell.environ)
+    chain = passphrases(settings, shell)
+    return Client(settings, passphrases=chain, warn=shell.warn, literal_gun=True)
+
+
+def passphrases(settings: Settings, shell: NotaryShell) -> PassphraseChain:
+    """Return where passphrases are looked for: Go notary's variables first, then all that notarypy knows."""
+    environ, file = settings.environ, settings.passphrase_file
+    return standard_chain(environ, file, shell.prompt(), NotarysWording(), notarys_first=True)
+
+
+def error_text(error: NotarypyError) -> str:
+    """Return an error's text (rule 2)."""
+    known = _gos_words(error)
+    why = (error.message, *error.why) if known else error.why
+    lines = [f"* fatal: {safe(known or error.message)}", *(f"  why: {safe(line)}" for line in why)]
+    fix = safe(fixes.text(error))
+    return "\n".join([*lines, f"  fix: {fix}"] if fix else lines)
+
+
+def _gos_words(error: NotarypyError) -> str:
+    """Return what Go notary says of an error; nothing where that says nothing."""
+    if isinstance(error, RepositoryMissingError):
+        server = str(error.facts.get("server", "")).partition("://")[2]
+        return f"{server} does not have trust data for {error.facts.get('gun')}"
+    if isinstance(error, UnreachableError):
+        return "client is offline"
+    return ""
+
+
+class NotarysWording(GoWording):
+    """See `Wording`."""
+
+    def new(self, request: PassphraseRequest) -> str:
+        """Return the question for a new passphrase, with a word of warning for a root key's."""
+        return f"{_ROOT if request.role == 'root' else ''}{super().new(request)}"

@@ -1,0 +1,83 @@
+"""What the programs share that stand in for Go's: output, answers from standard input, words for passphrases.
+
+What it is: the common part of the surroundings of one run. What it is not: a program's own words, options or
+errors, which its package has.
+
+Rules:
+
+1. Everything from outside is made safe to show.
+2. Passphrases are asked for in the words, and as often, as by the programs of Go: scripts wait for these.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from notarypy.cli.text.render import safe
+from notarypy.keys.questions import SHORT_ID, PassphraseRequest, Wording
+from notarypy.limits import DEFAULT
+
+
+class GoShell:
+    """Standard output and standard error of one run, and answers."""
+
+    def out(self, text: str = "") -> None:
+        """Print a line on standard output."""
+        self.write(f"{safe(text)}\n")
+
+    def write(self, text: str, *, flush: bool = False) -> None:
+        """Print text that is safe as it stands on standard output."""
+        if sys.stdout is None:
+            raise OSError("standard output is closed")
+        sys.stdout.write(text)
+        if flush:
+            sys.stdout.flush()
+
+    def err(self, text: str) -> None:
+        """Print lines on standard error."""
+        if sys.stderr is not None:
+            sys.stderr.write("".join(f"{safe(line)}\n" for line in text.split("\n")))
+
+    def warn(self, text: str) -> None:
+        """Print a warning."""
+        self.err(f"warning: {text}")
+
+    def line(self) -> str:
+        """Return a line of standard input with its end; nothing where there is none."""
+        return "" if sys.stdin is None else sys.stdin.readline(DEFAULT.reply_chars)
+
+
+class GoWording(Wording):
+    """See `Wording`."""
+
+    tries = 4
+    choices = 12
+    empty_ends = False
+    too_short = (
+        "Passphrase is too short. "
+        "Please use a password manager to generate and store a good random passphrase.\n"
+    )
+    different = "Passphrases do not match. Please retry.\n"
+
+    def existing(self, request: PassphraseRequest, *, again: bool) -> str:
+        """Return the question for the passphrase of a key."""
+        wrong = "Passphrase incorrect. Please retry.\n" if again else ""
+        return f"{wrong}Enter passphrase for {self._key(request)}: "
+
+    def new(self, request: PassphraseRequest) -> str:
+        """Return the question for a new passphrase."""
+        return f"Enter passphrase for new {self._key(request)}: "
+
+    def repeat(self, request: PassphraseRequest) -> str:
+        """Return the question for the same again."""
+        return f"Repeat passphrase for new {self._key(request)}: "
+
+    def role(self, request: PassphraseRequest) -> str:
+        """Return what the program calls the role of a key."""
+        return request.role
+
+    def _key(self, request: PassphraseRequest) -> str:
+        """Name a key; one in a file is known by nothing yet."""
+        if not request.keyid:
+            return "encrypted key"
+        return f"{self.role(request)} key with ID {request.keyid[:SHORT_ID]}"

@@ -1,0 +1,69 @@
+"""Settings as Go notary finds them: its options, then its configuration file, then its defaults.
+
+What it is: another way to `Settings`. What it is not: other settings: what Go notary has none of, such as
+time limits, comes from options as ever.
+
+Rules:
+
+1. An option beats the configuration file, which beats the default. An empty option counts as not given. No
+   variable of docker's names a server or a trust directory here.
+2. The file is the one of the option, which must be there, or `~/.notary/config.json`, which need not. The
+   defaults are `~/.notary` and `https://notary-server:4443`.
+3. A root is trusted on first use unless the file forbids it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from notarypy import files
+from notarypy.errors import ConfigurationError
+from notarypy.storage.settings import configfile
+from notarypy.storage.settings.configfile import FileSettings
+from notarypy.storage.settings.settings import SERVER_VARIABLE, Settings, load
+from notarypy.values import replace
+
+DEFAULT_SERVER = "https://notary-server:4443"
+_HOME, _FILE = ".notary", "config.json"
+
+
+def load_as_go(
+    options: Mapping[str, object], environ: Mapping[str, str], home: Path | None = None
+) -> Settings:
+    """Join options, which are `GlobalOptions`, Go notary's configuration file and its defaults.
+
+    Raises ConfigurationError. The home is by default this user's.
+    """
+    home = home or files.home(environ)
+    given = {name: value for name, value in options.items() if value is not None and value != ""}
+    config = Path(str(given.pop("config", home / _HOME / _FILE))).absolute()
+    file = _file(config, home, named="config" in options and bool(options["config"]))
+    trust_dir = given.pop("trust_dir", None) or file.trust_dir or home / _HOME
+    first_use = given.pop("first_use", None) is not False
+    named = "server" in given
+    if not named and not any(table.server for table in file.registries.values()):
+        given["server"] = DEFAULT_SERVER
+    without = {name: value for name, value in environ.items() if name != SERVER_VARIABLE}
+    given.update(trust_dir=_expanded(trust_dir, home), first_use=first_use)
+    found = load(given, without, home, file=file)
+    source = "--server" if named else f"--server, or remote_server.url in {config}"
+    return replace(found, config=config, server_source=source)
+
+
+def _file(path: Path, home: Path, *, named: bool) -> FileSettings:
+    try:
+        return configfile.read(path, home)
+    except (FileNotFoundError, NotADirectoryError):
+        if not named:
+            return FileSettings()
+        why = "No such file or directory"
+    except OSError as error:
+        why = error.strerror or "it cannot be read"
+    raise ConfigurationError(f"cannot read the configuration file {path}", why=why, path=str(path))
+
+
+def _expanded(path: object, home: Path) -> Path:
+    """Return a path in which `~/` is the home, as Go notary takes it from its option, too."""
+    text = str(path)
+    return files.require_home(home) / text[2:] if text.startswith("~/") else Path(text)
