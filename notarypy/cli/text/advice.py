@@ -26,6 +26,7 @@ from notarypy.cli.text import (
     migrationadvice,
     partadvice,
     placeadvice,
+    programadvice,
     serviceadvice,
     stagingadvice,
     targetadvice,
@@ -38,16 +39,14 @@ if TYPE_CHECKING:
     from notarypy.errors import NotarypyError
 
 TEXTS: Mapping[str, str] = {
-    **doctoradvice.TEXTS | findingadvice.TEXTS | loginadvice.TEXTS | stagingadvice.TEXTS | targetadvice.TEXTS,
+    **doctoradvice.TEXTS | findingadvice.TEXTS | loginadvice.TEXTS | programadvice.TEXTS,
+    **stagingadvice.TEXTS | targetadvice.TEXTS,
     **keyadvice.TEXTS | placeadvice.TEXTS | migrationadvice.TEXTS | serviceadvice.TEXTS | partadvice.TEXTS,
     # -- what is typed: options and arguments
     "add-server-managed": "add --server-managed",
     "add-sign": "add --sign, or leave {option} out",
-    "answer-yes": "answer yes if this is what you want",
     "add-yes": "add --yes if this is what you want",
     "choose-other-name": "choose another name",
-    "choose-plugin-name": "choose another",
-    "copy-plugin": "use docker-trust itself, the program beside notarypy",
     "did-you-mean": "did you mean: notarypy {command}",
     "give-both": "give both or neither",
     "give-pipe": "give a pipe to standard input: -",

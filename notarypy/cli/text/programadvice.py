@@ -1,0 +1,13 @@
+"""What to do about what goes wrong with the programs that stand in for Go's: docker-trust and notary.
+
+What it is: a part of the table in `advice`. What it is not: other words for the advice of notarypy, which a
+program has itself.
+"""
+
+from __future__ import annotations
+
+TEXTS = {
+    "answer-yes": "answer yes if this is what you want",
+    "choose-plugin-name": "choose another",
+    "copy-plugin": "use docker-trust itself, the program beside notarypy",
+}
