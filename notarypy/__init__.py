@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from notarypy.client.findings import Finding as Finding
     from notarypy.client.history.events import HistoryEvent as HistoryEvent
     from notarypy.client.imagesapi import Images as Images
+    from notarypy.client.keys.migrating import KnownRoot as KnownRoot
+    from notarypy.client.keys.migrating import MigratedKeys as MigratedKeys
     from notarypy.client.keysapi import Keys as Keys
     from notarypy.client.migrate.inventory import Loss as Loss
     from notarypy.client.migrate.inventory import ReportedRepository as ReportedRepository
@@ -107,6 +109,7 @@ if TYPE_CHECKING:
     from notarypy.keys import signers as signers
     from notarypy.keys.keyinfo import KeyInfo as KeyInfo
     from notarypy.keys.keyinfo import StoredKey as StoredKey
+    from notarypy.keys.oldlayout import MigratedKey as MigratedKey
     from notarypy.keys.passphrases import CallbackSource as CallbackSource
     from notarypy.keys.passphrases import PassphraseChain as PassphraseChain
     from notarypy.keys.passphrases import PassphraseSource as PassphraseSource
@@ -153,6 +156,7 @@ _NAMES = {
     "client.findings": "Examined Finding",
     "client.history.events": "HistoryEvent",
     "client.imagesapi": "Images",
+    "client.keys.migrating": "KnownRoot MigratedKeys",
     "client.keysapi": "Keys",
     "client.migrationapi": "Migration",
     "client.migrate.inventory": (
@@ -189,6 +193,7 @@ _NAMES = {
     "images.occurrences": "Occurrence",
     "keys": "signers",
     "keys.keyinfo": "KeyInfo StoredKey",
+    "keys.oldlayout": "MigratedKey",
     "keys.passphrases": "CallbackSource PassphraseChain PassphraseRequest PassphraseSource Wording",
     "keys.signers.base": "ExternalSigner Signer SignerContext",
     "limits": "Limits",

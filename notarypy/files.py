@@ -208,6 +208,26 @@ def rename_directory(source: Path, target: Path) -> None:
     _sync_directory(target.parent)
 
 
+def move(source: Path, target: Path) -> None:
+    """Move a file to a name that nothing has, on the same disk; it is there on the disk before (rule 2)."""
+    try:
+        system.replace(source, target)
+    except OSError as error:
+        raise failure("move", source, error) from error
+    for directory in (target.parent, source.parent):
+        _sync_directory(directory)
+
+
+def remove(path: Path) -> None:
+    """Remove a file; one that is gone is removed. Raises StorageError."""
+    try:
+        system.remove(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise failure("delete", path, error) from error
+
+
 def require_writable(directory: Path) -> None:
     """Make a directory, and raise StorageError unless a file can be written there: one is, and goes again."""
     make_private_directory(directory)

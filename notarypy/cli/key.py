@@ -10,6 +10,7 @@ from notarypy.cli import userfiles
 from notarypy.cli.declared import Argument, Commands, Option
 from notarypy.cli.keyexport import export, passwd
 from notarypy.cli.namedkeys import KEY, begin_on, label
+from notarypy.cli.oldkeys import migrate
 from notarypy.cli.rotate import certify, rotate
 from notarypy.cli.run import Context, begin
 from notarypy.cli.text import render
@@ -185,6 +186,7 @@ def import_keys(
 
 
 app.command("passwd")(passwd)
+app.command("migrate")(migrate)
 
 
 @app.command("rename")

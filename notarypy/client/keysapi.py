@@ -14,6 +14,7 @@ from notarypy.tuf import roles
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from notarypy.client.keys.migrating import MigratedKeys
     from notarypy.client.results import CheckedKey, ImportedKey, PurgedKey, RotatedKey
     from notarypy.client.session import Session
     from notarypy.keys.keyinfo import KeyInfo, StoredKey
@@ -157,6 +158,17 @@ class Keys:
         from notarypy.client.keys.keyfiles import change_passphrase
 
         return change_passphrase(self._session.keys(), key, new if callable(new) else lambda _: new)
+
+    def migrate(self, *, dry_run: bool = False) -> MigratedKeys:
+        """Move keys out of the folders of Notary before 0.4, which stay in a backup; no passphrase is asked.
+
+        What cannot be read stays, and is `left` in what is returned. StorageError: every key can be used
+        where it is, and another call goes on.
+        """
+        from notarypy.client.keys.migrating import migrate
+
+        session = self._session
+        return migrate(session.directory(), session.now, session.settings.timeout, dry_run=dry_run)
 
     def rename(self, key: str, name: str) -> KeyInfo:
         """Give a signer's key another name here; what it signs and may sign stays as it is."""

@@ -6,17 +6,12 @@ is in them (`keystore`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from notarypy import files
 from notarypy.errors import Advice, KeyAccessError, KeyMissingError, UnsupportedKeyError
 from notarypy.keys.formats import keyuri, pem
 from notarypy.keys.keyinfo import KeyInfo
-from notarypy.keys.keypaths import REFERENCE
+from notarypy.keys.keypaths import REFERENCE, KeyPath
 from notarypy.limits import DEFAULT
-
-if TYPE_CHECKING:
-    from notarypy.keys.keypaths import KeyPath
 
 
 def stays(info: KeyInfo, advice: Advice | None = None) -> UnsupportedKeyError:
@@ -75,6 +70,8 @@ def _blocks(keyid: str, place: KeyPath) -> list[tuple[KeyInfo, pem.KeyBlock]]:
     try:
         blocks = pem.split(files.read_regular(place.path, DEFAULT.key_file_bytes))
     except FileNotFoundError:
+        if place.later is not None:  # it was moved out of an old layout in this moment
+            return _blocks(keyid, KeyPath(place.later, "", None))
         raise KeyMissingError(f"the key {keyid[:7]} has just been removed", keyid=keyid) from None
     except UnsupportedKeyError as error:
         raise _damaged(error, keyid, place) from None

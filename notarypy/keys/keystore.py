@@ -41,7 +41,7 @@ from notarypy.errors import (
 from notarypy.keys import keyentry
 from notarypy.keys.formats import keyuri, pem
 from notarypy.keys.keyinfo import KeyInfo, StoredKey
-from notarypy.keys.keypaths import KEY, KEYID, REFERENCE, KeyPath, key_paths
+from notarypy.keys.keypaths import KEY, KEYID, REFERENCE, KeyPath, key_paths, unmoved
 from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers import backend
 from notarypy.values import replace
@@ -142,7 +142,7 @@ class KeyStore:
         from notarypy.keys.signers import keyfile
 
         info, _ = keyentry.read(keyid, place)
-        signer = keyfile.open_file(place.path, info.request, passphrases)
+        signer = keyfile.open_file(info.path, info.request, passphrases)
         keyentry.check_id(signer.public.keyid, info)
         return signer
 
@@ -282,7 +282,7 @@ class KeyStore:
 
     def rename(self, keyid: str, role: str) -> KeyInfo:
         """Write another role into a key's file, for docker and Go notary too; it stays encrypted as it is."""
-        with self._lock:
+        with self._lock, unmoved(self._place(keyid), self.directory, self._timeout):
             place = self._place(keyid)
             if place.refers:
                 found = replace(keyentry.reference(keyid, place), role=role)
@@ -298,7 +298,7 @@ class KeyStore:
         """Encrypt a key anew; raise as `unlock` and `add`, or ConfigurationError if nothing would change."""
         from notarypy.keys.signers import keyfile
 
-        with self._lock:
+        with self._lock, unmoved(self._place(keyid), self.directory, self._timeout):
             key = self.private_key(keyid, passphrases)
             place = self._place(keyid)
             info, block = keyentry.read_alone(keyid, place)
@@ -315,7 +315,7 @@ class KeyStore:
 
     def remove(self, keyid: str) -> None:
         """Delete a key's file; raise KeyMissingError if there is none, or StorageError."""
-        with self._lock:
+        with self._lock, unmoved(self._place(keyid), self.directory, self._timeout):
             path = self._place(keyid).path
             self._unlocked.pop(keyid, None)
             try:

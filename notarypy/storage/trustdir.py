@@ -265,6 +265,10 @@ class RepositoryCache:
             found += [name.as_posix() for name in names if roles.is_delegation(name.as_posix())]
         return sorted(role for role in found if not _in_another_cache(role))
 
+    def certificates(self) -> list[Path]:
+        """Return the certificates of roots that Notary 0.1 trusted here; raise StorageError."""
+        return trustfolders.certificates(self._base, self.gun)
+
     def staged(self) -> int:
         """Return how many changes are staged here for a publish."""
         try:

@@ -1,4 +1,4 @@
-"""Which folders are in a trust directory: of repositories, and of roles.
+"""Which folders are in a trust directory: of repositories, of roles, and of certificates of old releases.
 
 What it is: names of folders; what nobody can look into is told or raised, never left out. What it is not: a
 reader of what is in them (`trustdir`).
@@ -10,7 +10,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from notarypy import files
+from notarypy import files, system
+
+CERTIFICATES, CERTIFICATE = "trusted_certificates", ".crt"
 
 
 def directories(top: Path) -> Iterator[Path]:
@@ -50,3 +52,30 @@ def homes(base: Path) -> Iterator[Path]:
     for path in shut:
         above = [each.parent for each in (path, *path.parents) if each.name == "metadata" and each != base]
         yield above[0] if above and above[0].is_relative_to(base) else path
+
+
+def certificates(top: Path, gun: str) -> list[Path]:
+    """Return the certificates of a repository's roots that Notary 0.1 trusted; raise StorageError.
+
+    They lie in a folder of their own in the trust directory, named after the repository.
+    """
+    folder = top / CERTIFICATES / system.folder_name(gun)
+    files.refuse_links(folder, top)
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix == CERTIFICATE)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise files.failure("read", folder, error) from error
+
+
+def certificate_files(top: Path) -> Iterator[tuple[Path, str]]:
+    """Yield every file among those certificates, whatever it is, and the repository of its folder."""
+    base = top / CERTIFICATES
+    files.refuse_links(base, top)
+    for name, inner, names in os.walk(base, onerror=_refuse, followlinks=False):
+        inner.sort()
+        folder = Path(name)
+        linked = [each for each in inner if (folder / each).is_symlink()]
+        gun = "" if folder == base else system.named_by(folder.relative_to(base).as_posix())
+        yield from ((folder / each, gun) for each in sorted([*names, *linked]))

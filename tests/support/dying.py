@@ -1,8 +1,8 @@
-"""Restoring a backup in processes that die, each just before another step that changes the disk.
+"""Restoring a backup, or moving old keys, in processes that die, each before another step on the disk.
 
 Run as `python -m support.dying BACKUP HOME FRESH`: restores into copies of HOME, or with FRESH into empty
-homes. Prints a line of JSON for each step: what a process left that died before it, and what the next one
-made of that.
+homes; with `migrate` in place of BACKUP the keys of HOME are moved. Prints a line of JSON for each step:
+what a process left that died before it, and what the next one made of that.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from pathlib import Path
 # What restoring needs is loaded once, and not in each process.
 from notarypy.client.api import Client
 from notarypy.client.backup import restoring
-from notarypy.client.keys import manager
+from notarypy.client.keys import manager, migrating
 
 _CHANGING = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "os.chmod", "os.truncate"}
 _DIED = 9
-_LOADED = restoring, manager
+MIGRATE = "migrate"
+_LOADED = restoring, manager, migrating
 
 
 def main(backup: str, home: Path, *, fresh: bool) -> None:
@@ -70,7 +71,10 @@ def _in_process(backup: str, home: Path, step: int) -> int:
     vars(os)["fsync"] = lambda _: None  # nobody pulls the plug here
     client = Client.from_environment({"HOME": str(home)}, passphrases=lambda _: None)
     sys.addaudithook(count)
-    client.upkeep.restore(backup)
+    if backup == MIGRATE:
+        client.keys.migrate()
+    else:
+        client.upkeep.restore(backup)
     os._exit(0)
 
 

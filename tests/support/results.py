@@ -12,6 +12,7 @@ from notarypy.client.backup.contents import BackedUpKey, BackedUpRepository, Bac
 from notarypy.client.backup.restoring import Restored
 from notarypy.client.findings import Examined, Finding
 from notarypy.client.history.events import HistoryEvent
+from notarypy.client.keys.migrating import KnownRoot, MigratedKeys
 from notarypy.client.migrate.inventory import (
     Loss,
     ReportedRepository,
@@ -54,6 +55,7 @@ from notarypy.client.verdicts import (
 from notarypy.cosign.signatures import OtherSignatures
 from notarypy.errors import Advice
 from notarypy.keys.keyinfo import KeyInfo, StoredKey
+from notarypy.keys.oldlayout import MigratedKey
 
 REPO = "registry.test/app"
 D1, D2 = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
@@ -319,4 +321,12 @@ EVENTS = (
     HistoryEvent(WHEN, "root", 1, "created", after=PIN, keys=(PIN,)),
     moved(),
     HistoryEvent(None, "timestamp", None, "unverified", verified=False, why="it is not signed"),
+)
+MIGRATED_KEYS = MigratedKeys(
+    keys=(MigratedKey(PIN, "targets", REPO, Path("old"), Path("new"), already=False),),
+    others=(Path("readme"),),
+    backup=Path("backup"),
+    known_roots=(KnownRoot(REPO, (PIN,), (OTHER_PIN,), Path("certificates")),),
+    left=(),
+    dry_run=False,
 )

@@ -22,6 +22,7 @@ TEXTS: dict[str, str] = {
     "refresh-cache": "notarypy inspect {gun}",
     "remove-files": "nothing uses them: rm {files}",
     "touch-files": "look at this machine's clock, then: touch {files}",
+    "migrate-keys": "see what would be moved: notarypy key migrate --dry-run; then: notarypy key migrate",
     "make-backup": "make one, and keep it elsewhere: notarypy backup FILE",
     # -- keys
     "encrypt-key": "notarypy key passwd {key}",

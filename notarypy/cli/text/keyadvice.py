@@ -116,6 +116,8 @@ TEXTS: dict[str, str] = {
     "load-exported": "load the file that notarypy key export or notary key export wrote",
     "load-key": "import it with: notarypy key load FILE",
     "make-key": "make a key of its own for signing: notarypy key generate NAME",
+    "migrate-again": "once it is done, run it again: notarypy key migrate",
+    "move-linked-keys": "they are read where they are; to have them here, put a folder in place of the link",
     "note-again": "note it again: notarypy key add URI --name NAME; or forget it: notarypy key remove {key}",
     "note-as": "if it is to be: notarypy key remove {key}; notarypy key add {uri} --name {name}",
     "note-uri": "note where it is: notarypy key add URI --name NAME",
@@ -258,6 +260,10 @@ TEXTS: dict[str, str] = {
     "replace-last-signer": (
         f"the last signer is gone; add one: {ADD_YOURS}; "
         "or have the targets key sign again: notarypy delegate remove {role} {gun}"
+    ),
+    "pin-or-remove": (
+        "restore it from a backup; or ask the owner for the root pin, remove the file, and name the root: "
+        "--root ROOT-PIN"
     ),
     "restore-or-forget": (
         "restore it from a backup; or compare the root with its owner, then notarypy forget {gun}"

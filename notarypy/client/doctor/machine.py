@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 from notarypy import __version__, files, jsontext, system
 from notarypy.client.backup import lastbackup
 from notarypy.client.findings import quoted
+from notarypy.client.keys import migrating
 from notarypy.errors import Advice, MetadataError
 from notarypy.keys import oskeyring
 from notarypy.keys.keypaths import key_paths
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from notarypy.client.findings import Findings
     from notarypy.client.session import Session
+    from notarypy.storage.trustdir import TrustDirectory
 
 _PACKAGES = ("cryptography", "securesystemslib", "canonicaljson", "typer", "requests", "urllib3")
 _LEAST_FREE = 16 << 20
@@ -97,7 +99,27 @@ def trust_files(found: Findings, session: Session) -> None:
         for gun in guns:
             with found.looking(area):
                 _cached(found, session, gun)
+    with found.looking(area):
+        _old_folders(found, directory)
     _left_behind(found, directory.path, session.now())
+
+
+def _old_folders(found: Findings, directory: TrustDirectory) -> None:
+    """Say what is there of the folders of Notary before 0.4 (`migrating`)."""
+    old = migrating.migrate(directory, lambda: datetime.now(UTC), 0, dry_run=True)
+    if old.keys or old.others:
+        text = f"keys and other files are in folders of Notary before 0.4: {len(old.keys) + len(old.others)}"
+        what = "Go notary moves such keys when it is next used, and deletes what it does not understand"
+        found.warning("files", text, Advice("migrate-keys"), what)
+    for known in old.known_roots:
+        found.ok(
+            "files",
+            f"{known.path} says which root {known.repository} has, of which none is cached",
+            repository=known.repository,
+            root_pins=known.root_pins,
+        )
+    for error in old.left:
+        found.failure("files", error, "warning")
 
 
 def _access(found: Findings, path: Path) -> None:

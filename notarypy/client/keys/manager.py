@@ -30,6 +30,7 @@ from notarypy.errors import Advice, KeyMissingError, NotarypyError, UsageError
 from notarypy.files import locked
 from notarypy.keys.formats import keyuri, pem
 from notarypy.keys.keyinfo import KeyInfo, StoredKey
+from notarypy.keys.keypaths import LOCK
 from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers import is_uri, keyfile
 from notarypy.keys.signers.keyfile import LocalSigner, open_block
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _DEFAULT_NAME = "signer"
 _KEPT = frozenset({roles.ROOT, roles.TARGETS, roles.SNAPSHOT, roles.RELEASES})
-_LOCK = ".notarypy-init.lock"
 Kind = TypeVar("Kind")
 
 
@@ -84,7 +84,7 @@ class KeyManager:
 
         # Threads of this process wait without an end: somebody may be asked for a passphrase meanwhile.
         weight.give_way()
-        with self._making, locked(self.store.directory / _LOCK, timeout):
+        with self._making, locked(self.store.directory / LOCK, timeout):
             yield undo
 
     def new_key(self, role: str, gun: str | None) -> PublicKey:

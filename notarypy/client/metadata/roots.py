@@ -15,17 +15,32 @@ Rules:
 4. It is settled which root a repository must have where one is known here, a pin names one, or somebody has
    said beforehand that the first one is taken. Elsewhere somebody is asked or it is refused, and until then
    no registry hears of the repository.
+5. Notary 0.1 kept the certificates of the roots that it trusted in files of their own. Where nothing is
+   pinned, first use is allowed and no root is cached, those count as pins, and one that cannot be read is an
+   error: the root was known here, and whoever answers now may be somebody else.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from notarypy import files
 from notarypy.client.verdicts import FirstRoot
 from notarypy.client.weight import Weight
-from notarypy.errors import MetadataError, RootNotPinnedError, VerificationError
+from notarypy.errors import (
+    Advice,
+    CacheDamagedError,
+    MetadataError,
+    RootNotPinnedError,
+    StorageError,
+    VerificationError,
+)
+from notarypy.limits import DEFAULT
+from notarypy.storage.trustdir import TrustDirectory
+from notarypy.storage.trustfolders import CERTIFICATES
 from notarypy.tuf import certificates, roles, trustanchors
 from notarypy.tuf.envelope import Envelope, signers
 from notarypy.tuf.keys import meets
@@ -147,7 +162,34 @@ def root_policy(
         return trustanchors.Forbidden(f"{scope.source} allows no trust on first use")
     if settings.first_use is False:
         return trustanchors.Forbidden("trust_pinning.disable_tofu turns trust on first use off")
+    if os.path.lexists(settings.trust_dir / CERTIFICATES):
+        known = _known_certificates(settings.trust_dir, gun)
+        if known is not None:
+            return known
     return trustanchors.FirstUse(allowed=publishing or scope is not None or settings.first_use is True)
+
+
+def _known_certificates(trust_dir: Path, gun: str) -> RootPolicy | None:
+    """Return the policy of certificates of a repository's roots that are in the trust directory (rule 5)."""
+    cache = TrustDirectory(trust_dir).repository(gun)
+    paths = [] if cache.size(roles.ROOT) else cache.certificates()
+    if not paths:
+        return None
+    leaves = [of_known_root(path)[0] for path in paths]
+    _LOG.debug("%s: no root is cached, and %d certificates of Notary 0.1 are here", gun, len(leaves))
+    return trustanchors.policy((), f"Notary 0.1, in {paths[0].parent}", leaves)
+
+
+def of_known_root(path: Path) -> tuple[x509.Certificate, ...]:
+    """Return the certificates in a file of a root that was trusted; raise CacheDamagedError (rule 5)."""
+    from notarypy.tuf import authorities  # few have such a file
+
+    try:
+        return authorities.load(files.read_regular(path, DEFAULT.key_file_bytes))
+    except (FileNotFoundError, StorageError, MetadataError) as error:
+        why = str(error.strerror) if isinstance(error, FileNotFoundError) else error.message
+        message = f"the certificate of a root that was trusted cannot be read: {path}"
+        raise CacheDamagedError(message, why=why, advice=Advice("pin-or-remove"), path=str(path)) from error
 
 
 def is_settled(repository: Repository) -> bool:

@@ -16,6 +16,7 @@ import logging
 import tempfile
 from pathlib import Path
 
+from notarypy import files
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.metadata.repository import LOCK_SECONDS, Repository, no_trust_data, vanished
 from notarypy.client.results import TrustedRoot
@@ -77,11 +78,17 @@ def accept(repository: Repository, pin: str) -> TrustedRoot:
 
 
 def forget(cache: RepositoryCache) -> bool:
-    """Drop what is cached of a repository, its root too; tell whether there was anything (rule 3)."""
-    if not cache.cached():
+    """Drop what is cached of a repository, its root too; tell whether there was anything (rule 3).
+
+    That goes for certificates of its roots, too, which a first release of Notary left (`roots`: rule 5).
+    """
+    certificates = cache.certificates()
+    if not (cache.cached() or certificates):
         return False
     with cache.lock(LOCK_SECONDS):
         cache.forget()
+        for path in certificates:
+            files.remove(path)
     _LOG.debug("forgot what was cached in %s", cache.directory)
     return True
 

@@ -119,11 +119,14 @@ def with_path(block: KeyBlock, keyid: str | None) -> bytes:
     Headers that say nothing are dropped too, for they cannot be written; raises UnsupportedKeyError if one of
     those is to say how it is encrypted.
     """
-    headers = {name: value for name, value in block.headers.items() if name != "path" and value}
+    return with_headers(block, {"path": keyid or ""})
+
+
+def with_headers(block: KeyBlock, said: dict[str, str]) -> bytes:
+    """Return a block unchanged but for its `path` header, and for what is `said`; else as `with_path`."""
+    headers = {name: value for name, value in {**block.headers, "path": "", **said}.items() if value}
     if any(block.headers.get(name) == "" for name in _ABOUT_ENCRYPTION):
         raise UnsupportedKeyError("this private key is damaged", why="it does not say how it is encrypted")
-    if keyid is not None:
-        headers["path"] = keyid
     return text(block.label, headers, block.der)
 
 
