@@ -19,6 +19,11 @@ def key_files(person: Person) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (person.trust_dir / "private").glob("*.key")}
 
 
+def _listed(table: str) -> list[list[str]]:
+    """Return the rows of Go's table without where the keys are, which it cuts off."""
+    return [line.split()[:-1] for line in table.splitlines() if line]
+
+
 @pytest.mark.parametrize("release", ["notary-0.1", "notary-0.3"])
 def test_our_files_are_those_that_go_makes_of_a_copy(alice: Person, bob: Person, release: str) -> None:
     for person in (alice, bob):
@@ -26,8 +31,7 @@ def test_our_files_are_those_that_go_makes_of_a_copy(alice: Person, bob: Person,
     ours = alice.notarypy("key", "migrate").expect(0).stdout
     listed = bob.notary("key", "list").expect(0).stdout
     assert key_files(alice) == key_files(bob)
-    theirs = listed.replace(str(bob.trust_dir), str(alice.trust_dir))
-    assert alice.notary("key", "list").expect(0).stdout == theirs
+    assert _listed(alice.notary("key", "list").expect(0).stdout) == _listed(listed)
     (backup,) = alice.trust_dir.glob("old-key-folders-*")
     assert str(backup) in ours
     assert list(alice.trust_dir.rglob("root_keys")) == [backup / "private" / "root_keys"]
