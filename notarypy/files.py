@@ -199,17 +199,8 @@ def take_name(temporary: Path, path: Path) -> None:
         os.unlink(temporary)  # noqa: PTH108 - one style for all system calls of this module
 
 
-def rename_directory(source: Path, target: Path) -> None:
-    """Give a directory the name of one that does not exist; it is on the disk before (rule 2)."""
-    try:
-        source.rename(target)
-    except OSError as error:
-        raise failure("make directory", target, error) from error
-    _sync_directory(target.parent)
-
-
 def move(source: Path, target: Path) -> None:
-    """Move a file to a name that nothing has, on the same disk; it is there on the disk before (rule 2)."""
+    """Move a file or directory to a name that nothing has, on one file system, and to the disk (rule 2)."""
     try:
         system.replace(source, target)
     except OSError as error:

@@ -205,7 +205,7 @@ class _Plan:
         try:
             stage.mkdir(mode=0o700)
             self._write(TrustDirectory(stage, self._session.limits), [])
-            files.rename_directory(stage, path)
+            files.move(stage, path)
         except BaseException:
             shutil.rmtree(stage, ignore_errors=True)
             raise
