@@ -1,4 +1,4 @@
-"""`notary add`, `addhash`, `remove`, `list`, `lookup`, `verify`: Go notary's words, and content that streams."""
+"""`notary add`, `addhash`, `remove`, `list`, `lookup`, `verify`: Go notary's words; streams."""
 
 from __future__ import annotations
 
@@ -301,8 +301,10 @@ def test_without_a_server_what_is_cached_is_used_and_said(listed: Run, file: Pat
 def test_progress_is_shown_to_who_looks_at_a_terminal(
     monkeypatch: pytest.MonkeyPatch, notary: Run, file: Path
 ) -> None:
+    said_of_it: list[object] = []
+
     class Work:
-        said: list[object] = []
+        said = said_of_it
 
         def begin(self, what: str, total: int) -> None:
             self.said += [what, total]
@@ -319,7 +321,7 @@ def test_progress_is_shown_to_who_looks_at_a_terminal(
 
     monkeypatch.setattr(terminal, "progress_line", Line)
     said(notary("add", GUN, "v1", file.name), 0)
-    assert Work.said == [file.name, len(DATA), len(DATA), "end"]
+    assert said_of_it == [file.name, len(DATA), len(DATA), "end"]
 
 
 def test_a_pipe_can_be_added(notary: Run, home: Path) -> None:

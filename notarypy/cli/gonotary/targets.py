@@ -1,8 +1,8 @@
 """`notary add`, `addhash`, `remove`, `list`, `lookup`, `verify`: content of any kind, by its name.
 
 What it is: these commands in Go notary's words, and the files that they read and write. What it is not: how
-content is hashed and verified (`client.verify.content`), which role's word counts (`client.verify.targetfiles`),
-or how changes are staged (`client.stagingapi`).
+content is hashed and verified (`client.verify.content`), which role's word counts
+(`client.verify.targetfiles`), or how changes are staged (`client.stagingapi`).
 
 Rules:
 
@@ -137,7 +137,8 @@ def _roles(line: CommandLine) -> list[str]:
     for role in wanted:
         if role != roles.TARGETS and not roles.is_delegation(role):
             text = f"tuf: invalid role {role}. cannot add targets to this role"
-            raise UsageError(text, why="targets, and delegations such as targets/NAME, list targets", role=role)
+            why = "targets, and delegations such as targets/NAME, list targets"
+            raise UsageError(text, why=why, role=role)
     return wanted
 
 
@@ -145,7 +146,8 @@ def _size(shell: NotaryShell, text: str) -> int:
     """Return a size (rule 4)."""
     found = _NUMBER.fullmatch(text)
     if found is None:
-        raise UsageError(f'strconv.ParseInt: parsing "{text}": invalid syntax', why="a size is a number of bytes")
+        why = "a size is a number of bytes"
+        raise UsageError(f'strconv.ParseInt: parsing "{text}": invalid syntax', why=why)
     octal = found["octal"]
     size = int(text.replace("_", "").lower().replace("o", ""), 8 if octal else 0)
     if size > _MOST:
@@ -178,7 +180,7 @@ def _custom(line: CommandLine) -> bytes | None:
 def _opened(path: str) -> Iterator[BinaryIO]:
     """Open a file to be read (rule 1); raise UsageError in the words of Go's programs."""
     try:
-        stream = Path(path).open("rb")
+        stream = Path(path).open("rb")  # noqa: SIM115 - errors in the block that uses it are others
     except IsADirectoryError:
         raise _unreadable(f"read {path}: is a directory", path) from None
     except (OSError, ValueError) as error:
@@ -228,6 +230,7 @@ def _in_gos_words(missing: str) -> Iterator[None]:
         kind, name = facts["kind"], facts["name"]
         what = f"{kind} checksum" if kind else "size"
         expected = facts["signed"][kind] if kind else f"{facts['size']} bytes"
-        said = f"data not present in the trusted collection, {what} for {name} did not match: expected {expected}"
-        error.why, error.message = (error.message, *error.why), said
+        said = f"{what} for {name} did not match: expected {expected}"
+        error.why = (error.message, *error.why)
+        error.message = f"data not present in the trusted collection, {said}"
         raise
