@@ -32,6 +32,7 @@ from notarypy.errors import (
     Advice,
     ConfirmationNeededError,
     DeadlineError,
+    ExpiredError,
     NotarypyError,
     RepositoryMissingError,
     UnreachableError,
@@ -100,7 +101,7 @@ class NotaryShell(GoShell):
         try:
             with self.client(offline=True) as client:
                 found = call(client)
-        except NotarypyError:
+        except (UnreachableError, ExpiredError):
             raise unreachable from None  # what is cached, if anything, does not count
         self.warn(f"{unreachable.message}: this is what is cached here, and may be old")
         return found

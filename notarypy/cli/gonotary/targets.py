@@ -226,11 +226,9 @@ def _in_gos_words(missing: str) -> Iterator[None]:
         error.why, error.message = (error.message, *error.why), missing
         raise
     except DigestMismatchError as error:
-        facts = error.facts
-        kind, name = facts["kind"], facts["name"]
+        kind, name = error.facts["kind"], error.facts["name"]
         what = f"{kind} checksum" if kind else "size"
-        expected = facts["signed"][kind] if kind else f"{facts['size']} bytes"
-        said = f"{what} for {name} did not match: expected {expected}"
+        said = f"{what} for {name} did not match: expected {error.facts['expected']}"
         error.why = (error.message, *error.why)
         error.message = f"data not present in the trusted collection, {said}"
         raise

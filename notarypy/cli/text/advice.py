@@ -29,7 +29,6 @@ from notarypy.cli.text import (
     programadvice,
     serviceadvice,
     stagingadvice,
-    targetadvice,
 )
 from notarypy.errors import Advice
 
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 
 TEXTS: Mapping[str, str] = {
     **doctoradvice.TEXTS | findingadvice.TEXTS | loginadvice.TEXTS | programadvice.TEXTS,
-    **stagingadvice.TEXTS | targetadvice.TEXTS,
+    **stagingadvice.TEXTS,
     **keyadvice.TEXTS | placeadvice.TEXTS | migrationadvice.TEXTS | serviceadvice.TEXTS | partadvice.TEXTS,
     # -- what is typed: options and arguments
     "add-server-managed": "add --server-managed",

@@ -10,4 +10,6 @@ TEXTS = {
     "answer-yes": "answer yes if this is what you want",
     "choose-plugin-name": "choose another",
     "copy-plugin": "use docker-trust itself, the program beside notarypy",
+    "list-targets": "see which there are: notary list {gun}",
+    "room-to-keep": "free some space, or set TMPDIR to a folder that has room",
 }

@@ -134,8 +134,7 @@ def _mismatch(target: ListedTarget, other: list[str], found: str) -> DigestMisma
         why=(f"signed by {target.role}: {', '.join(signed)}, {target.length} bytes", f"read: {found}"),
         name=target.name,
         kind=other[0] if other else None,
-        signed=target.hashes,
-        size=target.length,
+        expected=target.hashes[other[0]] if other else f"{target.length} bytes",
     )
 
 
