@@ -15,6 +15,7 @@ import pytest
 from notarypy.cli.gonotary import targets as commands
 from notarypy.cli.text import terminal
 from notarypy.devserver.core import NOTARY_HOST
+from notarypy.remote.http import attempts
 
 if TYPE_CHECKING:
     from support.commands import Outcome, Run
@@ -288,7 +289,10 @@ def test_files_that_cannot_be_read_or_written(
     assert text in outcome.err.splitlines()[0]
 
 
-def test_without_a_server_what_is_cached_is_used_and_said(listed: Run, file: Path) -> None:
+def test_without_a_server_what_is_cached_is_used_and_said(
+    listed: Run, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "backoff", lambda _: 0.0)
     nowhere = ("-s", "https://nowhere.test")
     for words in (("list", GUN), ("lookup", GUN, "v1"), ("verify", GUN, "v1", "-i", file.name)):
         expected = said(listed(*words), 0)
