@@ -16,7 +16,8 @@ Rules:
 5. An entry that is added is listed as it was staged, with these hashes and this custom data and no others.
 6. To create a delegation that is there adds keys and paths to it, and leaves its threshold. One that is not
    there takes keys to begin with: a role without any is of no use to anybody.
-7. Keys of root, targets, snapshot and timestamp are never taken from a file: who may put a file into a folder
+7. A path that is added is within those of the role above, as Go has it too: readers would ignore it.
+8. Keys of root, targets, snapshot and timestamp are never taken from a file: who may put a file into a folder
    would make others sign that.
 """
 
@@ -126,7 +127,7 @@ class Reached:
 def apply_staged(
     state: State, changes: Sequence[tuple[int, Staged]], signable: Callable[[State, str], bool]
 ) -> Applied:
-    """Apply numbered changes in order (rules 2 to 7); `signable` tells if a role can be signed here.
+    """Apply numbered changes in order (rules 2 to 8); `signable` tells if a role can be signed here.
 
     Raises the error of the first one that is impossible, with its number.
     """
@@ -226,6 +227,7 @@ def _changes(
 def _created(state: State, staged: Staged) -> Change:
     data, present = _data(staged), state.delegation(roles.check_role(staged.role))
     keys, paths = _keys(data), strings(data.get("add_paths"), "add_paths")
+    _require_within(state, staged.role, paths)
     if present is not None:
         return AddDelegation(staged.role, keys, paths)
     if not keys:
@@ -249,6 +251,7 @@ def _updated(state: State, staged: Staged, notes: list[str]) -> Iterator[Change]
     if removed:
         yield from _without(state, role, removed, notes)
     if added := strings(data.get("add_paths"), "add_paths"):
+        _require_within(state, role, added)
         yield AddDelegation(role, (), added)
     if paths:
         yield RemovePaths(role, frozenset(paths))
@@ -308,6 +311,17 @@ def _unknown(state: State, role: str) -> bool:
 def _require_known(state: State, role: str) -> None:
     if role != roles.TARGETS and state.delegation(roles.check_role(role)) is None:
         raise InvalidNameError(f"{state.gun} has no role {role}", role=role)
+
+
+def _require_within(state: State, role: str, paths: Sequence[str]) -> None:
+    """Refuse paths that the role above has not (rule 7)."""
+    above = roles.parent(role)
+    allowed = state.paths(above) if above == roles.TARGETS or state.delegation(above) else ("",)
+    outside = [path for path in paths if not roles.covers(allowed, path)]
+    if outside:
+        shown = f'"{outside[0]}"' if outside[0] else "all paths"
+        message = f"{shown} cannot be given to {role}: {above} has not so much itself"
+        raise InvalidNameError(message, why=f"it has: {', '.join(allowed) or 'nothing'}", role=role)
 
 
 def _unsupported(staged: Staged) -> UsageError:

@@ -17,6 +17,9 @@ Rules:
    when all go.
 7. An error of a key says which changes need it.
 8. A file that its role's keys no longer sign is said: readers lose what it lists until it is signed again.
+9. Such a file is witnessed, its content kept, only if this trust directory has verified the very same one
+   before: whoever has the server could put any other in its place, to be signed by us. Go signs whatever is
+   there.
 """
 
 from __future__ import annotations
@@ -30,14 +33,17 @@ from notarypy.client.publish.pipeline import publisher_for
 from notarypy.errors import KeyAccessError, UsageError
 from notarypy.storage.changelist import Changelist
 from notarypy.tuf import roles
+from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.keys import meets
-from notarypy.tuf.stagedchanges import DELEGATION, Applied, Reached, Staged, apply_staged
+from notarypy.tuf.metadata import Targets
+from notarypy.tuf.stagedchanges import DELEGATION, WITNESS, Applied, Reached, Staged, apply_staged
 from notarypy.tuf.vouching import signatures
-from notarypy.values import dataclass
+from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from notarypy.client.metadata.repository import Repository
     from notarypy.client.publish.pipeline import Published, Publisher
     from notarypy.client.publish.stagedinit import StagedInit
     from notarypy.client.session import Session
@@ -149,6 +155,10 @@ class _StagedEdit:
         self.applied: Applied
 
     def __call__(self, state: State) -> Sequence[Change]:
+        for role in {
+            change.role for _, change in self.changes if change.type == WITNESS
+        } & state.failures.keys():
+            state = _verified_before(self.publisher.repository, state, role)
         self.applied = apply_staged(state, self.changes, self._signable)
         return [Reached(self.applied.state)]
 
@@ -168,6 +178,20 @@ class _StagedEdit:
                 raise
             shown = ", ".join(map(str, needed[:_SHOWN])) + (", ..." if needed[_SHOWN:] else "")
             raise error.saying(f"it signs what is staged as {shown}", staged=needed) from None
+
+
+def _verified_before(repository: Repository, state: State, role: str) -> State:
+    """Return the state with a distrusted file that was trusted here before, if that is so (rule 9)."""
+    data, version = repository.cache.load(role), state.failures[role].facts.get("version")
+    if data is None or not isinstance(version, int):
+        return state
+    file = Envelope.parse(data, role, state.limits)
+    if file.version != version or repository.fetch_version(role, version) != data:
+        return state
+    targets = Targets.from_signed(file.signed, role, state.limits)
+    _LOG.debug("%s: version %d of %s is the one that was verified here", state.gun, version, role)
+    failures = {name: error for name, error in state.failures.items() if name != role}
+    return replace(state, targets={**state.targets, role: targets}, failures=failures)
 
 
 def _signed_by(change: Staged) -> str:

@@ -1,0 +1,268 @@
+"""A repository that begins in the trust directory, and is published later or by somebody else's program."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy import StagedContent
+from notarypy.errors import (
+    AlreadyExistsError,
+    AuthenticationError,
+    NotarypyError,
+    RootChangedError,
+    RootNotPinnedError,
+    SignatureError,
+    UnreachableError,
+    UsageError,
+    VerificationError,
+)
+from notarypy.remote.http.messages import Response
+from notarypy.tuf import roles
+from support.author import GUN
+from support.people import copy_of, root_pem
+
+if TYPE_CHECKING:
+    from notarypy.client.stagingapi import Staging
+    from support.people import Person, World
+
+CONTENT = StagedContent(1, hashlib.sha256(b"x").digest())
+
+
+@pytest.fixture
+def owner(world: World) -> Person:
+    return world.person("owner")
+
+
+def staging(person: Person, *, offline: bool = False) -> Staging:
+    return person.client(gun=True, offline=offline).staging
+
+
+def versions(person: Person) -> dict[str, int]:
+    return {role: json.loads(data)["signed"]["version"] for role, data in person.cache().items()}
+
+
+def served(world: World) -> dict[str, int]:
+    """Return the versions that somebody reads who has no key."""
+    reader = world.person("reader")
+    reader.client().refresh(GUN)
+    return versions(reader)
+
+
+def test_keys_and_first_files_are_here_and_nothing_is_published(world: World, owner: Person) -> None:
+    made = staging(owner).init(GUN)
+    assert made.repository == GUN
+    assert made.made == ("root", "targets", "snapshot")
+    assert versions(owner) == {"root": 1, "targets": 1, "snapshot": 1}
+    assert len(owner.key_files()) == 3
+    assert made.root_keys[0] + ".key" in owner.key_files()
+    assert [line for line in world.requests() if line != "GET root.json"] == ["GET timestamp.key"]
+
+
+def test_the_first_publish_sends_the_root_as_it_is_and_the_rest_in_the_next_version(
+    world: World, owner: Person
+) -> None:
+    staging(owner).init(GUN)
+    root = owner.cache()["root"]
+    staging(owner).add_target(GUN, "1", CONTENT)
+    done = staging(owner).publish(GUN)
+    assert (done.created, done.begun, done.uploaded) == (True, None, ("root", "targets"))
+    assert served(world) == {"root": 1, "targets": 2, "snapshot": 2, "timestamp": 1}
+    assert world.person("reader").cache()["root"] == root
+    assert staging(owner).list(GUN) == []
+
+
+def test_the_first_publish_may_have_nothing_staged(world: World, owner: Person) -> None:
+    staging(owner).init(GUN)
+    assert staging(owner).publish(GUN).created
+    assert served(world)["targets"] == 2
+
+
+def test_the_root_key_need_not_be_here_to_publish(world: World, owner: Person) -> None:
+    made = staging(owner).init(GUN)
+    (owner.trust_dir / "private" / f"{made.root_keys[0]}.key").unlink()
+    staging(owner).publish(GUN)
+    assert served(world)["root"] == 1
+
+
+def test_the_server_may_keep_the_snapshot_key(world: World, owner: Person) -> None:
+    made = owner.client(gun=True).staging.init(GUN, snapshot="server")
+    assert made.made == ("root", "targets")
+    assert set(owner.cache()) == {"root", "targets"}
+    staging(owner).publish(GUN)
+    assert served(world) == {"root": 1, "targets": 2, "snapshot": 1, "timestamp": 1}
+
+
+def test_what_nobody_knows_is_begun_by_publishing(world: World, owner: Person) -> None:
+    staging(owner).add_target(GUN, "1", CONTENT)
+    done = staging(owner).publish(GUN)
+    assert done.begun is not None
+    assert done.begun.made == ("root", "targets", "snapshot")
+    assert served(world) == {"root": 1, "targets": 2, "snapshot": 2, "timestamp": 1}
+
+
+def test_the_root_key_that_is_here_is_taken(owner: Person) -> None:
+    first = staging(owner).init(GUN)
+    second = staging(owner).init(f"{GUN}/other")
+    assert second.root_keys == first.root_keys
+    assert second.made == ("targets", "snapshot")
+
+
+def test_a_root_key_may_be_named(owner: Person) -> None:
+    path = owner.trust_dir / "root.pem"
+    path.parent.mkdir(mode=0o700)
+    path.write_bytes(root_pem())
+    made = owner.client(gun=True).staging.init(GUN, root_key=str(path))
+    assert made.made == ("root", "targets", "snapshot")
+    again = owner.client(gun=True).staging.init(f"{GUN}/b", root_key=made.root_keys[0])
+    assert again.made == ("targets", "snapshot")
+
+
+def test_a_second_one_changes_nothing(world: World, owner: Person) -> None:
+    staging(owner).init(GUN)
+    cache, keys = owner.cache(), owner.key_files()
+    with pytest.raises(AlreadyExistsError, match="has trust data already") as caught:
+        staging(owner).init(GUN)
+    assert caught.value.advice is not None
+    assert caught.value.advice.name == "publish-begun"
+    staging(owner).publish(GUN)
+    with pytest.raises(AlreadyExistsError):
+        staging(owner).init(GUN)
+    other = world.person("other")
+    with pytest.raises(AlreadyExistsError):
+        staging(other).init(GUN)
+    assert other.key_files() == set()
+    assert owner.key_files() == keys
+    assert owner.cache()["root"] == cache["root"]
+
+
+def test_without_a_server_nothing_is_made(world: World, owner: Person) -> None:
+    world.attacker.refuse_connections()
+    for call in (staging(owner).init, staging(owner).publish):
+        with pytest.raises(UnreachableError):
+            call(GUN)
+    with pytest.raises(NotarypyError):
+        staging(owner, offline=True).init(GUN)
+    assert (owner.key_files(), owner.cache()) == (set(), {})
+
+
+def test_a_pin_that_the_root_would_not_meet_makes_nothing(owner: Person) -> None:
+    with pytest.raises(RootNotPinnedError):
+        owner.client(gun=True, pins=("a" * 64,)).staging.init(GUN)
+    assert (owner.key_files(), owner.cache()) == (set(), {})
+
+
+def test_in_a_part_nothing_is_begun_and_staged_changes_stay(world: World, owner: Person) -> None:
+    client = owner.client(gun=True)
+    with pytest.raises(UsageError):
+        client.parts.make(lambda: client.staging.init(GUN))
+    client.staging.publish(GUN)
+    client.staging.add_target(GUN, "1", CONTENT)
+    part = client.parts.make(lambda: client.staging.publish(GUN))
+    assert "1" in [change.name for change in part.changes]
+    assert len(client.staging.list(GUN)) == 1
+    assert served(world)["targets"] == 2
+
+
+# -- what goes wrong
+
+
+def test_what_was_begun_stays_when_it_is_refused_and_is_published_by_the_next_try(
+    world: World, owner: Person
+) -> None:
+    calls = staging(owner)
+    calls.add_target(GUN, "1", CONTENT)
+    world.attacker.answer(Response(403, {}, b""), method="POST")
+    with pytest.raises(AuthenticationError):
+        calls.publish(GUN)
+    keys, root = owner.key_files(), owner.cache()["root"]
+    assert len(calls.list(GUN)) == 1
+    world.attacker.undo_hooks()
+    done = staging(owner).publish(GUN)
+    assert (done.begun, done.created, owner.key_files()) == (None, True, keys)
+    assert owner.cache()["root"] == root
+    assert served(world)["targets"] == 2
+
+
+def test_somebody_else_who_was_first_is_no_success(world: World, owner: Person) -> None:
+    staging(owner).init(GUN)
+    staging(owner).add_target(GUN, "1", CONTENT)
+    staging(world.person("other")).publish(GUN)
+    with pytest.raises(RootChangedError):
+        staging(owner).publish(GUN)
+    assert len(staging(owner).list(GUN)) == 1
+
+
+def test_the_same_repository_published_from_another_machine_is_gone_on_with(
+    world: World, owner: Person
+) -> None:
+    staging(owner).init(GUN)
+    other = copy_of(world, owner)
+    for role, data in owner.cache().items():
+        other.cached(role).parent.mkdir(parents=True, exist_ok=True)
+        other.cached(role).write_bytes(data)
+    staging(other).publish(GUN)
+    staging(owner).add_target(GUN, "1", CONTENT)
+    done = staging(owner).publish(GUN)
+    assert (done.created, done.uploaded) == (False, ("targets",))
+    assert served(world)["targets"] == 3
+
+
+@pytest.mark.parametrize("role", ["targets", "snapshot"])
+def test_a_first_file_that_somebody_changed_is_not_built_on(world: World, owner: Person, role: str) -> None:
+    staging(owner).init(GUN)
+    path = owner.cached(role)
+    text = json.loads(path.read_bytes())
+    text["signed"]["version"] = 7
+    path.write_bytes(json.dumps(text).encode())
+    world.requests()
+    with pytest.raises(SignatureError):
+        staging(owner).publish(GUN)
+    assert "POST" not in world.requests()
+
+
+def test_a_root_of_another_repository_is_not_published(world: World, owner: Person) -> None:
+    staging(owner).init(f"{GUN}/b")
+    for role, data in owner.cache(f"{GUN}/b").items():
+        owner.cached(role).parent.mkdir(parents=True, exist_ok=True)
+        owner.cached(role).write_bytes(data)
+    with pytest.raises(VerificationError):
+        staging(owner).publish(GUN)
+    assert "POST" not in world.requests()
+
+
+@pytest.mark.parametrize("lost", [("targets",), ("snapshot",), ("targets", "snapshot")])
+def test_who_was_killed_before_all_files_were_there_can_publish(
+    world: World, owner: Person, lost: tuple[str, ...]
+) -> None:
+    staging(owner).init(GUN)
+    for role in lost:
+        owner.cached(role).unlink()
+    staging(owner).add_target(GUN, "1", CONTENT)
+    staging(owner).publish(GUN)
+    assert served(world)[roles.TARGETS] == 2
+
+
+def test_who_was_killed_before_the_root_was_there_begins_with_the_same_keys(
+    world: World, owner: Person
+) -> None:
+    staging(owner).init(GUN)
+    keys = owner.key_files()
+    owner.cached("root").unlink()
+    assert staging(owner).publish(GUN).begun is not None
+    assert owner.key_files() == keys
+    assert served(world)["targets"] == 2
+
+
+def test_who_was_killed_after_the_upload_has_published_it(owner: Person) -> None:
+    staging(owner).add_target(GUN, "1", CONTENT)
+    [path] = (owner.trust_dir / "tuf" / GUN / "changelist").iterdir()
+    text = path.read_bytes()
+    staging(owner).publish(GUN)
+    path.write_bytes(text)
+    done = staging(owner).publish(GUN)
+    assert (done.uploaded, len(done.published)) == ((), 1)
+    assert staging(owner).list(GUN) == []
