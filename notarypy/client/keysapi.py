@@ -195,9 +195,9 @@ class Keys:
         """
         return self._session.keys().public(key, name)
 
-    def check_public(self, data: bytes) -> None:
-        """Raise UnsupportedKeyError unless PEM data holds a public key or certificate for a signer."""
-        self._session.public_keys([data])
+    def check_public(self, data: bytes) -> str:
+        """Return the canonical id of a signer's public key or certificate, PEM; raise UnsupportedKeyError."""
+        return self._session.public_keys([data])[0].canonical_id
 
     def rotate(
         self,
