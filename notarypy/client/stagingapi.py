@@ -133,9 +133,12 @@ class Staging:
         require_lists(roles=roles)
         staged.stage(self._session, repository, [Staged(UPDATE, role, WITNESS) for role in roles])
 
-    def reset(self, repository: str, numbers: Sequence[int] | None = None) -> None:
-        """Drop staged changes by number, without numbers all; UsageError for a number that is none."""
-        staged.reset(self._session, repository, numbers)
+    def reset(self, repository: str, numbers: Sequence[int] | None = None) -> int:
+        """Drop staged changes by number, without numbers all, and return how many files went.
+
+        UsageError for a number that is none; nothing is dropped then.
+        """
+        return staged.reset(self._session, repository, numbers)
 
     def init(
         self,

@@ -64,6 +64,10 @@ class Changelist:
         self.gun, self.home, self.directory = gun, home, home / "changelist"
         self._base, self._limits = base, limits
 
+    def exists(self) -> bool:
+        """Tell whether there is a folder of it, or anything else of that name."""
+        return os.path.lexists(self.directory)
+
     def read(self) -> ReadChangelist:
         """Return all changes; raise StorageError where nobody can tell which there are (rules 4 and 5)."""
         found, unusable, room = [], {}, 0

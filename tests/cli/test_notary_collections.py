@@ -56,9 +56,7 @@ def test_init_makes_keys_and_files_and_publishes_nothing(notary: Run, fake: Fake
     assert [version(fake, role) for role in ("root", "targets", "snapshot", "timestamp")] == [1, 2, 2, 1]
 
 
-def test_init_publishes_at_once_and_names_the_root_key_that_was_there(
-    notary: Run, fake: Fake, home: Path
-) -> None:
+def test_init_publishes_at_once_and_names_the_root_key_that_was_there(notary: Run, home: Path) -> None:
     assert notary("init", GUN, "-p").expect(0).out == ALSO
     root = next(
         path for path in (home / ".notary/private").glob("*.key") if b"role: root" in path.read_bytes()
@@ -131,7 +129,7 @@ def test_reset_drops_changes_by_number(notary: Run, flags: list[str], left: list
     assert [line.split()[2] for line in shown] == [f"targets/x{number}" for number in left]
 
 
-def test_reset_of_nothing_is_fine_where_all_is_meant(notary: Run, home: Path) -> None:
+def test_reset_of_nothing_is_fine_where_all_is_meant(notary: Run) -> None:
     assert notary("reset", GUN, "--all").expect(0).out == RESET
 
 

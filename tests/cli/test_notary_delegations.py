@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from notarypy.devserver.core import Fake
+    from notarypy.devserver.fakekeys import FakeKms
     from support.commands import Run
 
 GUN = "collection.test/files"
@@ -30,6 +31,7 @@ ALSO = f"Auto-publishing changes to {GUN}\nSuccessfully published changes for re
 QUESTION = "\nAre you sure you want to remove all data for this delegation? (yes/no)\n"
 ADD, REMOVE, PURGE, LIST = (("delegation", word, GUN) for word in ("add", "remove", "purge", "list"))
 JEFF, JO = public_key("jeff").canonical_id, public_key("jo").canonical_id
+UNPARSED = "unable to parse valid public key certificate from PEM file"
 TOO_FEW = "must specify the Global Unique Name and the role of the delegation along with "
 
 
@@ -127,8 +129,7 @@ def test_no_key_and_no_path_stages_nothing_and_says_so(notary: Run, home: Path) 
         (
             ["targets/a", "jeff.pub", "junk"],
             6,
-            "unable to parse valid public key certificate from PEM file junk: "
-            "this file holds no public key or certificate",
+            f"{UNPARSED} junk: this file holds no public key or certificate",
         ),
     ],
 )
@@ -139,8 +140,8 @@ def test_add_refuses(notary: Run, home: Path, words: list[str], code: int, text:
     assert staged(home) == []
 
 
-def test_a_key_that_is_elsewhere_is_added_by_its_uri(notary: Run, home: Path, fake_kms: Any) -> None:
-    uri = fake_kms("jeff")
+def test_a_key_that_is_elsewhere_is_added_by_its_uri(notary: Run, home: Path, fake_kms: FakeKms) -> None:
+    uri = fake_kms.make("jeff")
     outcome = notary(*ADD, "targets/a", uri, "--all-paths").expect(0)
     assert outcome.out.startswith("\nAddition of delegation role targets/a with keys [")
     assert [one[2] for one in staged(home)][1] == {"add_paths": [""]}

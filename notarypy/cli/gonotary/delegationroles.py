@@ -38,6 +38,7 @@ _ALL = "all-paths"
 _ALL_PATHS = '"" <all paths>'
 _QUESTION = "\nAre you sure you want to remove all data for this delegation? (yes/no)\n"
 _NOTHING = "no key and no path was given: nothing is staged"
+_FEW = "it has fewer keys than it takes signatures"
 _INVALID = "invalid delegation role name"
 _ID = re.compile(r"[0-9a-f]{64}")
 _HEADING = ("ROLE", "PATHS", "KEY IDS", "THRESHOLD")
@@ -128,8 +129,13 @@ def list_roles(shell: NotaryShell, line: CommandLine) -> None:
     gun = line.arguments[0]
     found = shell.read(lambda client: client.delegations(gun))
     for one in found:
-        if one.problem:
-            shell.warn(f"{one.role} cannot be used: {one.problem}")
+        few = (
+            f"it takes {one.threshold} signatures and has too few keys"
+            if len(one.keys) < one.threshold
+            else ""
+        )
+        if problem := one.problem or few:
+            shell.warn(f"{one.role} cannot be used: {problem}")
     if not found:
         shell.write("\n\nNo delegations present in this repository.\n\n\n")
         return
@@ -173,14 +179,14 @@ def _public(client: Client, word: str, role: str) -> bytes:
     """Return what a file has, or the public half of a key that is elsewhere (rule 1)."""
     if is_uri(word):
         return client.keys.public(word, name=roles.signer_name(role))
-    if not Path(word).exists():
+    if not (word and Path(word).exists()):
         message = f"file for public key does not exist: {word}"
         raise UsageError(message, advice=Advice("check-file"), path=word)
     return read(word)
 
 
 def _checked(client: Client, word: str, key: bytes) -> str:
-    """Return the id of a public key; raise UnsupportedKeyError, with Go notary's text before, if it is none."""
+    """Return the id of a public key; raise UnsupportedKeyError, in Go notary's words, if it is none."""
     try:
         return client.keys.check_public(key)
     except UnsupportedKeyError as error:

@@ -111,9 +111,11 @@ def stage(session: Session, text: str, changes: Sequence[Staged]) -> None:
     _LOG.debug("%s: staged %s", text, dict(zip(names, (one.words for one in changes), strict=True)))
 
 
-def reset(session: Session, text: str, numbers: Sequence[int] | None) -> None:
-    """Drop changes by number, None: all files; UsageError for a number that is none, with nothing dropped."""
+def reset(session: Session, text: str, numbers: Sequence[int] | None) -> int:
+    """Drop changes by number, None: all files; return how many. A wrong number: UsageError, and none goes."""
     found = changelist(session, text)
+    if numbers is None and not found.exists():
+        return 0  # and nothing is made for a lock
     cache = session.directory().repository(session.gun(text, whole=True)[0])
     with cache.lock(session.settings.retry_for, "staged"):
         read = found.read()
@@ -124,6 +126,7 @@ def reset(session: Session, text: str, numbers: Sequence[int] | None) -> None:
             raise UsageError(f"there is no staged change {wrong[0]}", why=why)
         chosen = [*names, *read.unusable] if numbers is None else [names[one] for one in numbers]
         found.remove(chosen)
+    return len(set(chosen))
 
 
 def publish(session: Session, text: str) -> StagedPublished:
