@@ -275,7 +275,10 @@ def standard_chain(
 
 
 def new_passphrase_chain(
-    environ: Mapping[str, str], passphrase_file: Path | None, prompt: Callable[[str], str] | None
+    environ: Mapping[str, str],
+    passphrase_file: Path | None,
+    prompt: Callable[[str], str] | None,
+    wording: Wording | None = None,
 ) -> PassphraseChain:
     """Return the chain for changing a passphrase: it shares no source with `standard_chain` (rule 6).
 
@@ -286,7 +289,7 @@ def new_passphrase_chain(
         VariableSource(environ, lambda _: "NOTARYPY_NEW_PASSPHRASE", of_file) for of_file in (False, True)
     ]
     cosign = VariableSource(environ, lambda request: COSIGN_PASSWORD if request.cosign else None)
-    return PassphraseChain([*file, cosign, *named], prompt, advice=Advice("set-new-passphrase"))
+    return PassphraseChain([*file, cosign, *named], prompt, wording, Advice("set-new-passphrase"))
 
 
 def _wanted(request: PassphraseRequest) -> str:

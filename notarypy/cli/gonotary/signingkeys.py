@@ -1,0 +1,242 @@
+"""Private keys in Go notary's words: `notary key ...`.
+
+What it is: listing, making, importing, exporting, removing and rotating them, and new passphrases, over
+`Client.keys`. What it is not: how any of that is done.
+
+Rules:
+
+1. A key is named by its id, or by at least 7 digits that it begins with, where those mean one key.
+2. Where a key is elsewhere its URI stands in the place of a file, and of the folder it would be in.
+3. What is asked is answered no unless it says yes: nothing is changed then, and that is an error.
+4. What cannot be done is said before anything is asked or made.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from notarypy.cli import userfiles
+from notarypy.cli.gonotary.notaryshell import NotarysWording
+from notarypy.cli.text.render import safe
+from notarypy.errors import Advice, KeyMissingError, UnsupportedKeyError, UsageError
+from notarypy.keys.passphrases import new_passphrase_chain
+from notarypy.keys.signers import is_uri
+from notarypy.limits import DEFAULT
+from notarypy.tuf import roles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from notarypy.cli.cobra import CommandLine
+    from notarypy.cli.gonotary.notaryshell import NotaryShell
+    from notarypy.client.api import Client
+    from notarypy.keys.keyinfo import KeyInfo
+
+_HEADING = ("ROLE", "GUN", "KEY ID", "LOCATION")
+_GUN_WIDTH, _LOCATION_WIDTH = 25, 40
+_ID = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
+_ALGORITHM = "ecdsa"
+_PRIVATE_MODE = 0o600
+_ROOT_QUESTION = (
+    "Warning: you are about to rotate your root key.\n\n"
+    "You must use your old key to sign this root rotation.\n"
+    "Are you sure you want to proceed?  (yes/no)  "
+)
+
+
+def list_keys(shell: NotaryShell, line: CommandLine) -> None:  # noqa: ARG001 - it has no flags
+    """List the keys of the trust directory."""
+    with shell.client() as client:
+        infos = sorted(client.keys.list(), key=_place_in_table)
+    shell.out()
+    if infos:
+        shell.table(_HEADING, map(_row, infos))
+    else:
+        shell.out("No signing keys found.")
+    shell.out()
+
+
+def generate(shell: NotaryShell, line: CommandLine) -> None:
+    """Make a key, here or in two files that nothing is known of here."""
+    algorithm = line.arguments[0] if line.arguments else _ALGORITHM
+    if algorithm.lower() != _ALGORITHM:
+        raise UsageError("Algorithm not allowed, possible values are: ECDSA")
+    given, output = line.text("role"), line.text("output")
+    role = roles.ROOT if given is None else given
+    with shell.client() as client:
+        if output:
+            _write_pair(client, role, output)
+            return
+        made = client.keys.make(role)
+    shell.out(f"Generated new {_ALGORITHM} {role} key with keyID: {made.keyid}")
+
+
+def import_keys(shell: NotaryShell, line: CommandLine) -> None:
+    """Store keys of files, and note where keys are whose URIs are given (rule 2)."""
+    role, gun = line.text("role") or None, line.text("gun") or None
+    with shell.client() as client:
+        for word in line.arguments:
+            if is_uri(word):
+                client.keys.add(word, name=role or "delegation")
+                continue
+            with _importing(word):
+                client.keys.take_over(_read(word), role=role, gun=gun)
+
+
+def export_keys(shell: NotaryShell, line: CommandLine) -> None:
+    """Write keys as they are here, encrypted."""
+    selectors, guns, output = line.texts("key"), line.texts("gun"), line.text("output")
+    if selectors and guns:
+        raise UsageError("Only the --gun or --key flag may be provided, not a mix of the two flags")
+    with shell.client() as client:
+        if output:
+            userfiles.require_directory(Path(output))
+            userfiles.require_outside(Path(output), client.settings.trust_dir)
+        chosen = _chosen(shell, client, selectors, guns)
+        data = client.keys.export(sorted({info.keyid for info in chosen})).decode()
+    if output:
+        userfiles.write(Path(output), data, _PRIVATE_MODE)
+    else:
+        shell.write(data)
+
+
+def passwd(shell: NotaryShell, line: CommandLine) -> None:
+    """Change the passphrase of a key; the new one is never that of a variable that has the old one."""
+    new = new_passphrase_chain(shell.environ, None, shell.prompt(), NotarysWording())
+    with shell.client() as client:
+        info = _find(client, line.arguments[0], "could not retrieve local key for key ID provided: {}")
+        changed = client.keys.change_passphrase(info.keyid, new.for_new)
+    shell.write(f"\nSuccessfully updated passphrase for key ID: {changed.keyid}\n")
+
+
+def remove(shell: NotaryShell, line: CommandLine) -> None:
+    """Delete a key's file, or forget where a key is."""
+    with shell.client() as client:
+        info = _find(client, line.arguments[0], "No key with ID {} found", damaged=True)
+        it = safe(f"{info.keyid} (role {info.role}) from {_location(info)}")
+        shell.agreed(f"\nAre you sure you want to remove {it}?  (yes/no)  ")
+        shell.out()
+        client.keys.remove(info.keyid)
+    shell.write(f"Deleted {it}.\n\n")
+
+
+def rotate(shell: NotaryShell, line: CommandLine) -> None:
+    """Give a role of a repository other keys, and publish that at once; what is staged stays so."""
+    gun, role = line.arguments[:2]
+    server, legacy = line.switch("server-managed"), line.number("legacy") or 0
+    _require_rotatable(role, server=server)
+    keys = [_new_key(word) for word in line.texts("key")]
+    if role == roles.ROOT:
+        shell.agreed(_ROOT_QUESTION)
+    legacy = DEFAULT.root_versions if legacy < 0 else min(legacy, DEFAULT.root_versions)
+    with shell.client() as client:
+        done = client.keys.rotate(gun, role, key=keys or None, server_managed=server, legacy=legacy)
+    if not done.published:
+        shell.warn(f"these are the {role} keys of {gun} already; nothing was published")
+    shell.out(f"Successfully rotated {role} key for repository {gun}")
+
+
+def _place_in_table(info: KeyInfo) -> tuple[bool, str, str, str]:
+    """Return what keys are sorted by: root keys come first, then those of no repository."""
+    return info.role != roles.ROOT, info.gun or "", info.role, info.keyid
+
+
+def _row(info: KeyInfo) -> tuple[str, str, str, str]:
+    where = info.uri or _end(_location(info), _LOCATION_WIDTH)
+    return info.role, _end(info.gun or "", _GUN_WIDTH), info.keyid, where
+
+
+def _location(info: KeyInfo) -> str:
+    """Return where a key is (rule 2)."""
+    return info.uri or str(info.path.parent)
+
+
+def _end(text: str, width: int) -> str:
+    """Return as much of the end of a text as has room, as Go notary shows it."""
+    return text if len(text) <= width else f"...{text[3 - width :]}"
+
+
+def _find(client: Client, word: str, words: str, *, damaged: bool = False) -> KeyInfo:
+    """Return the key that an id means (rule 1); Go notary's `words` are for one that is not here."""
+    if _ID.fullmatch(word) is None:
+        why = "an id has 64 digits, of which the first 7 or more may stand for it"
+        raise UsageError(f"invalid key ID provided: {word}", why=why, advice=Advice("list-keys"))
+    try:
+        return client.keys.find(word, damaged=damaged)
+    except KeyMissingError as error:
+        raise KeyMissingError(words.format(word), why=error.why, advice=error.advice, **error.facts) from None
+
+
+def _chosen(shell: NotaryShell, client: Client, selectors: list[str], guns: list[str]) -> list[KeyInfo]:
+    """Return the keys to export: those with these ids, those of these repositories, or all that are here."""
+    if selectors:
+        return [_find(client, word, "No key with ID {} found") for word in selectors]
+    every = client.keys.list()
+    for info in every if not guns else ():
+        if info.uri:
+            shell.warn(f"key {info.keyid} stays at {info.uri}, and is not in it")
+    found = [info for info in every if info.uri is None and (not guns or info.gun in guns)]
+    lacking = [gun for gun in guns if all(info.gun != gun for info in found)]
+    if lacking or not found:
+        where = ", ".join(lacking) or str(client.settings.trust_dir)
+        raise KeyMissingError(f"there are no keys of {where} here", advice=Advice("list-keys"))
+    return found
+
+
+def _write_pair(client: Client, role: str, base: str) -> None:
+    """Make a key, and write it to two new files: what is in files that are there is not lost."""
+    names = (Path(f"{base}-key.pem"), Path(f"{base}.pem"))
+    new = [userfiles.new_file(path, _PRIVATE_MODE, "--output") for path in names]
+    with new[0] as private, new[1] as public:
+        for stream, path, data in zip((private, public), names, client.keys.make_files(role), strict=True):
+            userfiles.fill(stream, path, data)
+
+
+def _read(path: str) -> bytes:
+    """Return what a file holds; Go notary's words for one that cannot be read."""
+    try:
+        return userfiles.read(path)
+    except UsageError as error:
+        why = error.why[0]
+        text = f"open {path}: {why[:1].lower()}{why[1:]}"
+        raise UsageError(text, advice=error.advice, path=path) from None
+
+
+@contextmanager
+def _importing(path: str) -> Iterator[None]:
+    """Say in Go notary's words that a file is of no use, and in ours why."""
+    with userfiles.named(path):
+        try:
+            yield
+        except UnsupportedKeyError as error:
+            error.why = (error.message, *error.why, "nothing of it was imported")
+            error.message = "failed to import all keys: invalid key pem block"
+            raise
+
+
+def _require_rotatable(role: str, *, server: bool) -> None:
+    """Raise UsageError in Go notary's words for what nobody can have (rule 4)."""
+    advice = Advice("rotate-signer") if role not in roles.BASE_ROLES else None
+    if advice is not None:
+        raise UsageError(f"notary does not currently permit rotating the {role} key", advice=advice)
+    if role == roles.TIMESTAMP and not server:
+        raise UsageError(
+            "notary does not permit the client managing the timestamp key",
+            advice=Advice("add-server-managed"),
+        )
+    if server and role in {roles.ROOT, roles.TARGETS}:
+        raise UsageError(
+            f"notary does not permit the server managing the {role} key",
+            advice=Advice("leave-out", option="--server-managed"),
+        )
+
+
+def _new_key(word: str) -> str:
+    """Return what means a new key: a URI, a file, or the id of a key that is here; UsageError for no file."""
+    if is_uri(word) or (_ID.fullmatch(word) and not Path(word).exists()):
+        return word
+    _read(word)
+    return str(Path(word).absolute())

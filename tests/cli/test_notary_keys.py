@@ -1,0 +1,417 @@
+"""`notary key ...` in this process: Go notary's words on standard output, and what is done."""
+
+from __future__ import annotations
+
+import re
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from notarypy.cli.gonotary.signingkeys import _end
+from notarypy.keys.formats import pem
+from notarypy.keys.signers import keyfile
+from notarypy.tuf.keys import public_key_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from notarypy.devserver.fakekeys import FakeKms
+    from support.commands import Run
+
+GUN = "docker.io/alice/app"
+MADE = re.compile(r"Generated new ecdsa (.*) key with keyID: ([0-9a-f]{64})\n")
+ROOT_QUESTION = (
+    "Warning: you are about to rotate your root key.\n"
+    "\n"
+    "You must use your old key to sign this root rotation.\n"
+    "Are you sure you want to proceed?  (yes/no)  "
+)
+
+
+@pytest.fixture
+def private(home: Path) -> Path:
+    """Return the folder of keys."""
+    return home / ".notary" / "private"
+
+
+@pytest.fixture
+def owned(run: Run, notary: Run, home: Path) -> str:  # noqa: ARG001 - the servers are to be there
+    """Make a repository, whose root and targets keys are here."""
+    run("-d", home / ".notary", "--gun", "init", GUN).expect(0)
+    return GUN
+
+
+def key_file(home: Path, name: str, **headers: str) -> tuple[Path, str]:
+    """Write a private key as openssl does, with headers; return its path and the id."""
+    key = keyfile.generate()
+    data = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (block,) = pem.split(data)
+    path = home / name
+    path.write_bytes(pem.text(block.label, headers, block.der))
+    return path, public_key_of(key).keyid
+
+
+def made(notary: Run, *words: str) -> str:
+    """Make a key; return its id."""
+    match = MADE.fullmatch(notary("key", "generate", *words).expect(0).out)
+    assert match is not None
+    return match[2]
+
+
+def of_role(private: Path, role: str) -> set[str]:
+    """Return the ids of the keys here that are of a role."""
+    return {path.stem for path in private.glob("*.key") if f"role: {role}\n" in path.read_text()}
+
+
+# -- list
+
+
+def test_no_keys(notary: Run) -> None:
+    assert notary("key", "list").expect(0).out == "\nNo signing keys found.\n\n"
+
+
+def test_keys_stand_in_the_order_and_the_columns_of_go(notary: Run, home: Path, private: Path) -> None:
+    files = [
+        key_file(home, "a.pem", role="targets", gun="b/b"),
+        key_file(home, "b.pem", role="snapshot", gun="b/b"),
+        key_file(home, "c.pem", role="targets", gun="a/a"),
+        key_file(home, "d.pem", role="alice"),
+        key_file(home, "e.pem", role="root"),
+        key_file(home, "f.pem", role="targets/jeff"),
+    ]
+    notary("key", "import", *(path for path, _ in files)).expect(0)
+    ids = [keyid for _, keyid in files]
+    where = _end(str(private), 40)
+    done = notary("key", "list").expect(0)
+    assert done.out == (
+        "\n"
+        f"ROLE            GUN    KEY ID{' ' * 62}LOCATION\n"
+        f"----            ---    ------{' ' * 62}--------\n"
+        f"root                   {ids[4]}    {where}\n"
+        f"alice                  {ids[3]}    {where}\n"
+        f"targets/jeff           {ids[5]}    {where}\n"
+        f"targets         a/a    {ids[2]}    {where}\n"
+        f"snapshot        b/b    {ids[1]}    {where}\n"
+        f"targets         b/b    {ids[0]}    {where}\n"
+        "\n"
+    )
+
+
+def test_long_names_show_their_ends(notary: Run, home: Path) -> None:
+    for length in (25, 26):
+        path, _ = key_file(home, "a.pem", role="targets", gun="a/" + "b" * (length - 2))
+        notary("key", "import", path).expect(0)
+    rows = notary("key", "list").expect(0).out.splitlines()
+    assert any(f"targets    a/{'b' * 23}    " in row for row in rows)
+    assert any(f"targets    ...{'b' * 22}    " in row for row in rows)
+    assert [_end("x" * length, 40) for length in (40, 41)] == ["x" * 40, f"...{'x' * 37}"]
+
+
+# -- generate
+
+
+@pytest.mark.parametrize(
+    ("words", "role"),
+    [
+        ((), "root"),
+        (("ecdsa",), "root"),
+        (("ECDSA", "-r", "targets/jeff"), "targets/jeff"),
+        (("-r", "jo"), "jo"),
+        (("ecdsa", "--role=targets"), "targets"),
+    ],
+)
+def test_a_key_is_made(notary: Run, private: Path, words: tuple[str, ...], role: str) -> None:
+    done = notary("key", "generate", *words).expect(0)
+    match = MADE.fullmatch(done.out)
+    assert match is not None
+    assert match[1] == role
+    assert of_role(private, role) == {match[2]}
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("rsa",), "Algorithm not allowed, possible values are: ECDSA"),
+        (("-r", "bad role"), "bad role"),
+        (("-r", ""), "is not a signer name"),
+    ],
+)
+def test_a_key_that_cannot_be_is_not_made(
+    notary: Run, private: Path, words: tuple[str, ...], text: str
+) -> None:
+    done = notary("key", "generate", *words).expect(2)
+    assert text in done.err
+    assert done.out == ""
+    assert not list(private.glob("*.key"))
+
+
+def test_a_key_in_files_is_stored_nowhere_and_replaces_none(notary: Run, home: Path, private: Path) -> None:
+    assert notary("key", "generate", "-r", "jo", "-o", "new").expect(0).out == ""
+    written = {name: (home / name).read_bytes() for name in ("new-key.pem", "new.pem")}
+    (block,) = pem.split(written["new-key.pem"])
+    assert (block.role, block.encrypted, block.path) == ("jo", True, None)
+    assert pem.blocks(written["new.pem"])[0].label == "PUBLIC KEY"
+    assert {stat.S_IMODE((home / name).stat().st_mode) for name in written} == {0o600}
+    notary("key", "generate", "-o", "new").expect(1)
+    (home / "new-key.pem").unlink()
+    notary("key", "generate", "-o", "new").expect(1)
+    assert not (home / "new-key.pem").exists()
+    assert (home / "new.pem").read_bytes() == written["new.pem"]
+    assert not list(private.glob("*.key"))
+
+
+# -- import
+
+
+def test_what_openssl_wrote_is_imported(notary: Run, home: Path, private: Path) -> None:
+    path, keyid = key_file(home, "jo.key")
+    assert notary("key", "import", path, "-r", "targets/jo").expect(0).out == ""
+    assert of_role(private, "targets/jo") == {keyid}
+    notary("key", "import", path, "-r", "targets/jo").expect(0)
+    other, otherid = key_file(home, "other.key")
+    notary("key", "import", path, other, "-r", "targets/jo").expect(0)
+    assert of_role(private, "targets/jo") == {keyid, otherid}
+
+
+def test_a_targets_key_takes_a_gun(notary: Run, home: Path, private: Path) -> None:
+    path, keyid = key_file(home, "jo.key")
+    done = notary("key", "import", path, "-r", "targets").expect(2)
+    assert "--gun GUN" in done.err
+    notary("key", "import", path, "-r", "targets", "-g", GUN).expect(0)
+    assert f"gun: {GUN}\n" in (private / f"{keyid}.key").read_text()
+
+
+def test_one_block_that_is_of_no_use_is_an_error_of_all(notary: Run, home: Path, private: Path) -> None:
+    path, _ = key_file(home, "jo.key")
+    for junk in (b"hello\n", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"):
+        (home / "junk").write_bytes(junk)
+        done = notary("key", "import", home / "junk").expect(6)
+        assert done.err.startswith("* fatal: failed to import all keys: invalid key pem block\n  why: ")
+        assert f"the file is {home / 'junk'}" in done.err
+    (home / "mixed").write_bytes(path.read_bytes() + junk)
+    notary("key", "import", home / "mixed").expect(6)
+    assert not list(private.glob("*.key"))
+    done = notary("key", "import", home / "none").expect(2)
+    assert done.err.startswith(f"* fatal: open {home / 'none'}: no such file or directory\n")
+
+
+def test_where_a_key_is_stands_in_the_place_of_a_file(
+    notary: Run, fake_kms: FakeKms, private: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTARYPY_PASSPHRASE_JO", "")
+    uri = fake_kms.make("jo")
+    notary("key", "import", uri, "-r", "jo").expect(0)
+    (reference,) = private.glob("*.ref")
+    row = notary("key", "list").expect(0).out.splitlines()[3]
+    assert row == f"jo{' ' * 13}{reference.stem}    {uri}"
+    done = notary("key", "export", "--key", reference.stem).expect(6)
+    assert uri in done.err
+    done = notary("key", "remove", reference.stem[:7], typed="yes\n").expect(0)
+    assert done.out.endswith(f"\nDeleted {reference.stem} (role jo) from {uri}.\n\n")
+    assert not reference.exists()
+
+
+# -- export
+
+
+def test_keys_are_exported_as_they_are(notary: Run, home: Path, owned: str, private: Path) -> None:
+    jo = made(notary, "-r", "jo")
+    every = notary("key", "export").expect(0).out
+    assert [block.path for block in pem.split(every.encode())] == sorted(
+        p.stem for p in private.glob("*.key")
+    )
+    one = notary("key", "export", "--key", jo).expect(0).out
+    assert one in every
+    assert notary("key", "export", "--key", f"{jo[:9]},{jo}").expect(0).out == one
+    (block,) = pem.split(notary("key", "export", "--gun", owned).expect(0).out.encode())
+    assert (block.role, block.gun) == ("targets", owned)
+    out = home / "out.pem"
+    out.write_text("old")
+    out.chmod(0o644)
+    assert notary("key", "export", "-o", out).expect(0).out == ""
+    assert out.read_text() == every
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    for path in private.glob("*.key"):
+        path.unlink()
+    notary("key", "import", out).expect(0)
+    assert notary("key", "export").expect(0).out == every
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (("--key", "0" * 64), 6, f"No key with ID {'0' * 64} found"),
+        (("--key", "jo"), 2, "invalid key ID provided: jo"),
+        (("--gun", "not/here"), 6, "there are no keys of not/here here"),
+        (("--gun", f"{GUN},not/here"), 6, "there are no keys of not/here here"),
+        (("--gun", GUN, "--key", "0" * 64), 2, "Only the --gun or --key flag may be provided, not a mix"),
+        (("-o", "no/where"), 1, "no/where"),
+        (("-o", ".notary/private/x.pem"), 2, "inside of the trust directory"),
+    ],
+)
+def test_what_cannot_be_exported_is_an_error(
+    notary: Run, home: Path, owned: str, words: tuple[str, ...], code: int, text: str
+) -> None:
+    assert owned == GUN
+    done = notary("key", "export", *words).expect(code)
+    assert text in done.err
+    assert done.out == ""
+    assert not (home / "no").exists()
+
+
+def test_without_keys_nothing_is_exported(notary: Run, home: Path) -> None:
+    notary("key", "export", "-o", "out.pem").expect(6)
+    assert not (home / "out.pem").exists()
+
+
+# -- passwd
+
+
+def test_a_passphrase_is_changed(notary: Run, private: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTARY_DELEGATION_PASSPHRASE", "an old passphrase")
+    keyid = made(notary, "-r", "jo")
+    before = (private / f"{keyid}.key").read_bytes()
+    done = notary("key", "passwd", keyid).expect(6)
+    assert "NOTARYPY_NEW_PASSPHRASE" in done.err
+    assert (private / f"{keyid}.key").read_bytes() == before
+    monkeypatch.setenv("NOTARYPY_NEW_PASSPHRASE", "another passphrase")
+    done = notary("key", "passwd", keyid[:7]).expect(0)
+    assert done.out == f"\nSuccessfully updated passphrase for key ID: {keyid}\n"
+    notary("key", "passwd", keyid).expect(6)
+    monkeypatch.setenv("NOTARY_DELEGATION_PASSPHRASE", "another passphrase")
+    monkeypatch.setenv("NOTARYPY_NEW_PASSPHRASE", "a third passphrase")
+    notary("key", "passwd", keyid).expect(0)
+
+
+@pytest.mark.parametrize("command", ["passwd", "remove"])
+def test_a_key_is_named_by_its_id(notary: Run, command: str) -> None:
+    keyid = made(notary, "-r", "jo")
+    for word in ("short", keyid[:6], "jo", f"{keyid}0", keyid.upper()):
+        done = notary("key", command, word).expect(2)
+        assert done.err.startswith(f"* fatal: invalid key ID provided: {word}\n")
+    text = {
+        "passwd": "could not retrieve local key for key ID provided: {}",
+        "remove": "No key with ID {} found",
+    }[command]
+    done = notary("key", command, "0" * 64).expect(6)
+    assert done.err.startswith(f"* fatal: {text.format('0' * 64)}\n")
+    assert "fix: see them with: notary key list" in done.err
+    assert done.out == ""
+
+
+# -- remove
+
+
+@pytest.mark.parametrize("answer", ["y\n", "yes\n", "YES\n", " Yes \n"])
+def test_a_key_is_removed(notary: Run, private: Path, answer: str) -> None:
+    keyid = made(notary, "-r", "jo")
+    done = notary("key", "remove", keyid, typed=answer).expect(0)
+    it = f"{keyid} (role jo) from {private}"
+    asked = f"\nAre you sure you want to remove {it}?  (yes/no)  \n"
+    assert done.out == f"{asked}Deleted {it}.\n\n"
+    assert not list(private.glob("*.key"))
+
+
+@pytest.mark.parametrize("answer", [None, "", "no\n", "\n", "yess\n"])
+def test_a_key_stays_unless_the_answer_is_yes(notary: Run, private: Path, answer: str | None) -> None:
+    keyid = made(notary, "-r", "jo")
+    done = notary("key", "remove", keyid, typed=answer).expect(2)
+    assert done.err.startswith("* fatal: Aborting action.\n")
+    assert (private / f"{keyid}.key").exists()
+
+
+def test_the_last_root_key_of_a_repository_stays(notary: Run, owned: str, private: Path) -> None:
+    (root,) = of_role(private, "root")
+    done = notary("key", "remove", root, typed="yes\n").expect(6)
+    assert owned in done.err
+    assert "Deleted" not in done.out
+    assert (private / f"{root}.key").exists()
+
+
+# -- rotate
+
+
+@pytest.mark.parametrize("words", [("targets",), ("snapshot",), ("snapshot", "-r"), ("timestamp", "-r")])
+def test_a_key_is_rotated_and_what_was_stays(
+    notary: Run, run: Run, home: Path, owned: str, private: Path, words: tuple[str, ...]
+) -> None:
+    before = {path.name for path in private.glob("*.key")}
+    done = notary("key", "rotate", owned, *words).expect(0)
+    assert done.out == f"Successfully rotated {words[0]} key for repository {owned}\n"
+    after = {path.name for path in private.glob("*.key")}
+    assert before <= after
+    assert len(after - before) == (0 if "-r" in words else 1)
+    run("-d", home / ".notary", "--gun", "status", owned).expect(0)
+
+
+def test_a_root_key_is_rotated_after_a_yes(notary: Run, owned: str, private: Path) -> None:
+    before = of_role(private, "root")
+    for answer in (None, "no\n"):
+        done = notary("key", "rotate", owned, "root", typed=answer).expect(2)
+        assert (done.out, of_role(private, "root")) == (f"{ROOT_QUESTION}\n", before)
+    done = notary("key", "rotate", owned, "root", typed="yes\n").expect(0)
+    assert done.out == f"{ROOT_QUESTION}Successfully rotated root key for repository {owned}\n"
+    assert before < of_role(private, "root")
+
+
+@pytest.mark.parametrize(("legacy", "count"), [("0", 2), ("1", 3), ("2", 4), ("-1", 4), ("9999999", 4)])
+def test_earlier_root_keys_sign_too(
+    notary: Run, run: Run, home: Path, owned: str, legacy: str, count: int
+) -> None:
+    for _ in range(2):
+        notary("key", "rotate", owned, "root", typed="y\n").expect(0)
+    notary("key", "rotate", owned, "root", "--legacy", legacy, typed="y\n").expect(0)
+    run("-d", home / ".notary", "--gun", "status", owned).expect(0)
+    root = (home / ".notary" / "tuf" / owned / "metadata" / "root.json").read_text()
+    assert root.count('"sig":') == count
+
+
+def test_keys_of_files_become_those_of_a_role(notary: Run, home: Path, owned: str, private: Path) -> None:
+    (home / "folder").mkdir()
+    files = [key_file(home / "folder", name) for name in ("one", "two.pem")]
+    words = [word for path, _ in files for word in ("-k", path)]
+    notary("key", "rotate", owned, "targets", *words).expect(0)
+    assert {keyid for _, keyid in files} < of_role(private, "targets")
+    again = notary("key", "rotate", owned, "targets", *words).expect(0)
+    assert "nothing was published" in again.err
+    assert {keyid for _, keyid in files} < of_role(private, "targets")
+    path, keyid = key_file(home, "bare")  # neither a slash nor a dot
+    notary("key", "rotate", owned, "root", "-k", path.name, typed="y\n").expect(0)
+    assert keyid in of_role(private, "root")
+    notary("key", "rotate", owned, "root", "-k", keyid[:12], typed="y\n").expect(0)
+
+
+def test_a_key_elsewhere_becomes_that_of_a_role(notary: Run, fake_kms: FakeKms, owned: str) -> None:
+    uri = fake_kms.make("targets")
+    notary("key", "rotate", owned, "targets", "-k", uri).expect(0)
+    assert uri in notary("key", "list").expect(0).out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (("targets/jo",), 2, "notary does not currently permit rotating the targets/jo key"),
+        (("bad",), 2, "notary does not currently permit rotating the bad key"),
+        (("timestamp",), 2, "notary does not permit the client managing the timestamp key"),
+        (("targets", "-r"), 2, "notary does not permit the server managing the targets key"),
+        (("root", "-r"), 2, "notary does not permit the server managing the root key"),
+        (("targets", "-k", "none"), 2, "open none: no such file or directory"),
+        (("root", "-k", "none"), 2, "open none: no such file or directory"),
+    ],
+)
+def test_what_cannot_be_rotated_is_said_before_anything_is_asked(
+    notary: Run, owned: str, private: Path, words: tuple[str, ...], code: int, text: str
+) -> None:
+    before = {path.name for path in private.iterdir()}
+    done = notary("key", "rotate", owned, *words, typed="yes\n").expect(code)
+    assert done.err.startswith(f"* fatal: {text}\n")
+    assert done.out == ""
+    assert {path.name for path in private.iterdir()} == before
+
+
+def test_a_repository_that_is_not_there_is_not_made(notary: Run, private: Path) -> None:
+    done = notary("key", "rotate", "never/made", "snapshot").expect(3)
+    assert "does not have trust data for never/made" in done.err
+    assert not list(private.glob("*.key"))
