@@ -14,6 +14,8 @@ Rules:
 4. Where the server cannot be reached a command that only reads goes on with what is cached, as Go notary
    does, and says so (`read`). Any other failure of the server, of TLS or of verification is an error.
 5. Names of repositories are taken as they stand.
+6. Keys in the folders of Notary before 0.4 are moved when a command begins that works with the trust
+   directory, as Go notary does then. No command fails for it, and where nothing is moved nothing is said.
 """
 
 from __future__ import annotations
@@ -87,8 +89,9 @@ class NotaryShell(GoShell):
 
     @contextmanager
     def client(self, *, offline: bool = False) -> Iterator[Client]:
-        """Open a client; an `offline` one asks no server."""
+        """Open a client, for which old keys are moved (rule 6); an `offline` one asks no server."""
         with open_client(self, offline=offline) as client:
+            _move_old_keys(client, self.warn)
             yield client
 
     def read(self, call: Callable[[Client], T]) -> T:
@@ -147,6 +150,20 @@ def open_client(shell: NotaryShell, *, offline: bool = False) -> Client:
     settings = load_as_go(options, shell.environ)
     chain = passphrases(settings, shell)
     return Client(settings, passphrases=chain, warn=shell.warn, literal_gun=True)
+
+
+def _move_old_keys(client: Client, warn: Callable[[str], None]) -> None:
+    """Move what is there, and say where it was moved."""
+    try:
+        found = client.keys.migrate()
+    except NotarypyError as error:
+        why = "; ".join((error.message, *error.why))
+        warn(f"keys stay in the folders of Notary before 0.4, and are used there: {why}")
+        return
+    if found.backup is None:
+        return
+    stays = f"; {len(found.left)} files stay, as they cannot be read" if found.left else ""
+    warn(f"keys were moved out of the folders of Notary before 0.4, which are in {found.backup} now{stays}")
 
 
 def passphrases(settings: Settings, shell: NotaryShell) -> PassphraseChain:
