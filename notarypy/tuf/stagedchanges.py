@@ -19,6 +19,8 @@ Rules:
 7. A path that is added is within those of the role above, as Go has it too: readers would ignore it.
 8. Keys of root, targets, snapshot and timestamp are never taken from a file: who may put a file into a folder
    would make others sign that.
+9. A key or path that is to be removed and is not there is no error, and is said: the one that was meant may
+   be there still.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ from notarypy.tuf.keys import SHORT_KEYID, PublicKey, decode_base64
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 CREATE, UPDATE, DELETE = "create", "update", "delete"
 TARGET, DELEGATION, WITNESS = "target", "delegation", "witness"
@@ -246,6 +248,7 @@ def _updated(state: State, staged: Staged, notes: list[str]) -> Iterator[Change]
     removed = frozenset(strings(data.get("remove_keys"), "remove_keys"))
     cleared = data.get("clear_paths") is True and delegation is not None
     paths = delegation.paths if cleared and delegation else strings(data.get("remove_paths"), "remove_paths")
+    notes += _not_there(state, role, removed, () if cleared else paths)
     if keys := _keys(data):
         yield AddDelegation(role, keys, ())
     if removed:
@@ -266,17 +269,35 @@ def _purged(
         frozenset(strings(_data(staged).get("remove_keys"), "remove_keys")),
     )
     listed = [entry.name for file in state.targets.values() for entry in file.roles]
+    unknown = gone
     for role in sorted(
         (one for one in listed if one.startswith(above)), key=lambda one: (one.count("/"), one)
     ):
-        if not gone.intersection(key.canonical_id for key in state.keys_for(role)[0]):
+        ids = gone.intersection(key.canonical_id for key in state.keys_for(role)[0])
+        unknown -= ids
+        if not ids:
             continue
         if signable(state, roles.parent(role)):
             yield from _without(state, role, gone, notes)
             state = RemoveKeys(role, gone).apply(state)
         else:
-            ids = ", ".join(sorted(one[:SHORT_KEYID] for one in gone))
-            notes.append(f"{ids} stays in {role}: the keys here cannot sign {roles.parent(role)}")
+            stay = ", ".join(sorted(one[:SHORT_KEYID] for one in ids))
+            notes.append(f"{stay} stays in {role}: the keys here cannot sign {roles.parent(role)}")
+    if unknown:
+        notes.append(f"no delegation has the key {_quoted(unknown)}")
+
+
+def _not_there(state: State, role: str, keys: frozenset[str], paths: Sequence[str]) -> Iterator[str]:
+    """Say what is to be removed from a role that has it not (rule 9)."""
+    known = state.paths(role)
+    if unknown := keys - {key.canonical_id for key in state.keys_for(role)[0]}:
+        yield f"{role} has no key {_quoted(unknown)}"
+    if other := [path for path in paths if path not in known]:
+        yield f"{role} has no path {_quoted(other)}"
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(json.dumps(name, ensure_ascii=False) for name in sorted(names))
 
 
 def _without(state: State, role: str, gone: frozenset[str], notes: list[str]) -> Iterator[Change]:

@@ -261,6 +261,7 @@ def test_remove_without_a_yes_does_nothing(notary: Run, home: Path, typed: str |
     outcome = notary(*REMOVE, "targets/a", "-p", typed=typed).expect(2)
     assert outcome.out == QUESTION
     assert outcome.err.startswith("* fatal: Aborting action.\n")
+    assert outcome.err.endswith("  fix: add --yes if this is what you want\n")
     assert staged(home) == []
 
 
@@ -287,6 +288,15 @@ def test_an_id_that_is_not_whole_means_no_key_and_that_is_said(notary: Run, home
         outcome = notary(*line).expect(0)
         assert outcome.err == f"warning: {JEFF[:7]} is no whole id of a key, and means none\n"
     assert [data for _, _, data in staged(home)] == [{"remove_keys": [JEFF[:7]]}] * 2
+
+
+def test_what_is_to_go_and_is_not_there_is_said_when_it_is_published(notary: Run) -> None:
+    notary("init", GUN, "-p").expect(0)
+    notary(*ADD, "targets/a", "jeff.pub", "--paths", "x", "-p").expect(0)
+    outcome = notary(*REMOVE, "targets/a", JO, "--paths", "x,y", "-p").expect(0)
+    assert outcome.err == f'warning: targets/a has no key "{JO}"\nwarning: targets/a has no path "y"\n'
+    outcome = notary(*PURGE, "--key", JO, "-p").expect(0)
+    assert outcome.err == f'warning: no delegation has the key "{JO}"\n'
 
 
 # -- purge -----------------------------------------------------------------------------------------

@@ -162,13 +162,14 @@ def test_numbers_that_are_dropped_are_those_of_the_list(owner: Person) -> None:
     calls = staging(owner)
     for name in "abcd":
         calls.remove_target(GUN, name)
-    calls.reset(GUN, [1, 3, 1])
+    assert calls.reset(GUN, [1, 3, 1]) == 2
     assert [(one.number, one.path) for one in calls.list(GUN)] == [(0, "a"), (1, "c")]
     for wrong in ([0, 2], [-1]):
         with pytest.raises(UsageError, match="there is no staged change"):
             calls.reset(GUN, wrong)
     assert len(calls.list(GUN)) == 2
-    calls.reset(GUN)
+    assert calls.reset(GUN) == 2
+    assert calls.reset(GUN) == 0
     assert calls.list(GUN) == []
 
 

@@ -280,7 +280,9 @@ def test_a_role_below_one_that_cannot_be_signed_here_keeps_them_and_that_is_said
 
 
 def test_a_key_that_nobody_has_changes_nothing(state: State) -> None:
-    assert applied(state, delegation("update", "targets/*", remove_keys=["0" * 64])) == Applied(state, {})
+    nobodys = "0" * 64
+    found = applied(state, delegation("update", "targets/*", remove_keys=[nobodys]))
+    assert found == Applied(state, {}, (f'no delegation has the key "{nobodys}"',))
 
 
 # -- witnesses

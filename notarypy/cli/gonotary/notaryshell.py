@@ -113,8 +113,11 @@ class NotaryShell(GoShell):
         """Print a table as Go notary does."""
         self.write(table(heading, rows))
 
-    def agreed(self, question: str) -> None:
-        """Ask a question, which is safe as it stands; raise ConfirmationNeededError if no yes (rule 3)."""
+    def agreed(self, question: str, without: str = "answer-yes") -> None:
+        """Ask a question, which is safe as it stands; raise ConfirmationNeededError if no yes (rule 3).
+
+        `without` is the name of the advice for whoever cannot answer.
+        """
         self.write(question, flush=True)
         answer = self.line()
         if answer.strip().lower() in _YES:
@@ -122,7 +125,7 @@ class NotaryShell(GoShell):
         if not question.endswith("\n"):
             self.out()
         why = "the answer was not yes" if answer else "there was no answer"
-        advice = Advice("answer-yes")
+        advice = Advice(without)
         raise ConfirmationNeededError("Aborting action.", why=f"{why}; nothing was changed", advice=advice)
 
     def prompt(self) -> Callable[[str], str] | None:
