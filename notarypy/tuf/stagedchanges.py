@@ -19,8 +19,7 @@ Rules:
 7. A path that is added is within those of the role above, as Go has it too: readers would ignore it.
 8. Keys of root, targets, snapshot and timestamp are never taken from a file: who may put a file into a folder
    would make others sign that.
-9. A key or path that is to be removed and is not there is no error, and is said: the one that was meant may
-   be there still.
+9. A key or path that is to go and is not there is said: the one that was meant may be there still.
 """
 
 from __future__ import annotations
@@ -264,15 +263,11 @@ def _purged(
     state: State, staged: Staged, signable: Callable[[State, str], bool], notes: list[str]
 ) -> Iterator[Change]:
     """Yield what takes keys out of every delegation below a role, from the top to the bottom (rule 4)."""
-    above, gone = (
-        staged.role.removesuffix("*"),
-        frozenset(strings(_data(staged).get("remove_keys"), "remove_keys")),
-    )
+    above = staged.role.removesuffix("*")
+    gone = unknown = frozenset(strings(_data(staged).get("remove_keys"), "remove_keys"))
     listed = [entry.name for file in state.targets.values() for entry in file.roles]
-    unknown = gone
-    for role in sorted(
-        (one for one in listed if one.startswith(above)), key=lambda one: (one.count("/"), one)
-    ):
+    below = [one for one in listed if one.startswith(above)]
+    for role in sorted(below, key=lambda one: (one.count("/"), one)):
         ids = gone.intersection(key.canonical_id for key in state.keys_for(role)[0])
         unknown -= ids
         if not ids:
