@@ -265,17 +265,14 @@ def _purged(
     """Yield what takes keys out of every delegation below a role, from the top to the bottom (rule 4)."""
     above = staged.role.removesuffix("*")
     gone = unknown = frozenset(strings(_data(staged).get("remove_keys"), "remove_keys"))
-    listed = [entry.name for file in state.targets.values() for entry in file.roles]
-    below = [one for one in listed if one.startswith(above)]
+    below = [one.name for file in state.targets.values() for one in file.roles if one.name.startswith(above)]
     for role in sorted(below, key=lambda one: (one.count("/"), one)):
         ids = gone.intersection(key.canonical_id for key in state.keys_for(role)[0])
         unknown -= ids
-        if not ids:
-            continue
-        if signable(state, roles.parent(role)):
+        if ids and signable(state, roles.parent(role)):
             yield from _without(state, role, gone, notes)
             state = RemoveKeys(role, gone).apply(state)
-        else:
+        elif ids:
             stay = ", ".join(sorted(one[:SHORT_KEYID] for one in ids))
             notes.append(f"{stay} stays in {role}: the keys here cannot sign {roles.parent(role)}")
     if unknown:
