@@ -11,14 +11,21 @@ import json
 import os
 import shutil
 import sys
+import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # What restoring needs is loaded once, and not in each process.
 from notarypy.client.api import Client
 from notarypy.client.backup import restoring
 from notarypy.client.keys import manager, migrating
 
-_CHANGING = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "os.chmod", "os.truncate"}
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_CHANGING = {
+    "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "os.chmod", "os.truncate", "socket.connect",
+}  # fmt: skip
 _DIED = 9
 MIGRATE = "migrate"
 _LOADED = restoring, manager, migrating
@@ -53,6 +60,15 @@ def files(home: Path) -> dict[str, str]:
 
 def _in_process(backup: str, home: Path, step: int) -> int:
     """Restore in a process of its own, which dies before its so many-th step; return its exit code."""
+    client = Client.from_environment({"HOME": str(home)}, passphrases=lambda _: None)
+    return die(client.keys.migrate if backup == MIGRATE else lambda: client.upkeep.restore(backup), step)
+
+
+def die(act: Callable[[], object], step: int) -> int:
+    """Do something in a process that dies before its so many-th step, or of an error; return its exit code.
+
+    A step changes files or connects to a server.
+    """
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -69,12 +85,12 @@ def _in_process(backup: str, home: Path, step: int) -> int:
                 os._exit(_DIED)
 
     vars(os)["fsync"] = lambda _: None  # nobody pulls the plug here
-    client = Client.from_environment({"HOME": str(home)}, passphrases=lambda _: None)
     sys.addaudithook(count)
-    if backup == MIGRATE:
-        client.keys.migrate()
-    else:
-        client.upkeep.restore(backup)
+    try:
+        act()
+    except BaseException:  # noqa: BLE001 - a forked process never goes on in its parent's place
+        traceback.print_exc()
+        os._exit(1)
     os._exit(0)
 
 
