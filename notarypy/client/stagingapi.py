@@ -93,7 +93,8 @@ class Staging:
         require_lists(keys=keys, paths=paths)
         changes = []
         if keys:
-            added = [_key_object(key) for key in self._session.public_keys(keys)]
+            public = self._session.public_keys(keys)
+            added = [_key_object(key) for key in {key.keyid: key for key in public}.values()]
             changes.append(_delegation(CREATE, role, {"threshold": 1, "add_keys": added}))
         if paths:
             changes.append(_delegation(CREATE, role, {"add_paths": list(paths)}))

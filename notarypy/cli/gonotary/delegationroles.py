@@ -84,11 +84,11 @@ def _remove_some(shell: NotaryShell, client: Client, line: CommandLine, paths: l
     gun, role, *ids = line.arguments
     every = line.switch(_ALL)
     _warn_of_beginnings(shell, ids)
+    if every or paths:  # which Go stages first
+        client.staging.remove_delegation_paths(gun, role, () if every else paths or (), all_paths=every)
     if ids:
         client.staging.remove_delegation_keys(gun, role, ids)
-    if every or paths:
-        client.staging.remove_delegation_paths(gun, role, () if every else paths or (), all_paths=every)
-    elif not ids:
+    elif not every and not paths:
         shell.warn(_NOTHING)
     said = "with all paths" if every else _with(paths)
     _say(shell, gun, f"Removal of delegation role {role}", _keys(ids), said)
