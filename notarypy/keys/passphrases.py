@@ -310,9 +310,12 @@ def _docker_variable(request: PassphraseRequest) -> str:
 
 
 def _notarys_variable(request: PassphraseRequest) -> str | None:
-    if request.token:  # rule 7
-        return None
-    return f"NOTARY_{request.role.upper() if request.role in _NOTARY_ROLES else 'DELEGATION'}_PASSPHRASE"
+    return None if request.token else notarys_variable(request.role)  # rule 7
+
+
+def notarys_variable(role: str) -> str:
+    """Return notary's variable with the passphrase of keys of a role."""
+    return f"NOTARY_{role.upper() if role in _NOTARY_ROLES else 'DELEGATION'}_PASSPHRASE"
 
 
 def read_lines(path: Path, name: str) -> list[str]:

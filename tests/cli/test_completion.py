@@ -12,6 +12,8 @@ from notarypy.cli import app, declared, options, pin, proposals
 from notarypy.cli.completion import unquoted
 from notarypy.cli.declared import Commands
 from notarypy.cli.dockertrust import grammar, program
+from notarypy.cli.gonotary import commands
+from notarypy.cli.text import shellscripts
 from notarypy.client.build.builders import BUILDERS
 from notarypy.client.migrate import equivalent
 from notarypy.images import platforms
@@ -177,6 +179,68 @@ def test_docker_trust_is_completed_by_its_own_table(run: Run) -> None:
     assert proposed(run, "docker-trust", "sign", "--l") == ("words", ["--local"])
     assert proposed(run, "docker-trust", "sign", "a:1", "") == ("words", [])
     assert proposed(run, "docker-trust", "nothing", "") == ("words", [])
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("", ("words", [command.words[0] for command in commands.COMMANDS if len(command.words) == 1])),
+        ("key ex", ("words", ["export"])),
+        ("-s x -v delegation p", ("words", ["purge"])),
+        ("help deleg", ("words", ["delegation"])),
+        ("help key p", ("words", ["passwd"])),
+        ("nothing ", ("words", [])),
+        ("list r", ("words", [APP])),
+        (f"list {APP} ", ("words", [])),
+        (f"lookup {APP} 1", ("words", ["1.0", "1.1"])),
+        (f"witness {APP} targets/", ("words", ["targets/ann", "targets/releases"])),
+        (f"witness {APP} root targets/a", ("words", ["targets/ann"])),
+        (f"add {APP} x ", ("files", [])),
+        (f"verify {APP} x -i ", ("files", [])),
+        ("-d ", ("folders", [])),
+        ("--trustDir ", ("folders", [])),
+        ("key import a.pem ", ("files", [])),
+        ("key rotate r", ("words", [APP])),
+        (f"key rotate {APP} tim", ("words", ["timestamp"])),
+        ("key remove ab", ("words", [JEFF[:12]])),
+        (f"key remove {JEFF[:13]}", ("words", [JEFF])),
+        ("key export --key ab", ("words", [JEFF[:12]])),
+        ("key export --gun r", ("words", [APP])),
+        (f"list {APP} -r targets/r", ("words", ["targets/releases"])),
+        (f"list {APP} --ro", ("words", ["--roles"])),
+        (f"list {APP} --roles targets --ro", ("words", [])),
+        ("status -- --", ("words", [])),
+        ("status --trust", ("words", ["--trustDir"])),
+        ("completion z", ("words", ["zsh"])),
+    ],
+)
+def test_notary_is_completed_by_its_own_table_and_trust_directory(
+    run: Run, home: Path, line: str, expected: tuple[str, list[str]]
+) -> None:
+    add_repository(home / ".notary", APP, ["1.0", "1.1", "v2"], ["ann"])
+    add_repository(home / ".docker" / "trust", OTHER, ["9"])
+    add_key(home / ".notary", JEFF, "jeff")
+    *before, typed = line.split(" ")
+    assert proposed(run, "notary", *before, typed) == expected
+    assert proposed(run, "notarypy", "notary", *before, typed) == expected
+
+
+def test_notary_completes_names_of_the_directory_on_the_line(run: Run, home: Path) -> None:
+    add_repository(home / "there", APP, [])
+    assert proposed(run, "notary", "-d", str(home / "there"), "list", "") == ("words", [APP])
+    config = home / "c.json"
+    config.write_text(f'{{"trust_dir": "{home / "there"}"}}')
+    assert proposed(run, "notary", "list", "-c", str(config), "") == ("words", [APP])
+    config.write_text("nonsense")
+    assert proposed(run, "notary", "list", "-c", str(config), "") == ("words", [])
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_notary_prints_the_scripts_of_shells(notary: Run, shell: str) -> None:
+    script = notary("completion", shell).expect(0).out
+    assert script == shellscripts.SCRIPTS[shell]
+    shorter = notary("completion", shell, "--no-descriptions").expect(0).out
+    assert (shorter == script) == (shell == "bash")
 
 
 @pytest.mark.usefixtures("trust_dir")

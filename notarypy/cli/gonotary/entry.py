@@ -19,8 +19,8 @@ from importlib import import_module
 from typing import NoReturn
 
 from notarypy.cli.cobra import Answer
-from notarypy.cli.gonotary import commands
-from notarypy.cli.gonotary.notaryshell import NotaryShell, error_text
+from notarypy.cli.gonotary import commands, goerrors
+from notarypy.cli.gonotary.notaryshell import NotaryShell
 from notarypy.cli.main import finish, show_everything
 from notarypy.cli.report import origin
 from notarypy.errors import NotarypyError
@@ -46,7 +46,7 @@ def run(words: Sequence[str], shell: NotaryShell) -> int:
         code = _run(words, shell)
         shell.write("", flush=True)
     except NotarypyError as error:
-        code = _failed(shell, error_text(error), error.exit_code)
+        code = _failed(shell, goerrors.text_of(error, shell), error.exit_code)
     except KeyboardInterrupt:
         code = _INTERRUPTED
     except BrokenPipeError:

@@ -1,43 +1,118 @@
 """What to do about an error, in the words of the program `notary`.
 
 What it is: the advice of notarypy for whoever has this program's commands and options. What it is not: other
-advice: what is not here is said as ever (`cli.text.advice`), but for options that `notary` does not have.
+advice: what is not here is said as ever (`cli.text.advice`).
+
+Rules:
+
+1. What this program can do is said with its commands and options. `{program}` is its name on this line.
+2. A command that only notarypy has is named with the options that make it work on the same server, files and
+   literal names; without them it would look elsewhere.
+3. A passphrase is asked for in Go notary's variable.
+4. An error that brings no advice has what helps with its kind.
 """
 
 from __future__ import annotations
 
-from functools import reduce
+import re
 from typing import TYPE_CHECKING
 
 from notarypy.cli.text.advice import own_advice
+from notarypy.keys.passphrases import notarys_variable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from notarypy.errors import NotarypyError
 
-# Advice by its name, in place of notarypy's.
-_OWN = {
+TEXTS: Mapping[str, str] = {
+    # -- servers and settings
+    "choose-trust-dir": "name a directory of your own with -d",
+    "give-time": "try again; or give it more time: notarypy --timeout TIME notary",
+    "init": (
+        "see whether the name is right, and name the Notary server that has it: -s URL; only if you publish "
+        "it: {program} init -p {gun}"
+    ),
+    "init-first": "the first time: {program} init -p {gun}; if it is elsewhere, name the server: -s URL",
+    "init-hub": "name the server that has it: -s URL; to make it on one of yours: {program} init -p {gun}",
+    "name-notary": "name the Notary server: -s URL, or url in remote_server of the configuration file",
+    "name-server": "name one with -s",
+    "set-home": "name a directory of your own: export HOME=/home/NAME; or -d DIR",
+    "sign-together": "publish all of it at once, or give it more time: notarypy --retry-for TIME notary",
+    # -- trust
+    "forget": (
+        "name the right server: -s URL; else ask its operator; "
+        "to take it for a new one: {program} delete {gun}"
+    ),
+    "pin-first-root": "compare the root with the owner, then pin it in trust_pinning of the configuration",
+    "restore-or-forget": (
+        "restore it from a backup; or compare the root with its owner, then {program} delete {gun}"
+    ),
+    "inspect-tags": "see what there is: {program} list {gun}",
+    # -- keys
     "add-server-managed": "add --server-managed: the server makes it and keeps it",
-    "choose-other-passphrase": "set NOTARYPY_NEW_PASSPHRASE to another one",
+    "choose-root-key": "choose one: {program} init --rootkey FILE GUN",
     "export-key-first": (
-        "export it first: notary key export --key ID -o FILE; "
-        "then: notarypy -d TRUSTDIR key remove --force ID"
+        "export it first: {program} key export --key ID -o FILE; then: notarypy key remove --force ID"
     ),
-    "give-exported": "import private keys that are PEM, or what notary key export wrote",
-    "import-root-key": "run this where it is, or take it over: notary key import FILE -r root",
-    "list-keys": "see them with: notary key list",
-    "note-uri": "note where it is: notary key import URI -r ROLE",
+    "give-exported": "import private keys that are PEM, or what {program} key export wrote",
+    "hand-over-snapshot": (
+        "let its owner publish; or hand it over, where the root key is: "
+        "{program} key rotate {gun} snapshot -r"
+    ),
+    "import-role-keys": "run this where they are, or take them over: {program} key import FILE",
+    "import-root-key": "run this where it is, or take it over: {program} key import FILE -r root",
+    "import-these-keys": "run this where these keys are, or take them over: {program} key import FILE",
+    "list-keys": "see them with: {program} key list",
+    "load-key": "import it with: {program} key import FILE",
+    "note-uri": "note where it is: {program} key import URI -r ROLE",
     "rotate-signer": (
-        "a key of a delegation: notary delegation add GUN ROLE CERT, "
-        "then notary delegation remove GUN ROLE ID"
+        "a key of a delegation: {program} delegation add GUN ROLE CERT, "
+        "then {program} delegation remove GUN ROLE ID"
     ),
+    "store-key": "import it: {program} key import FILE -r ROLE",
+    # -- passphrases
+    "choose-other-passphrase": "set NOTARYPY_NEW_PASSPHRASE to another one",
+    "give-file-passphrase": "give the passphrase that the file has: set {variable}",
+    "set-delegation-passphrase": "give the passphrase of this key in {variable}",
     "set-new-passphrase": "set NOTARYPY_NEW_PASSPHRASE, or run it at a terminal",
-    "store-key": "import it: notary key import FILE -r ROLE",
+    "set-passphrase": "set {variable}",
+    "set-pin": "set {variable}, or name a file with pin-source in the URI",
+    "set-root-passphrase": "give the passphrase of this root key in {variable}, not another key's",
+    "set-snapshot-passphrase": "give in {variable} the passphrase this snapshot key was made with",
+    "set-targets-passphrase": "give in {variable} the passphrase this targets key was made with",
 }
-# What notarypy advises besides, and `notary` does not have.
-_OPTIONS = (" or use --passphrase-file FILE",)
+_OF_EXIT_CODE = {
+    1: "run it again with -D to see what it did before",
+    3: "look at the name, and at the server that is asked",
+    4: "do not use it, and tell the owner of the repository",
+    5: "ask the owner of the repository to sign it again",
+    6: "see the keys that are here: {program} key list",
+    7: "check NOTARY_AUTH, or docker's login for this server",
+    8: "check the address of the server and the network, then try again",
+    9: "try again",
+}
+_PASSPHRASES = frozenset(name for name in TEXTS if name.endswith("-passphrase"))
+_PROGRAM, _NATIVE = re.compile(r"\bnotarypy notary(?= [a-z])"), re.compile(r"\bnotarypy (?=[a-z])(?!notary )")
 
 
-def text(error: NotarypyError) -> str:
-    """Return what to do about an error; nothing where nothing is known."""
-    own = "" if error.advice is None else _OWN.get(error.advice.name, "")
-    return own or reduce(str.removesuffix, _OPTIONS, own_advice(error))
+def text(error: NotarypyError, program: str, options: str) -> str:
+    """Return what to do about an error; `options` are those that notarypy's own commands take (rule 2)."""
+    given = error.advice
+    if given is not None and given.name in TEXTS:
+        values = {**given.values, "program": program}
+        if given.name in _PASSPHRASES:
+            values["variable"] = _variable(error) or values.get("variable")
+        found = TEXTS[given.name].format_map(values)
+    else:
+        found = own_advice(error) or _OF_EXIT_CODE.get(error.exit_code, "").format(program=program)
+    return _PROGRAM.sub(program, _NATIVE.sub(f"notarypy {options} " if options else "notarypy ", found))
+
+
+def _variable(error: NotarypyError) -> str:
+    """Return Go notary's variable for the passphrase that an error is about (rule 3)."""
+    role, tried = error.facts.get("role"), error.facts.get("tried")
+    if isinstance(role, str) and role:
+        return notarys_variable(role)
+    names = tried if isinstance(tried, list | tuple) else ()
+    return next((name for name in names if isinstance(name, str) and name.startswith("NOTARY_")), "")

@@ -12,16 +12,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from notarypy.cli.cobra import HELP, Command, CommandLine, Flag, FlagError, HelpWantedError, find, parse
-from notarypy.cli.declared import Argument, Parameter
+from notarypy.cli.declared import Argument, Option, Parameter
 from notarypy.cli.gonotary import commands
 from notarypy.cli.gonotary.notaryshell import NotaryShell
 from notarypy.cli.proposals import Known, Proposal, Proposals, values
 from notarypy.cli.text import shellscripts
 from notarypy.errors import NotarypyError
 
+_ROTATED = "a role whose keys are replaced"
 # What arguments and values of flags are, in the words of `proposals`.
 _PLACES = {"GUN": "GUN", "Role": "ROLE", "target": "TAG", "role": "ROLE", "file": "FILE", "pemfile": "FILE"}
-_PLACES |= {"X509": "FILE", "keyID": "KEY", "KeyID": "ID", "key": "ROLE"}
+_PLACES |= {"X509": "FILE", "keyID": "KEY", "KeyID": "ID", "key": _ROTATED}
 _FLAGS = {"configFile": "FILE", "tlscacert": "FILE", "tlscert": "FILE", "tlskey": "FILE", "trustDir": "DIR"}
 _FLAGS |= {"custom": "FILE", "rootkey": "FILE", "rootcert": "FILE", "input": "FILE", "output": "FILE"}
 _FLAGS |= {"roles": "ROLE", "role": "ROLE", "gun": "GUN"}
@@ -99,4 +100,9 @@ def _known(given: dict[str, str], arguments: Sequence[str]) -> Known:
 
 
 def _of(metavar: str, known: Known, typed: str) -> Proposals:
-    return values(Parameter("", str, Argument(metavar=metavar)), typed, known) if metavar else Proposals()
+    if not metavar:
+        return Proposals()
+    record = Option("--role", metavar=metavar) if metavar == "ROLE" else Argument(metavar=metavar)
+    if metavar == _ROTATED:
+        record = Argument(metavar="ROLE")
+    return values(Parameter("", str, record), typed, known)

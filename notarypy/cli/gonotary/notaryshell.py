@@ -1,20 +1,18 @@
-"""What the commands of `notary` share: output, questions, the client, Go notary's words for errors.
+"""What the commands of `notary` share: output, questions, the client.
 
-What it is: the surroundings of one run. What it is not: a command, or how settings are found
-(`storage.settings.gosettings`).
+What it is: the surroundings of one run. What it is not: a command, errors (`goerrors`), or how settings are
+found (`storage.settings.gosettings`).
 
 Rules:
 
 1. Standard output has Go notary's words and tables, byte for byte. Errors, warnings and questions for
    passphrases never go there.
-2. An error is `* fatal:` with Go notary's text where it has one, lines `why:` with what is known beyond it,
-   and a line `fix:` in the words of this program. The exit code is that of the error.
-3. Questions that are answered yes or no are asked on standard output, and answered on standard input, as
+2. Questions that are answered yes or no are asked on standard output, and answered on standard input, as
    there. Whatever is not `y` or `yes`, in any case, is no: nothing is done, and that is an error.
-4. Where the server cannot be reached a command that only reads goes on with what is cached, as Go notary
+3. Where the server cannot be reached a command that only reads goes on with what is cached, as Go notary
    does, and says so (`read`). Any other failure of the server, of TLS or of verification is an error.
-5. Names of repositories are taken as they stand.
-6. Keys in the folders of Notary before 0.4 are moved when a command begins that works with the trust
+4. Names of repositories are taken as they stand.
+5. Keys in the folders of Notary before 0.4 are moved when a command begins that works with the trust
    directory, as Go notary does then. No command fails for it, and where nothing is moved nothing is said.
 """
 
@@ -22,21 +20,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from shlex import quote
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from notarypy.cli import steplog
-from notarypy.cli.gonotary import fixes
 from notarypy.cli.gonotary.gotables import table
 from notarypy.cli.goshell import GoShell, GoWording
 from notarypy.cli.text import terminal
-from notarypy.cli.text.render import safe
 from notarypy.errors import (
     Advice,
     ConfirmationNeededError,
     DeadlineError,
     ExpiredError,
     NotarypyError,
-    RepositoryMissingError,
     UnreachableError,
 )
 from notarypy.keys.passphrases import standard_chain
@@ -87,15 +83,29 @@ class NotaryShell(GoShell):
         """Return the settings of this run; raise ConfigurationError."""
         return load_as_go(self.options, self.environ)
 
+    def native_options(self) -> str:
+        """Return the options with which notarypy's own commands work on the same files and server."""
+        try:
+            settings = self.settings()
+        except NotarypyError:
+            return ""
+        given = {"-s": self.options.get("server"), "--tlscacert": self.options.get("tlscacert")}
+        if settings.config is not None and settings.config.exists():
+            given["-c"] = settings.config
+        elif not given["-s"]:
+            given["-s"] = settings.server
+        given["-d"] = settings.trust_dir
+        return " ".join([*(f"{name} {quote(str(value))}" for name, value in given.items() if value), "--gun"])
+
     @contextmanager
     def client(self, *, offline: bool = False) -> Iterator[Client]:
-        """Open a client, for which old keys are moved (rule 6); an `offline` one asks no server."""
+        """Open a client, for which old keys are moved (rule 5); an `offline` one asks no server."""
         with open_client(self, offline=offline) as client:
             _move_old_keys(client, self.warn)
             yield client
 
     def read(self, call: Callable[[Client], T]) -> T:
-        """Return what a call returns that only reads: of the cache where no server is reached (rule 4)."""
+        """Return what a call returns that only reads: of the cache where no server is reached (rule 3)."""
         try:
             with self.client() as client:
                 return call(client)
@@ -104,9 +114,9 @@ class NotaryShell(GoShell):
         try:
             with self.client(offline=True) as client:
                 found = call(client)
-        except (UnreachableError, ExpiredError):
-            raise unreachable from None  # what is cached, if anything, does not count
-        self.warn(f"{unreachable.message}: this is what is cached here, and may be old")
+        except (UnreachableError, ExpiredError) as error:  # what is cached, if anything, does not count
+            raise unreachable.saying(f"and what is cached cannot be used: {error.message}") from None
+        self.warn(f"{unreachable.message}: this is what is cached here")
         return found
 
     def table(self, heading: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -114,7 +124,7 @@ class NotaryShell(GoShell):
         self.write(table(heading, rows))
 
     def agreed(self, question: str, without: str = "answer-yes") -> None:
-        """Ask a question, which is safe as it stands; raise ConfirmationNeededError if no yes (rule 3).
+        """Ask a question, which is safe as it stands; raise ConfirmationNeededError if no yes (rule 2).
 
         `without` is the name of the advice for whoever cannot answer.
         """
@@ -173,25 +183,6 @@ def passphrases(settings: Settings, shell: NotaryShell) -> PassphraseChain:
     """Return where passphrases are looked for: Go notary's variables first, then all that notarypy knows."""
     environ, file = settings.environ, settings.passphrase_file
     return standard_chain(environ, file, shell.prompt(), NotarysWording(), notarys_first=True)
-
-
-def error_text(error: NotarypyError) -> str:
-    """Return an error's text (rule 2)."""
-    known = _gos_words(error)
-    why = (error.message, *error.why) if known else error.why
-    lines = [f"* fatal: {safe(known or error.message)}", *(f"  why: {safe(line)}" for line in why)]
-    fix = safe(fixes.text(error))
-    return "\n".join([*lines, f"  fix: {fix}"] if fix else lines)
-
-
-def _gos_words(error: NotarypyError) -> str:
-    """Return what Go notary says of an error; nothing where that says nothing."""
-    if isinstance(error, RepositoryMissingError):
-        server = str(error.facts.get("server", "")).partition("://")[2]
-        return f"{server} does not have trust data for {error.facts.get('gun')}"
-    if isinstance(error, UnreachableError):
-        return "client is offline"
-    return ""
 
 
 class NotarysWording(GoWording):

@@ -142,11 +142,13 @@ class Section:
                 raise self.problem(key, "there is no such key", Advice("known-keys", names=", ".join(known)))
 
     def lowered(self) -> Section:
-        """Return the same table as Go's reader sees it: keys in lower case, empty texts as if left out."""
-        pairs = [(key.lower(), None if value == "" else value) for key, value in self._values.items()]
-        if len(dict(pairs)) != len(pairs):
+        """Return the same table as Go's reader sees it: keys in lower case, without empty texts and null."""
+        if len({key.lower() for key in self._values}) != len(self._values):
             raise self.problem("", "two keys differ only in case")
-        return Section(dict(pairs), self._where, self._path, self._home)
+        found = {
+            key.lower(): value for key, value in self._values.items() if value is not None and value != ""
+        }
+        return Section(found, self._where, self._path, self._home)
 
     def section(self, key: str) -> Section:
         """Return the table of a key; a missing one is empty."""

@@ -9,11 +9,13 @@ Rules:
    variable of docker's names a server or a trust directory here.
 2. The file is the one of the option, which must be there, or `~/.notary/config.json`, which need not. The
    defaults are `~/.notary` and `https://notary-server:4443`.
-3. A root is trusted on first use unless the file forbids it.
+3. What is wrong with that file is an error whose fact `config` is its path.
+4. A root is trusted on first use unless the file forbids it.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -45,7 +47,7 @@ def load_as_go(
     if not named and not any(table.server for table in file.registries.values()):
         given["server"] = DEFAULT_SERVER
     without = {name: value for name, value in environ.items() if name != SERVER_VARIABLE}
-    given.update(trust_dir=_expanded(trust_dir, home), first_use=first_use)
+    given.update(trust_dir=trust_dir, first_use=first_use)
     found = load(given, without, home, file=file)
     source = "--server" if named else f"--server, or remote_server.url in {config}"
     return replace(found, config=config, server_source=source)
@@ -54,16 +56,14 @@ def load_as_go(
 def _file(path: Path, home: Path, *, named: bool) -> FileSettings:
     try:
         return configfile.read(path, home)
+    except ConfigurationError as error:
+        raise error.saying(config=str(path)) from None
     except (FileNotFoundError, NotADirectoryError):
-        if not named:
+        if not named and not os.path.lexists(path):  # pins may be where a link leads
             return FileSettings()
         why = "No such file or directory"
     except OSError as error:
         why = error.strerror or "it cannot be read"
-    raise ConfigurationError(f"cannot read the configuration file {path}", why=why, path=str(path))
-
-
-def _expanded(path: object, home: Path) -> Path:
-    """Return a path in which `~/` is the home, as Go notary takes it from its option, too."""
-    text = str(path)
-    return files.require_home(home) / text[2:] if text.startswith("~/") else Path(text)
+    raise ConfigurationError(
+        f"cannot read the configuration file {path}", why=why, path=str(path), config=str(path)
+    )

@@ -1,0 +1,84 @@
+"""Errors as this program prints them: with Go notary's text, why, and what to do.
+
+What it is: from an error to lines. What it is not: what to do, in words (`fixes`).
+
+Rules:
+
+1. An error is `* fatal:` with Go notary's text where it has one, lines `why:` with what is known beyond it,
+   and a line `fix:`.
+2. Whoever raises an error in this program gives it Go notary's text; here are the texts for errors that are
+   raised below the command line. The first row that fits, and has a text, counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from notarypy import errors
+from notarypy.cli.gonotary import fixes
+from notarypy.cli.text.render import safe
+
+if TYPE_CHECKING:
+    from notarypy.cli.gonotary.notaryshell import NotaryShell
+    from notarypy.errors import NotarypyError
+
+_UNPINNED = "could not validate the path to a trusted root: invalid trust pinning specified"
+_CHANGED = (
+    "could not rotate trust to a new trusted root: failed to validate data with current trusted certificates"
+)
+_LOCKED = "could not find necessary signing keys, at least one of these keys must be available"
+
+
+def text_of(error: NotarypyError, shell: NotaryShell) -> str:
+    """Return an error's text (rule 1)."""
+    known = _gos_words(error)
+    why = (error.message, *error.why) if known and known != error.message else error.why
+    lines = [f"* fatal: {safe(known or error.message)}", *(f"  why: {safe(line)}" for line in why)]
+    fix = safe(fixes.text(error, shell.name, shell.native_options()))
+    return "\n".join([*lines, f"  fix: {fix}"] if fix else lines)
+
+
+def _gos_words(error: NotarypyError) -> str:
+    """Return what Go notary says of an error; nothing where that says nothing (rule 2)."""
+    found = (words(error.facts) for kind, words in _WORDS if isinstance(error, kind))
+    return next(filter(None, found), "")
+
+
+def _unknown(facts: dict[str, Any]) -> str:
+    server = str(facts.get("server", "")).partition("://")[2]
+    return f"{server} does not have trust data for {facts.get('gun')}"
+
+
+def _answered(facts: dict[str, Any]) -> str:
+    status = facts.get("status")
+    if status == HTTPStatus.UNAUTHORIZED:
+        return f"you are not authorized to perform this operation: server returned {status}."
+    return f"unable to reach trust server at this time: {status}." if isinstance(status, int) else ""
+
+
+def _locked(facts: dict[str, Any]) -> str:
+    known = facts.get("keyid")
+    return f"{_LOCKED}: {known}" if known else "maximum number of passphrase attempts exceeded"
+
+
+def _config(facts: dict[str, Any]) -> str:
+    return f"error opening config file: {facts['config']}" if "config" in facts else ""
+
+
+_WORDS: tuple[tuple[type[errors.NotarypyError], Callable[[dict[str, Any]], str]], ...] = (
+    (errors.RepositoryMissingError, _unknown),
+    (errors.UnreachableError, lambda _: "client is offline"),
+    (errors.DeadlineError, lambda _: "client is offline"),
+    (errors.TlsError, lambda _: "client is offline"),
+    (errors.AuthenticationError, _answered),
+    (errors.ServerError, _answered),
+    (errors.RefusedUpdateError, lambda _: "trust server rejected operation."),
+    (errors.ConflictError, lambda _: "trust server rejected operation."),
+    (errors.RootChangedError, lambda _: _CHANGED),
+    (errors.FirstUseError, lambda _: _UNPINNED),
+    (errors.PassphraseNeededError, _locked),
+    (errors.PassphraseWrongError, _locked),
+    (errors.ConfigurationError, _config),
+)

@@ -1,0 +1,330 @@
+"""What the commands of `notary` share: errors, questions, what is cached, passphrases."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from string import Formatter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy import errors
+from notarypy.cli import app
+from notarypy.cli.cobra import Answer
+from notarypy.cli.gonotary import commands, entry, fixes, goerrors, notaryshell
+from notarypy.cli.gonotary.gotables import table
+from notarypy.cli.gonotary.notaryshell import NotaryShell
+from notarypy.cli.text import terminal
+from notarypy.cli.text.advice import TEXTS
+from notarypy.errors import Advice, NotarypyError
+from notarypy.keys.questions import PassphraseRequest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from notarypy.client.api import Client
+
+GUN, KEYID = "docker.io/alice/app", "ab" * 32
+
+
+@pytest.fixture
+def shell(home: Path) -> NotaryShell:
+    return NotaryShell({"HOME": str(home)})
+
+
+def lines(error: NotarypyError, shell: NotaryShell) -> list[str]:
+    return goerrors.text_of(error, shell).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            errors.RepositoryMissingError("none", gun=GUN, server="https://localhost:4443"),
+            f"localhost:4443 does not have trust data for {GUN}",
+        ),
+        (errors.UnreachableError("localhost refused the connection"), "client is offline"),
+        (errors.DeadlineError("too late"), "client is offline"),
+        (errors.TlsError("unknown CA"), "client is offline"),
+        (
+            errors.AuthenticationError("no", status=401),
+            "you are not authorized to perform this operation: server returned 401.",
+        ),
+        (
+            errors.AuthenticationError("no", status=403),
+            "unable to reach trust server at this time: 403.",
+        ),
+        (errors.ServerError("no", status=503), "unable to reach trust server at this time: 503."),
+        (errors.ConflictError("gave up"), "trust server rejected operation."),
+        (
+            errors.RootChangedError("another"),
+            (
+                "could not rotate trust to a new trusted root: "
+                "failed to validate data with current trusted certificates"
+            ),
+        ),
+        (
+            errors.FirstUseError("nobody decided"),
+            "could not validate the path to a trusted root: invalid trust pinning specified",
+        ),
+        (
+            errors.PassphraseNeededError("there is none"),
+            "maximum number of passphrase attempts exceeded",
+        ),
+        (
+            errors.PassphraseWrongError("wrong", keyid=KEYID),
+            f"could not find necessary signing keys, at least one of these keys must be available: {KEYID}",
+        ),
+        (errors.ConfigurationError("bad", config="/c.json"), "error opening config file: /c.json"),
+    ],
+)
+def test_gos_text_comes_first_and_then_what_is_known(
+    shell: NotaryShell, error: NotarypyError, text: str
+) -> None:
+    first, second, *_ = lines(error, shell)
+    assert (first, second) == (f"* fatal: {text}", f"  why: {error.message}")
+
+
+def test_an_error_without_a_text_of_gos_has_ours(shell: NotaryShell) -> None:
+    error = errors.StorageError("disk is full", why="really", advice=Advice("nothing-changed"))
+    assert lines(error, shell) == ["* fatal: disk is full", "  why: really", "  fix: nothing was changed"]
+    assert lines(errors.AuthenticationError("bad login"), shell)[0] == "* fatal: bad login"
+
+
+def test_what_is_from_outside_is_safe_to_show(shell: NotaryShell) -> None:
+    assert lines(errors.UsageError("a\x1b[31mb"), shell) == [r"* fatal: a\x1b[31mb"]
+
+
+# -- advice
+
+
+@pytest.mark.parametrize("name", fixes.TEXTS)
+def test_advice_of_this_program_is_about_what_notarypy_advises(name: str) -> None:
+    known = {value for _, value, _, _ in Formatter().parse(TEXTS[name]) if value}
+    wanted = {value for _, value, _, _ in Formatter().parse(fixes.TEXTS[name]) if value}
+    assert wanted <= known | {"program"}
+
+
+@pytest.mark.parametrize("text", [*fixes.TEXTS.values(), *fixes._OF_EXIT_CODE.values()])  # noqa: SLF001
+def test_advice_names_commands_and_flags_that_there_are(text: str) -> None:
+    command = r"(?:key|delegation) [a-z]+|[a-z]+"
+    given = r" (?:-{1,2}\w+|\{\w+\}|[A-Z]+|root|snapshot)(?!\w)"
+    for line in re.findall(rf"\{{program\}} ((?:{command})(?:{given})*)", text):
+        words = [re.sub(r"\{\w+\}", "x", word) for word in line.split()]
+        assert not isinstance(commands.read(words, "notary"), Answer), line
+    for name in re.findall(r"notarypy (?:--[a-z-]+ [A-Z]+ )?([a-z]+)", text):
+        assert name in app.COMMANDS
+
+
+@pytest.mark.parametrize(
+    ("role", "variable"),
+    [
+        ("root", "NOTARY_ROOT_PASSPHRASE"),
+        ("targets", "NOTARY_TARGETS_PASSPHRASE"),
+        ("snapshot", "NOTARY_SNAPSHOT_PASSPHRASE"),
+        ("jeff", "NOTARY_DELEGATION_PASSPHRASE"),
+    ],
+)
+def test_a_passphrase_is_asked_for_in_gos_variable(shell: NotaryShell, role: str, variable: str) -> None:
+    settings = shell.settings()
+    chain = notaryshell.passphrases(settings, shell)
+    request = PassphraseRequest(KEYID, role, new=True)
+    with pytest.raises(errors.PassphraseNeededError) as raised:
+        chain.for_new(request)
+    assert lines(raised.value, shell)[-1] == f"  fix: set {variable}"
+    wrong = errors.PassphraseWrongError(
+        "x", advice=Advice("set-root-passphrase", variable="Y"), keyid=KEYID, role=role
+    )
+    assert variable in lines(wrong, shell)[-1]
+    assert chain.tried(request)[0] == variable
+
+
+def test_commands_that_only_notarypy_has_look_at_the_same_place(home: Path) -> None:
+    error = errors.ExpiredError("over", advice=Advice("renew", gun=GUN))
+    shell = NotaryShell({"HOME": str(home)}, {"server": "https://a.test", "trust_dir": home / "my trust"})
+    assert (
+        lines(error, shell)[-1] == f"  fix: notarypy -s https://a.test -d '{home}/my trust' --gun renew {GUN}"
+    )
+    config = home / ".notary" / "config.json"
+    config.parent.mkdir()
+    config.write_text('{"remote_server": {"url": "https://b.test"}}')
+    shell = NotaryShell({"HOME": str(home)})
+    assert lines(error, shell)[-1] == f"  fix: notarypy -c {config} -d {config.parent} --gun renew {GUN}"
+
+
+def test_advice_names_the_program_as_it_was_called(home: Path) -> None:
+    shell = NotaryShell({"HOME": str(home)}, name="notarypy notary")
+    error = errors.KeyMissingError("none", advice=Advice("list-keys"))
+    assert lines(error, shell)[-1] == "  fix: see them with: notarypy notary key list"
+
+
+# -- questions
+
+
+@pytest.mark.parametrize("answer", ["y\n", "YES\n", " yes \n"])
+def test_a_yes(
+    shell: NotaryShell, answer: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+    shell.agreed("Are you sure? (yes/no)  ")
+    assert capsys.readouterr().out == "Are you sure? (yes/no)  "
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"), [("", "there was no answer"), ("yess\n", "the answer was not yes")]
+)
+def test_anything_else_is_a_no_and_an_error(
+    shell: NotaryShell, answer: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+    with pytest.raises(errors.ConfirmationNeededError) as raised:
+        shell.agreed("Are you sure? (yes/no)  ")
+    assert raised.value.message == "Aborting action."
+    assert raised.value.why == (f"{why}; nothing was changed",)
+    assert raised.value.exit_code != 0
+
+
+def test_passphrases_are_asked_for_at_the_terminal_in_gos_words(
+    shell: NotaryShell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked, answers = (
+        list[str](),
+        iter(["short", "long enough", "other than it", "long enough", "long enough"]),
+    )
+
+    def secret(question: str) -> str:
+        asked.append(question)
+        return next(answers)
+
+    monkeypatch.setattr(terminal, "present", lambda: True)
+    monkeypatch.setattr(terminal, "secret", secret)
+    chain = notaryshell.passphrases(shell.settings(), shell)
+    assert chain.for_new(PassphraseRequest(KEYID, "targets/jeff", new=True)) == "long enough"
+    new, again = (
+        f"{word} passphrase for new targets/jeff key with ID abababa: " for word in ("Enter", "Repeat")
+    )
+    assert asked == [new, new, again, new, again]
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "too short" in printed.err
+    assert "Passphrases do not match. Please retry.\n" in printed.err
+
+
+# -- what is cached
+
+
+class Reader:
+    """A client of which the first call fails."""
+
+    def __init__(self, shell: NotaryShell, first: NotarypyError, second: NotarypyError | None = None) -> None:
+        self.asked: list[bool] = []
+        self._errors = [first, second]
+        self._shell = shell
+
+    def call(self, _: Client) -> str:
+        error = self._errors.pop(0)
+        if error is not None:
+            raise error
+        return "found"
+
+    def opened(self, shell: NotaryShell, *, offline: bool = False) -> Client:
+        self.asked.append(offline)
+        return original(shell, offline=offline)
+
+
+original = notaryshell.open_client
+
+
+@pytest.mark.parametrize("kind", [errors.UnreachableError, errors.DeadlineError])
+def test_where_no_server_is_reached_what_is_cached_is_read(
+    shell: NotaryShell,
+    kind: type[NotarypyError],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    reader = Reader(shell, kind("localhost refused"))
+    monkeypatch.setattr(notaryshell, "open_client", reader.opened)
+    assert shell.read(reader.call) == "found"
+    assert reader.asked == [False, True]
+    assert capsys.readouterr().err == "warning: localhost refused: this is what is cached here\n"
+
+
+def test_what_is_cached_and_does_not_count_is_no_answer(
+    shell: NotaryShell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = errors.UnreachableError("refused"), errors.ExpiredError("timestamp ended")
+    reader = Reader(shell, first, second)
+    monkeypatch.setattr(notaryshell, "open_client", reader.opened)
+    with pytest.raises(errors.UnreachableError) as raised:
+        shell.read(reader.call)
+    assert raised.value.why == ("and what is cached cannot be used: timestamp ended",)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.TlsError("unknown CA"),
+        errors.AuthenticationError("401"),
+        errors.ServerError("503", status=503),
+        errors.RepositoryMissingError("404"),
+        errors.RepositoryVanishedError("404"),
+        errors.SignatureError("bad"),
+        errors.RollbackError("old"),
+    ],
+)
+def test_any_other_failure_is_not_hidden_by_what_is_cached(
+    shell: NotaryShell, error: NotarypyError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = Reader(shell, error)
+    monkeypatch.setattr(notaryshell, "open_client", reader.opened)
+    with pytest.raises(type(error)):
+        shell.read(reader.call)
+    assert reader.asked == [False]
+
+
+# -- tables, and the outermost frame
+
+
+def test_a_table_is_gos() -> None:
+    rows = [["targets/jeff", '"" <all paths>', "ab", "1"], ["", "b\n", "cd", ""]]
+    assert table(["ROLE", "PATHS", "KEY IDS", "THRESHOLD"], rows) == (
+        "ROLE            PATHS             KEY IDS    THRESHOLD\n"
+        "----            -----             -------    ---------\n"
+        'targets/jeff    "" <all paths>    ab         1\n'
+        "                b\\n               cd         \n"
+    )
+    assert table(["#", "A"], []) == "#    A\n-    -\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (KeyboardInterrupt(), 130, ""),
+        (BrokenPipeError(), 1, ""),
+        (
+            FileNotFoundError(2, "No such file or directory", "x"),
+            1,
+            "* fatal: x: No such file or directory\n",
+        ),
+        (ZeroDivisionError(), 1, "* fatal: unexpected ZeroDivisionError"),
+    ],
+)
+def test_nothing_leaves_as_a_traceback(
+    shell: NotaryShell,
+    error: BaseException,
+    code: int,
+    text: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("notarypy.cli.gonotary.notaryversion.version", fail)
+    assert entry.run(["version"], shell) == code
+    printed = capsys.readouterr().err
+    assert printed.startswith(text)
+    assert "Traceback" not in printed
+    assert bool(printed) == bool(text)
