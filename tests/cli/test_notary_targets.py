@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import signal
 from base64 import b64decode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -268,6 +269,25 @@ def test_quiet_writes_no_file_either(listed: Run, file: Path, home: Path) -> Non
     outcome = listed("verify", GUN, "v1", "-i", file.name, "-o", "out", "-q")
     assert (outcome.code, outcome.out) == (0, "")
     assert "nothing is written to out" in outcome.err
+    assert not (home / "out").exists()
+
+
+def test_nothing_is_left_where_it_is_ended(
+    listed: Run, file: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ended:
+        def begin(self, _what: str, _total: int) -> None:
+            assert list(home.glob(".notarypy-*"))
+
+        def moved(self, _count: int) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        def end(self) -> None:
+            pass
+
+    monkeypatch.setattr(commands, "_progress", lambda _: Ended())
+    assert listed("verify", GUN, "v1", "-i", file.name, "-o", "out").code == 130
+    assert not list(home.glob(".notarypy-*"))
     assert not (home / "out").exists()
 
 

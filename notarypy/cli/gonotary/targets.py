@@ -119,7 +119,7 @@ def verify(shell: NotaryShell, line: CommandLine) -> None:
         return client.targets.verify(gun, name, stream, sink, progress=_progress(stream))
 
     missing = f"error retrieving target by name:{name}, error:No valid trust data for {name}"
-    with _opened(source) if source else _standard_input() as stream, _in_gos_words(missing):
+    with _interrupted(), _opened(source) if source else _standard_input() as stream, _in_gos_words(missing):
         shell.read(call)
 
 
@@ -192,6 +192,15 @@ def _opened(path: str) -> Iterator[BinaryIO]:
 
 def _unreadable(text: str, path: str) -> UsageError:
     return UsageError(text, advice=Advice("check-file"), path=path)
+
+
+@contextmanager
+def _interrupted() -> Iterator[None]:
+    """Take `kill` for Ctrl-C: a file that is half written beside another one goes away."""
+    from notarypy.cli.run import Interrupting  # most commands write no such file
+
+    with Interrupting():
+        yield
 
 
 @contextmanager
