@@ -265,6 +265,18 @@ def test_files_are_read_and_written(listed: Run, file: Path, home: Path) -> None
     assert file.read_bytes() == OTHER
 
 
+def test_a_name_of_standard_output_is_standard_output(listed: Run, file: Path) -> None:
+    assert said(listed("verify", GUN, "v1", "-i", file.name, "-o", "/dev/stdout"), 0) == DATA.decode()
+
+
+def test_a_pipe_by_its_number_is_written_to(listed: Run, file: Path) -> None:
+    reading, writing = os.pipe()
+    assert said(listed("verify", GUN, "v1", "-i", file.name, "-o", f"/dev/fd/{writing}"), 0) == ""
+    os.close(writing)
+    with os.fdopen(reading, "rb") as stream:
+        assert stream.read() == DATA
+
+
 def test_quiet_writes_no_file_either(listed: Run, file: Path, home: Path) -> None:
     outcome = listed("verify", GUN, "v1", "-i", file.name, "-o", "out", "-q")
     assert (outcome.code, outcome.out) == (0, "")

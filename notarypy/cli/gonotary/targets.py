@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 _HEADING = ("NAME", "DIGEST", "SIZE (BYTES)", "ROLE")
 _NOTHING = "\nNo targets present in this repository.\n\n"
 _DIGITS = {"sha256": 64, "sha512": 128}
+_STDOUT = "/dev/stdout"  # which, where it is a file, is not to be replaced
 _NUMBER = re.compile(
     r"[+-]?(?:0[xX](?:_?[0-9a-fA-F])+|0[bB](?:_?[01])+|(?P<octal>0[oO]?(?:_?[0-7])+)|0|[1-9](?:_?[0-9])*)",
     re.ASCII,
@@ -206,13 +207,13 @@ def _interrupted() -> Iterator[None]:
 @contextmanager
 def _standard_input() -> Iterator[BinaryIO]:
     if sys.stdin is None:
-        raise UsageError("standard input is closed", advice=Advice("check-file"))
+        raise UsageError("standard input is closed")
     yield sys.stdin.buffer
 
 
 def _sink(shell: NotaryShell, output: str | None) -> BinaryIO | Path:
     """Return where content goes (rules 2 and 3)."""
-    if output:
+    if output and output != _STDOUT:
         userfiles.require_outside(path := Path(output), shell.settings().trust_dir)
         return path.absolute()
     if sys.stdout is None:

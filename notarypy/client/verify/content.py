@@ -73,9 +73,9 @@ def verify(
     """Read content to its end, and hand it on if it is what is listed."""
     if sink is None:
         _check(target, source, None, progress)
-    elif isinstance(sink, Path) and _replaceable(path := sink.resolve()):
-        mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else _NEW_MODE
-        with files.replacing(path, mode) as stream:
+    elif isinstance(sink, Path) and _replaceable(sink):
+        mode = stat.S_IMODE(sink.stat().st_mode) if sink.exists() else _NEW_MODE
+        with files.replacing(sink.resolve(), mode) as stream:
             _check(target, source, stream, progress)
     else:
         with closing(files.unnamed() if target.length > _PIECE else io.BytesIO()) as kept:
@@ -99,10 +99,13 @@ def describe(source: BinaryIO, what: str, size: int, progress: Progress | None =
 def _replaceable(path: Path) -> bool:
     """Tell whether a path names a regular file, or may name one; StorageError where it can name none."""
     files.require_name(path)
-    if not path.parent.is_dir():
-        why, advice = f"the directory {path.parent} does not exist", Advice("make-directory")
+    if path.exists():
+        return path.is_file()
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        why, advice = f"the directory {folder} does not exist", Advice("make-directory")
         raise StorageError(f"cannot write {path}", why=why, advice=advice, path=str(path))
-    return path.is_file() or not path.exists()
+    return True
 
 
 def _check(target: ListedTarget, source: BinaryIO, copy: BinaryIO | None, progress: Progress | None) -> None:
