@@ -87,6 +87,20 @@ def test_init_takes_a_root_key_and_its_certificate(notary: Run, fake: Fake, home
     assert (outcome.out, outcome.err.splitlines()[0]) == ("", "* fatal: cannot read nowhere")
 
 
+def test_of_several_root_keys_one_is_named(notary: Run, home: Path) -> None:
+    notary("init", GUN).expect(0)
+    notary("key", "generate", "-r", "root").expect(0)
+    other = "collection.test/other"
+    for words in (("init", other), ("publish", other)):
+        outcome = notary(*words).expect(2)
+        assert outcome.err.startswith("* fatal: several root keys are here\n")
+    assert folder(home, "metadata", other) == []
+    for path in (home / ".notary/private").glob("*.key"):
+        if b"role: root" in path.read_bytes():
+            outcome = notary("init", f"{other}-{path.stem[0]}", "--rootkey", path.stem).expect(0)
+            assert outcome.out == f"Root key found, using: {path.stem}\n"
+
+
 def test_publish_of_an_unknown_repository_makes_it(notary: Run, fake: Fake) -> None:
     assert notary("publish", GUN).expect(0).out == PUSHED
     assert version(fake, "root") == 1

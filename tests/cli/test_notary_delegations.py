@@ -221,14 +221,14 @@ def test_list_goes_on_with_what_is_cached_and_says_so(notary: Run, fake: Fake) -
         (
             [JEFF, "--paths", "y,x"],
             f"with keys [{JEFF}], with paths [x\ny], ",
-            [{"remove_keys": [JEFF]}, {"remove_paths": ["y", "x"]}],
+            [{"remove_paths": ["y", "x"]}, {"remove_keys": [JEFF]}],
         ),
         (["--paths", "x,"], 'with paths ["" <all paths>\nx], ', [{"remove_paths": ["x", ""]}]),
         (["--all-paths"], "with all paths, ", [{"clear_paths": True}]),
         (
             [JEFF, "--all-paths", "--paths", "x"],
             f"with keys [{JEFF}], with all paths, ",
-            [{"remove_keys": [JEFF]}, {"clear_paths": True}],
+            [{"clear_paths": True}, {"remove_keys": [JEFF]}],
         ),
     ],
 )
@@ -294,7 +294,7 @@ def test_what_is_to_go_and_is_not_there_is_said_when_it_is_published(notary: Run
     notary("init", GUN, "-p").expect(0)
     notary(*ADD, "targets/a", "jeff.pub", "--paths", "x", "-p").expect(0)
     outcome = notary(*REMOVE, "targets/a", JO, "--paths", "x,y", "-p").expect(0)
-    assert outcome.err == f'warning: targets/a has no key "{JO}"\nwarning: targets/a has no path "y"\n'
+    assert outcome.err == f'warning: targets/a has no path "y"\nwarning: targets/a has no key "{JO}"\n'
     outcome = notary(*PURGE, "--key", JO, "-p").expect(0)
     assert outcome.err == f'warning: no delegation has the key "{JO}"\n'
 
