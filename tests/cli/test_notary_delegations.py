@@ -207,7 +207,7 @@ def test_list_goes_on_with_what_is_cached_and_says_so(notary: Run, fake: Fake) -
     Tampering(fake).refuse_connections()
     outcome = notary(*LIST).expect(0)
     assert outcome.out == before
-    assert "may be old" in outcome.err
+    assert "cached here" in outcome.err
 
 
 # -- remove ----------------------------------------------------------------------------------------
