@@ -89,12 +89,16 @@ from notarypy.tuf import (
     signerkeys,
     usual,
 )
+from notarypy.tuf.changes import State
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.joinedparts import merged, require_verified
 from notarypy.tuf.metadata import Root, Snapshot, Targets, Timestamp
 from notarypy.tuf.parts import HalfSigned, Part
+from notarypy.tuf.stagedchanges import Staged, apply_staged
 from notarypy.tuf.trusted import TrustedMetadata
+from notarypy.values import replace
 from support import admissions, signingcertificates
+from support.repository import delegated, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -283,6 +287,30 @@ def metadata(data: bytes) -> None:
                 value = kind.from_signed(signed if isinstance(signed, dict) else {})
                 # A key that nobody can use has one written form, which need not be the one that was read.
                 assert kind.from_signed(value.to_signed()).to_signed() == value.to_signed(), role
+
+
+def staged_change(data: bytes) -> None:
+    """A change file, and what is in one: what comes of it can be published and read."""
+    with suppress(MetadataError):
+        read = Staged.parse(data)
+        assert Staged.parse(read.document()) == read
+        _made_true(read)
+    for role, kind in (("targets", "target"), ("targets/a", "delegation"), ("targets/*", "delegation")):
+        for action in ("create", "update"):
+            _made_true(Staged(action, role, kind, "a", data))
+
+
+def _made_true(change: Staged) -> None:
+    with suppress(TrustError, UsageError, UnsupportedKeyError):
+        after = apply_staged(_staged_on(), [(7, change)], lambda _state, _role: True).state
+        for role in after.dirty:
+            text = canonical.encode(replace(after.targets[role], version=7).to_signed())
+            Targets.from_signed(canonical.decode(text), role)
+
+
+@cache
+def _staged_on() -> State:
+    return State.of(load(delegated("targets/a", "targets/a/b").repository()))
 
 
 def part(data: bytes) -> None:
@@ -739,6 +767,14 @@ TARGETS = {
     "envelope": Target(signed_file, _METADATA),
     "metadata": Target(metadata, _METADATA),
     "part": Target(part, _parts),
+    "staged-change": Target(
+        staged_change,
+        lambda: [
+            text
+            for file in _fixtures("go/changelist/*")()
+            for text in (file, base64.b64decode(json.loads(file)["data"] or ""))
+        ],
+    ),
     "repository": Target(repository, _repositories),
     "private-key": Target(private_key, _fixtures("keys/*", "keys/openssl/*", "keys/cosign/*")),
     "key-reference": Target(key_reference, _references),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+import json
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pytest
 
@@ -252,3 +253,112 @@ def test_whoever_stages_and_whoever_publishes_the_result_is_the_same(
         assert lists == [lists[0]] * len(lists), number
         assert bool(staged[0]) == bool(steps)
     assert roles.TARGETS in results[0]
+
+
+def begin(tools: Tools, *, by_go: bool, snapshot: Literal["server", "local"] = "local") -> None:
+    """Begin a repository here, with nothing published."""
+    if by_go:
+        tools.go("init", tools.gun)
+    else:
+        with tools.client() as client:
+            client.staging.init(tools.gun, snapshot=snapshot)
+
+
+def metadata(tools: Tools) -> dict[str, bytes]:
+    folder = tools.person.trust_dir / "tuf" / tools.gun / "metadata"
+    return {path.stem: path.read_bytes() for path in folder.rglob("*.json")}
+
+
+def shape(data: bytes) -> dict[str, Any]:
+    """Return what is signed, without keys and dates."""
+    signed = json.loads(data)["signed"]
+    assigned = {role: (len(one["keyids"]), one["threshold"]) for role, one in signed.pop("roles", {}).items()}
+    left = {name: value for name, value in signed.items() if name not in {"keys", "expires", "meta"}}
+    return {**left, "roles": assigned, "meta": sorted(signed.get("meta", {}))}
+
+
+@pytest.mark.parametrize("go_begins", [True, False], ids=["go", "ours"])
+def test_whoever_begins_a_repository_either_publishes_it(
+    person: Callable[[str], Person],
+    unique: Callable[[], str],
+    keys: dict[str, tuple[bytes, bytes]],
+    ids: dict[str, str],
+    go_begins: bool,
+) -> None:
+    reader, results = person("reader"), []
+    for go_publishes in (True, False):
+        tools = equipped(person(f"{go_publishes}"), f"localhost/{unique()}", keys, ids)
+        begin(tools, by_go=go_begins)
+        made = metadata(tools)
+        assert {role: shape(data)["version"] for role, data in made.items()} == {
+            "root": 1,
+            "targets": 1,
+            "snapshot": 1,
+        }
+        stage(tools, [add("v1"), delegate(A, ["one"], [""]), add("v2", A)], by_go=not go_begins)
+        publish(tools, by_go=go_publishes)
+        results.append((seen(reader, tools.gun), {role: shape(data) for role, data in made.items()}))
+        assert (reader.trust_dir / "tuf" / tools.gun / "metadata" / "root.json").read_bytes() == made["root"]
+        assert {"v1", "v2"} <= set(go_reads(reader, tools.gun).split())
+        # And the other one goes on in the same trust directory.
+        stage(tools, [remove("v1"), witness(A)], by_go=go_publishes)
+        publish(tools, by_go=not go_publishes)
+        assert "v1" not in go_reads(reader, tools.gun).split()
+    assert results[0] == results[1]
+
+
+def test_what_is_begun_is_the_same_whoever_begins_it(
+    person: Callable[[str], Person],
+    unique: Callable[[], str],
+    keys: dict[str, tuple[bytes, bytes]],
+    ids: dict[str, str],
+) -> None:
+    made = []
+    for by_go in (True, False):
+        tools = equipped(person(f"{by_go}"), f"localhost/{unique()}", keys, ids)
+        begin(tools, by_go=by_go)
+        made.append({role: shape(data) for role, data in metadata(tools).items()})
+        private = tools.person.trust_dir / "private"
+        headers = [path.read_text().split("\n\n")[0].split("\n")[1:] for path in private.glob("*.key")]
+        made[-1]["keys"] = {
+            "headers": sorted(sorted(lines) for lines in headers if "delegation" not in str(lines))
+        }
+        made[-1]["keys"]["headers"] = [
+            [line.replace(tools.gun, "GUN") for line in lines] for lines in made[-1]["keys"]["headers"]
+        ]
+    assert made[0] == made[1]
+
+
+def test_go_publishes_what_we_began_with_the_snapshot_key_at_the_server(
+    alice: Person,
+    bob: Person,
+    unique: Callable[[], str],
+    keys: dict[str, tuple[bytes, bytes]],
+    ids: dict[str, str],
+) -> None:
+    tools = equipped(alice, f"localhost/{unique()}", keys, ids)
+    begin(tools, by_go=False, snapshot="server")
+    stage(tools, [add("v1")], by_go=False)
+    publish(tools, by_go=True)
+    assert "v1" in go_reads(bob, tools.gun)
+    assert seen(bob, tools.gun)["root"][1:] == (1, 1)
+
+
+def test_a_witness_brings_back_what_go_took_the_signer_of(
+    alice: Person,
+    bob: Person,
+    unique: Callable[[], str],
+    keys: dict[str, tuple[bytes, bytes]],
+    ids: dict[str, str],
+) -> None:
+    tools = equipped(alice, f"localhost/{unique()}", keys, ids)
+    stage(tools, [delegate(A, ["one"], [""]), add("v1", A)], by_go=True)
+    publish(tools, by_go=True)
+    assert "v1" in go_reads(alice, tools.gun)
+    stage(tools, [delegate(A, ["two"], []), take(A, keys=["one"])], by_go=True)
+    publish(tools, by_go=True)
+    assert "v1" not in go_reads(bob, tools.gun)
+    alice.notary("key", "import", tools.file("two.key", keys["two"][0]), "-r", "delegation").expect(0)
+    stage(tools, [witness(A)], by_go=True)
+    publish(tools, by_go=False)
+    assert "v1" in go_reads(bob, tools.gun)

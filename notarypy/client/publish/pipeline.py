@@ -215,7 +215,7 @@ def publisher_for(session: Session, text: str, root: str | None = None, *, stage
     repository = replace(repository, connections=2, lacking=session.warn_once)  # the read-back asks for two
     if not staged and (count := repository.cache.staged()):
         text = f"{count} changes of {repository.gun} are staged, and left alone"
-        session.warn_once(f"{text}: `notary publish {repository.gun}` publishes them")
+        session.warn_once(f"{text}: `notarypy notary publish {repository.gun}` publishes them")
     keys, patience = session.keys().signing_keys(), Patience(session.settings.retry_for)
     return Publisher(repository, keys, patience, handing_over=session.handing_over.get())
 
