@@ -5,10 +5,13 @@ What it is: a door for each use case, as in `client.api`. What it is not: logic.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Literal
 
 from notarypy.client.parameters import RemovalOptions, require_lists
+from notarypy.keys.keypaths import old_files
 from notarypy.keys.keystore import KeyStore
+from notarypy.storage.trustfolders import CERTIFICATES
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -158,6 +161,12 @@ class Keys:
         from notarypy.client.keys.keyfiles import change_passphrase
 
         return change_passphrase(self._session.keys(), key, new if callable(new) else lambda _: new)
+
+    def any_old(self) -> bool:
+        """Tell whether keys or certificates of Notary before 0.4 are here; StorageError if nobody can."""
+        directory = self._session.directory()
+        certificates = os.path.lexists(directory.path / CERTIFICATES)
+        return certificates or any(True for _ in old_files(directory.private))
 
     def migrate(self, *, dry_run: bool = False) -> MigratedKeys:
         """Move keys out of the folders of Notary before 0.4, which stay in a backup; no passphrase is asked.

@@ -171,6 +171,7 @@ def test_a_look_alone_moves_nothing(tmp_path: Path, world: World) -> None:
     person = world.person("old")
     shutil.copytree(FIXTURES / "go" / "notary-0.1", person.trust_dir)
     before = {path: path.is_dir() or path.read_bytes() for path in tmp_path.rglob("*")}
+    assert person.client().keys.any_old()
     found = person.client().keys.migrate(dry_run=True)
     assert {path: path.is_dir() or path.read_bytes() for path in tmp_path.rglob("*")} == before
     assert (len(found.keys), len(found.others), found.backup, found.dry_run) == (3, 1, None, True)
@@ -180,6 +181,7 @@ def test_a_look_alone_moves_nothing(tmp_path: Path, world: World) -> None:
     assert made.backup.parent == person.trust_dir
     again = person.client().keys.migrate()
     assert (again.keys, again.others, again.backup) == ((), (), None)
+    assert not person.client().keys.any_old()
 
 
 def test_keys_move_in_the_lock_of_whoever_makes_keys(world: World) -> None:

@@ -168,6 +168,8 @@ def open_client(shell: NotaryShell, *, offline: bool = False) -> Client:
 def _move_old_keys(client: Client, warn: Callable[[str], None]) -> None:
     """Move what is there, and say where it was moved."""
     try:
+        if not client.keys.any_old():  # what moves them takes time to load
+            return
         found = client.keys.migrate()
     except NotarypyError as error:
         why = "; ".join((error.message, *error.why))
