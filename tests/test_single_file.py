@@ -25,6 +25,8 @@ MODULES = {
     "notarypy/cli/main.py": SHOWN.format("notarypy"),
     "notarypy/cli/dockertrust/__init__.py": "",
     "notarypy/cli/dockertrust/program.py": SHOWN.format("docker-trust"),
+    "notarypy/cli/gonotary/__init__.py": "",
+    "notarypy/cli/gonotary/entry.py": SHOWN.format("notary"),
 }
 
 
@@ -108,6 +110,9 @@ def test_the_name_that_it_is_started_by_says_which_program_it_is(home: Home) -> 
     plugin = home.path / "docker-trust"
     plugin.symlink_to(home.file)
     assert home.run("trust", "sign", file=plugin).startswith("docker-trust ")
+    other = home.path / "notary"
+    other.symlink_to(home.file)
+    assert home.run("list", file=other).startswith("notary ")
 
 
 def test_a_folder_that_others_write_to_is_not_used(home: Home) -> None:

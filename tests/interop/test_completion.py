@@ -51,6 +51,8 @@ def test_what_is_typed_is_completed(shell: Shell, tmp_path: Path) -> None:
         ("notarypy -d /nowhere verify reg\t", "notarypy -d /nowhere verify reg"),
         ("docker-trust insp\t", "docker-trust inspect "),
         (f"docker-trust sign {OTHER}:\t", f"docker-trust sign {OTHER}:9 "),
+        ("notary -v deleg\t", "notary -v delegation "),
+        (f"notary -d ~/.docker/trust lookup {OTHER} \t", f"notary -d ~/.docker/trust lookup {OTHER} 9 "),
     ):
         assert shell.typed(keys)[0] == line
     assert not (tmp_path / "ran").exists()

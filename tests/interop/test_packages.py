@@ -248,7 +248,8 @@ def test_a_wheel_has_the_package_and_nothing_else(sources: Sources, wheel: zipfi
     shared = {name.removeprefix(pages) for name in wheel.namelist() if name.startswith(pages)}
     assert {name for name in shared if not re.fullmatch(r"data/share/man/man1/[\w-]+\.1", name)} == set()
     assert {
-        f"data/share/man/man1/{name}.1" for name in ("notarypy", "notarypy-key-load", "docker-trust")
+        f"data/share/man/man1/{name}.1"
+        for name in ("notarypy", "notarypy-key-load", "docker-trust", "notary")
     } <= shared
     assert f'"notarypy {VERSION}"' in wheel.read(f"{pages}data/share/man/man1/notarypy.1").decode()
     declared = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["scripts"]

@@ -92,7 +92,9 @@ def _place(command: Command, at: int) -> str:
 
 def _known(given: dict[str, str], arguments: Sequence[str]) -> Known:
     """Return what is known in the trust directory of this program."""
-    options = {"config": given.get("configFile"), "trust_dir": given.get("trustDir")}
+    named = {"config": given.get("configFile"), "trust_dir": given.get("trustDir")}
+    # The shell has not done that yet, which is in the middle of the line.
+    options = {name: os.path.expanduser(value) for name, value in named.items() if value}  # noqa: PTH111
     with suppress(NotarypyError, OSError):
         settings = NotaryShell(os.environ, options).settings()
         return Known({"trust_dir": settings.trust_dir}, os.environ, arguments)
