@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import signal
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +13,9 @@ from notarypy.keys.formats import cosignkey, pkcs8
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+    from pathlib import Path
+
+_NUMBERS = count()
 
 
 def pytest_configure() -> None:
@@ -35,6 +40,15 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     if report.outcome == "skipped":
         report.outcome, report.longrepr = "failed", f"skipped, which counts as failed: {report.longrepr}"
     return report
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an empty directory, named by a counter: pytest's own reads the names of all others to find one."""
+    name = re.sub(r"\W", "_", request.node.name)[:26]
+    path = tmp_path_factory.getbasetemp() / f"{name}{next(_NUMBERS)}"
+    path.mkdir(0o700)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -51,13 +51,18 @@ class Use(NamedTuple):
     values: list[str | None]
 
 
+def _name(function: ast.expr) -> str:
+    """Return the last part of what is called."""
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
 @cache
 def calls() -> list[tuple[Path, ast.Call]]:
     return [
         (path, node)
         for path in FILES
         for node in ast.walk(tree(path))
-        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "Advice"
+        if isinstance(node, ast.Call) and _name(node.func) == "Advice"
     ]
 
 

@@ -97,6 +97,12 @@ def test_servers_are_reached_anew_after_they_were_closed(tmp_path: Path) -> None
     assert connections.notary(DERIVED, "evil.test") is not first
 
 
+@pytest.fixture
+def _quick_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for no server that does not answer."""
+    monkeypatch.setattr("notarypy.remote.http.attempts.backoff", lambda _: 0.001)
+
+
 class Unreachable:
     """There is no such host."""
 
@@ -108,6 +114,7 @@ class Unreachable:
         """Nothing is open."""
 
 
+@pytest.mark.usefixtures("_quick_network")
 @pytest.mark.parametrize(
     ("day", "said"), [(7, "ends on 2026-12-08"), (8, "ended on 2026-12-08"), (9, "ended on 2026-12-08")]
 )
@@ -128,6 +135,7 @@ def test_docker_hubs_service_has_an_end(tmp_path: Path, server: str | None, day:
     assert "a Notary server of your own" in warnings[0]
 
 
+@pytest.mark.usefixtures("_quick_network")
 def test_another_server_for_images_of_docker_hub_is_none_of_its_business(tmp_path: Path) -> None:
     warnings: list[str] = []
     settings = Settings(tmp_path / "t", tmp_path, server=NAMED)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from itertools import permutations
 from typing import TYPE_CHECKING
 
@@ -183,8 +185,10 @@ def test_old_files_under_plain_names_are_not_taken(world: World, reader: Person)
 def test_a_publish_between_the_answers_is_no_alarm(world: World, reader: Person) -> None:
     owner = world.person("owner")
     world.push("2")
-    world.fake.before.append(_once("/targets.json", lambda: owner.client().sign([f"{GUN}:2"])))
-    assert reader.client().refresh(GUN).root.version == 1
+    with ThreadPoolExecutor(1) as alone:  # in a thread of the reader's it would wait for the reader's answers
+        sign = partial(owner.client().sign, [f"{GUN}:2"])
+        world.fake.before.append(_once("/targets.json", lambda: alone.submit(sign).result()))
+        assert reader.client().refresh(GUN).root.version == 1
     assert not any("cache" in warning for warning in reader.warnings)
 
 

@@ -72,6 +72,12 @@ class Desk:
         return json.loads(path.read_text())["auths"] if path.exists() else None
 
 
+@pytest.fixture(autouse=True)
+def _quick_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for no server that does not answer."""
+    monkeypatch.setattr("notarypy.remote.http.attempts.backoff", lambda _: 0.001)
+
+
 def test_a_login_that_the_registry_takes_is_stored(tmp_path: Path) -> None:
     desk = Desk(tmp_path, Servers(registry_test=GOOD))
     done = desk.client().images.login(f"https://{HOST.upper()}/", "jo", "s3cret")

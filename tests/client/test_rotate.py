@@ -237,7 +237,7 @@ def test_a_new_key_stays_when_nobody_knows_what_happened(world: World, owner: Pe
     world.attacker.lose_answers()
     world.attacker.before_upload(lambda: world.attacker.refuse_connections(method="GET"))
     with pytest.raises(NetworkError):
-        owner.client().keys.rotate(GUN, "root")
+        owner.client(retry_for=1).keys.rotate(GUN, "root")
     assert len(owner.key_files() - before) == 1
     world.attacker.undo_hooks()
     (new,) = owner.key_files() - before

@@ -85,13 +85,13 @@ def kms(server: fakekms.FakeKms) -> fakekms.FakeKms:
 
 
 def context(
-    environ: Mapping[str, str], public: PublicKey | None = None, timeout: float = 10, role: str = "jeff"
+    environ: Mapping[str, str], public: PublicKey | None = None, timeout: float = 60, role: str = "jeff"
 ) -> SignerContext:
     return SignerContext(PassphraseRequest("", role), CHAIN, environ, timeout, public)
 
 
 def opened(
-    kms: fakekms.FakeKms, environ: Mapping[str, str] = MappingProxyType({}), timeout: float = 10
+    kms: fakekms.FakeKms, environ: Mapping[str, str] = MappingProxyType({}), timeout: float = 60
 ) -> AwsKmsSigner:
     """Return a new P-256 key whose public half is known."""
     key = kms.make()

@@ -74,7 +74,7 @@ def azure(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     assert cloud.strangers == []
 
 
-def opened(uri: str, public: PublicKey | None = None, timeout: float = 10) -> ExternalSigner:
+def opened(uri: str, public: PublicKey | None = None, timeout: float = 60) -> ExternalSigner:
     request = PassphraseRequest(public.keyid if public else "", "jeff")
     context = SignerContext(request, PassphraseChain([]), os.environ, timeout, public)
     return backend(uri).open(uri, context)
@@ -305,7 +305,7 @@ def test_a_service_that_cannot_be_reached(azure: AzureCloud, monkeypatch: pytest
     uri = azure.make("release")
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     with pytest.raises(UnreachableError, match="cannot be reached") as caught:
-        opened(uri, timeout=2)
+        opened(uri)
     assert caught.value.why
 
 
@@ -317,7 +317,7 @@ def test_no_way_to_the_tokens_is_no_wrong_login(
         monkeypatch.setenv(name, value)
     del cloud.services[LOGIN]
     with pytest.raises(UnreachableError, match="cannot be reached") as caught:
-        opened(azure.make("release"), timeout=2)
+        opened(azure.make("release"))
     assert "EnvironmentCredential" in caught.value.why[0]
 
 
@@ -333,7 +333,7 @@ def test_without_credentials_the_error_is_short(
 ) -> None:
     uri = AzureCloud(cloud, tmp_path).make("release")
     with pytest.raises(AuthenticationError, match="no credentials for Azure") as caught:
-        opened(uri, timeout=2)
+        opened(uri)
     assert caught.value.exit_code == 7
     assert "EnvironmentCredential" in caught.value.why[-1]
     assert "AzureCliCredential" in caught.value.why[-1]

@@ -84,7 +84,7 @@ def refused(uri: str, cloud: Cloud | None = None) -> NotarypyError:
     if cloud is not None:
         cloud.calls.clear()
         cloud.strangers.clear()
-    context = SignerContext(PassphraseRequest("", "jeff"), PassphraseChain([]), os.environ, 5)
+    context = SignerContext(PassphraseRequest("", "jeff"), PassphraseChain([]), os.environ, 60)
     with pytest.raises(NotarypyError) as caught:
         backend(uri).open(uri, context)
     told = "".join(traceback.format_exception(caught.value)) + str(vars(caught.value))

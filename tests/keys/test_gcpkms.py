@@ -70,11 +70,19 @@ def google(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Goo
 
 
 def opened(
-    uri: str, public: PublicKey | None = None, timeout: float = 10, *, cosign: bool = False
+    uri: str, public: PublicKey | None = None, timeout: float = 60, *, cosign: bool = False
 ) -> ExternalSigner:
     request = PassphraseRequest(public.keyid if public else "", "jeff")
     context = SignerContext(request, PassphraseChain([]), os.environ, timeout, public, cosign)
     return backend(uri).open(uri, context)
+
+
+def hurried(google: GoogleCloud, seconds: float) -> ExternalSigner:
+    """Return a signer that has its token, and so many seconds for each answer from now on."""
+    signer = opened(google.make("release"))
+    signer.sign(b"first")
+    vars(vars(signer)["_service"])["_timeout"] = seconds
+    return signer
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -311,14 +319,14 @@ def test_what_buys_a_token_goes_to_nobody_in_the_clear(
 
 
 def test_no_answer_in_time_is_an_error(google: GoogleCloud, cloud: Cloud) -> None:
-    signer = opened(google.make("release"), timeout=0.2)
+    signer = hurried(google, 0.2)
     cloud.overrides[SIGN] = [Answer(200, {}, pause=1)]
     with pytest.raises(DeadlineError):
         signer.sign(b"message")
 
 
 def test_an_answer_that_trickles_meets_the_deadline(google: GoogleCloud, cloud: Cloud) -> None:
-    signer = opened(google.make("release"), timeout=0.3)
+    signer = hurried(google, 0.3)
     cloud.overrides[SIGN] = [Answer(200, b" " * 20, drip=0.1)]
     with pytest.raises(DeadlineError, match="did not answer in time"):
         signer.sign(b"message")
@@ -328,7 +336,7 @@ def test_a_service_that_cannot_be_reached(google: GoogleCloud, monkeypatch: pyte
     uri = google.make("release")
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     with pytest.raises(UnreachableError, match="cannot be reached") as caught:
-        opened(uri, timeout=2)
+        opened(uri)
     assert caught.value.why
 
 

@@ -63,6 +63,11 @@ def met(pool: ThreadPool, *hosts: str) -> None:
     until(lambda: pool.busy == 0)
 
 
+def begun(errands: list[Errand]) -> int:
+    """Return how many were begun."""
+    return sum(errand.begun.is_set() for errand in errands)
+
+
 def test_a_host_that_hangs_leaves_threads_for_others(go_on: threading.Event) -> None:
     pool = ThreadPool(1000, threads=OF_HOST + 1)
     met(pool, "slow", "quick", "notary")
@@ -72,7 +77,8 @@ def test_a_host_that_hangs_leaves_threads_for_others(go_on: threading.Event) -> 
         other = Errand(f"o{number}", "quick", "notary")
         assert pool.send(other)
         assert other.done.wait(SECONDS)
-    assert sum(errand.begun.is_set() for errand in hung) == OF_HOST
+    until(lambda: begun(hung) >= OF_HOST)
+    assert begun(hung) == OF_HOST
     go_on.set()
     assert all(errand.done.wait(SECONDS) for errand in hung)
     assert pool.close() == []
@@ -87,7 +93,8 @@ def test_a_host_that_hangs_leaves_threads_of_one_that_is_asked_afterwards(go_on:
         other = Errand(f"o{number}", "quick", "registry")
         assert pool.send(other)
         assert other.done.wait(SECONDS)
-    assert sum(errand.begun.is_set() for errand in hung) == OF_HOST
+    until(lambda: begun(hung) >= OF_HOST)
+    assert begun(hung) == OF_HOST
     go_on.set()
     assert all(errand.done.wait(SECONDS) for errand in hung)
     pool.close()
@@ -131,7 +138,8 @@ def test_hosts_that_did_not_answer_leave_half_of_the_threads(go_on: threading.Ev
         other = Errand(f"o{number}", "quick")
         assert pool.send(other)
         assert other.done.wait(SECONDS)
-    assert sum(errand.begun.is_set() for errand in hung) == THREADS // 2
+    until(lambda: begun(hung) >= THREADS // 2)
+    assert begun(hung) == THREADS // 2
     go_on.set()
     assert all(errand.done.wait(SECONDS) for errand in hung)
     pool.close()
@@ -149,7 +157,8 @@ def test_a_host_that_was_silent_gets_few_threads_until_it_answers(go_on: threadi
     others = [Errand(f"o{number}", "other", run=go_on.wait) for number in range(20)]
     assert all(map(pool.send, (*hung, *others)))
     until(lambda: pool.busy == OF_STRANGER + OF_HOST)
-    assert sum(errand.begun.is_set() for errand in hung) == OF_STRANGER
+    until(lambda: begun(hung) >= OF_STRANGER)
+    assert begun(hung) == OF_STRANGER
     go_on.set()
     assert all(errand.done.wait(SECONDS) for errand in (*hung, *others))
     pool.close()
@@ -173,7 +182,8 @@ def test_repositories_that_hang_again_leave_the_threads_of_their_host(
     others = [Errand(f"o{number}", "host", run=go_on.wait) for number in range(20)]
     assert all(map(pool.send, others))
     until(lambda: pool.busy == OF_HOST)
-    assert sum(errand.begun.is_set() for errand in hung) == OF_STRANGER
+    until(lambda: begun(hung) >= OF_STRANGER)
+    assert begun(hung) == OF_STRANGER
     go_on.set()
     assert all(errand.done.wait(SECONDS) for errand in (*hung, *others))
     pool.close()
@@ -221,7 +231,7 @@ def test_a_repository_that_hangs_leaves_threads_of_its_host(go_on: threading.Eve
     other = Errand("quick", "host")
     assert pool.send(other)
     assert other.done.wait(SECONDS)
-    assert sum(errand.begun.is_set() for errand in hung) <= OF_REPOSITORY
+    assert begun(hung) <= OF_REPOSITORY
     go_on.set()
     assert all(errand.done.wait(SECONDS) for errand in hung)
     pool.close()

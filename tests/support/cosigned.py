@@ -13,6 +13,7 @@ from notarypy.cosign import signaturekeys, sigstorebundle, simplesigning
 from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.images import layout, manifests, referrerlist
 from notarypy.tuf.keys import PublicKey
+from support.rsakeys import fresh_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +39,7 @@ class SigningKey:
     def __init__(self, kind: str = "ecdsa") -> None:
         self._private: Any = {
             "ecdsa": lambda: ec.generate_private_key(ec.SECP256R1()),
-            "rsa": lambda: rsa.generate_private_key(65537, 2048),
+            "rsa": lambda: fresh_key(2048),
             "ed25519": ed25519.Ed25519PrivateKey.generate,
         }[kind]()
         self.key = signaturekeys.of(PublicKey.from_key(self._private))

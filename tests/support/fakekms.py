@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from support.rsakeys import fresh_key
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
@@ -108,7 +110,7 @@ class FakeKms:
         curve = ec.SECP384R1() if spec.endswith("P384") else ec.SECP256R1()
         bits = int(spec.partition("RSA_")[2] or 0)
         arn = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-{len(self.keys):012d}"
-        private = rsa.generate_private_key(65537, bits) if bits else ec.generate_private_key(curve)
+        private = fresh_key(bits) if bits else ec.generate_private_key(curve)
         self.keys[arn] = Key(private, spec, usage, arn)
         return self.keys[arn]
 

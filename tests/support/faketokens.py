@@ -18,6 +18,7 @@ from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass, TokenFlag
 from notarypy.keys.signers import pkcs11modules, pkcs11tokens
 from notarypy.tuf import der
 from notarypy.tuf.envelope import ecdsa_raw
+from support.rsakeys import fresh_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -198,7 +199,7 @@ class Session:
         assert isinstance(identity, bytes)
         assert isinstance(label, str)
         made: Key = ec.generate_private_key(ec.SECP256R1())
-        self.token.add(rsa.generate_private_key(65537, kind[1]) if kind else made, identity, label)
+        self.token.add(fresh_key(kind[1]) if kind else made, identity, label)
         return self.token.entries[-2], self.token.entries[-1]
 
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from notarypy.tuf.envelope import ecdsa_raw
 from notarypy.tuf.keys import PublicKey
+from support.rsakeys import kept_key
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,7 +32,7 @@ RSA_OID = bytes.fromhex("06092a864886f70d010101")
 @lru_cache
 def rsa_key(bits: int = 2048, name: str = "one") -> rsa.RSAPrivateKey:  # noqa: ARG001 - the cache's key
     """Return an RSA key; the same one for the same arguments."""
-    return rsa.generate_private_key(65537, bits)
+    return kept_key(bits)
 
 
 @lru_cache

@@ -30,6 +30,12 @@ _VARIABLES = {"ref": _T.STRING, **dict.fromkeys(("images", "attestors", "object"
 def documents(made: PolicyFiles) -> list[Any]:
     """Return the YAML documents of a single file."""
     (text,) = made.files.values()
+    return _parsed(text)
+
+
+@cache
+def _parsed(text: str) -> list[Any]:
+    """Return the documents of a text, which nobody changes: many decisions are asked for of one policy."""
     return list(yaml.safe_load_all(text))
 
 

@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID as Use
 from cryptography.x509.oid import NameOID
 
+from support.rsakeys import kept_key
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -28,10 +30,10 @@ KEYS: dict[str, PrivateKey] = {
     "P-256": ec.generate_private_key(ec.SECP256R1()),
     "P-384": ec.generate_private_key(ec.SECP384R1()),
     "P-521": ec.generate_private_key(ec.SECP521R1()),
-    "RSA-2048": rsa.generate_private_key(65537, 2048),
-    "RSA-3072": rsa.generate_private_key(65537, 3072),
+    "RSA-2048": kept_key(2048),
+    "RSA-3072": kept_key(3072),
     "another": ec.generate_private_key(ec.SECP256R1()),
-    "middle": rsa.generate_private_key(65537, 2048),
+    "middle": kept_key(2048),
     "root": ec.generate_private_key(ec.SECP384R1()),
 }
 _USAGE = (
