@@ -44,7 +44,7 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 @pytest.fixture
 def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an empty directory, named by a counter: pytest's own reads the names of all others to find one."""
+    """Return an empty directory, named by a counter; pytest reads the names of all others to find one."""
     name = re.sub(r"\W", "_", request.node.name)[:26]
     path = tmp_path_factory.getbasetemp() / f"{name}{next(_NUMBERS)}"
     path.mkdir(0o700)

@@ -1,6 +1,6 @@
 """RSA keys of primes that stand here: finding primes takes seconds, and luck.
 
-What it is: throw-away numbers for tests, as keys; any two of a size are a key. What it is not: keys of anybody.
+What it is: throw-away numbers; any two of a size are a key. What it is not: keys of anybody.
 """
 
 from __future__ import annotations
