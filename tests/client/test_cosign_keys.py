@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from notarypy.client.keys import keyfiles
@@ -26,6 +26,7 @@ from notarypy.keys.passphrases import CallbackSource, PassphraseChain
 from notarypy.keys.signers import keyfile
 from notarypy.keys.signers.base import given
 from notarypy.testing import FakeSigner, fake_kms
+from support.rsakeys import kept_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +40,7 @@ __all__ = ["fake_kms"]
 PASSPHRASE = "passphrase of a test"
 EC, RSA, ED = (
     ec.generate_private_key(ec.SECP256R1()),
-    rsa.generate_private_key(65537, 2048),
+    kept_key(2048),
     ed25519.Ed25519PrivateKey.generate(),
 )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 from notarypy.client.api import Client
 from notarypy.errors import PassphraseWrongError, UnsupportedKeyError
 from notarypy.keys.formats import pem, pkcs8
+from support.rsakeys import fresh_key
 
 if TYPE_CHECKING:
     from notarypy.keys.questions import PassphraseRequest
@@ -112,7 +113,7 @@ def test_every_curve_in_every_form(
 
 @pytest.mark.parametrize("bits", [2048, 4096])
 def test_rsa_with_headers_and_text_around_it(tmp_path: Path, bits: int) -> None:
-    key = rsa.generate_private_key(65537, bits)
+    key = fresh_key(bits)
     data = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     lines = data.splitlines(keepends=True)
     wrapped = b"Bag Attributes\n" + lines[0] + b"role: jeff\n\n" + b"".join(lines[1:])

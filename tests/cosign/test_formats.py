@@ -6,7 +6,7 @@ import base64
 import json
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -17,6 +17,7 @@ from notarypy.images import layout, manifests, referrerlist
 from notarypy.limits import Limits
 from notarypy.tuf.envelope import ecdsa_raw
 from notarypy.tuf.keys import PublicKey
+from support.rsakeys import fresh_key
 
 DIGEST = "sha256:" + "ab" * 32
 CLAIM = simplesigning.Claim("registry.example.com/app:1", DIGEST)
@@ -231,7 +232,7 @@ def test_a_bundle_that_is_none_of_a_key_is_refused(member: str, value: object) -
 
 def test_each_kind_of_key_verifies_in_cosigns_form() -> None:
     text = b"text"
-    rsa_key, edwards = rsa.generate_private_key(65537, 2048), ed25519.Ed25519PrivateKey.generate()
+    rsa_key, edwards = fresh_key(2048), ed25519.Ed25519PrivateKey.generate()
     assert OURS.verify(signed(text), text)
     assert not OURS.verify(signed(text), b"other")
     assert not OURS.verify(ecdsa_raw(signed(text), 256), text)
@@ -264,7 +265,7 @@ def test_a_private_key_beside_its_public_half_is_said_to_be_one() -> None:
     with pytest.raises(UnsupportedKeyError) as caught:
         signaturekeys.keys_in(KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
     assert caught.value.why == ("it is a public key, DER",)
-    small = rsa.generate_private_key(65537, 1024).public_key()
+    small = fresh_key(1024).public_key()
     with pytest.raises(UnsupportedKeyError, match="cosign's signatures are not verified") as caught:
         signaturekeys.keys_in(small.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     assert caught.value.why == ("its kind is RSA, 1024 bits",)

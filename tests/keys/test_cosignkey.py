@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from notarypy.errors import (
     BackendMissingError,
@@ -24,6 +24,7 @@ from notarypy.keys.passphrases import COSIGN_PASSWORD, new_passphrase_chain, sta
 from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers.keyfile import open_block
 from notarypy.tuf.keys import PublicKey, public_key_of
+from support.rsakeys import fresh_key
 
 if TYPE_CHECKING:
     from notarypy.keys.formats.pkcs8 import PrivateKey
@@ -66,7 +67,7 @@ def test_what_cosign_wrote_is_the_key_of_its_public_half(name: str, word: str) -
     [
         KEY,
         ec.generate_private_key(ec.SECP384R1()),
-        rsa.generate_private_key(65537, 2048),
+        fresh_key(2048),
         ed25519.Ed25519PrivateKey.generate(),
     ],
     ids=["p256", "p384", "rsa", "ed25519"],

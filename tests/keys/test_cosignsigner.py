@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
 
 from notarypy.cosign import signaturekeys
 from notarypy.errors import KeyAccessError, KeyChangedError, UnsupportedKeyError
@@ -14,6 +14,7 @@ from notarypy.keys.signers.base import CheckedSigner
 from notarypy.keys.signers.cosignsigner import CosignSigner
 from notarypy.keys.signers.keyfile import LocalSigner
 from notarypy.testing import FakeSigner
+from support.rsakeys import fresh_key
 
 if TYPE_CHECKING:
     from notarypy.keys.formats.pkcs8 import PrivateKey
@@ -39,7 +40,7 @@ def test_a_signature_is_what_cosign_verifies(key: PrivateKey) -> None:
 
 
 def test_rsa_is_pkcs1v15_and_no_pss() -> None:
-    key = rsa.generate_private_key(65537, 2048)
+    key = fresh_key(2048)
     signature = CosignSigner(LocalSigner(key), "here").sign(b"message")
     key.public_key().verify(signature, b"message", padding.PKCS1v15(), hashes.SHA256())
 

@@ -49,6 +49,7 @@ from notarypy.keys.signers.hashivault import HashivaultSigner
 from notarypy.tuf import envelope
 from notarypy.tuf.keys import public_key_of
 from support.loopback import Drip, Server
+from support.rsakeys import fresh_key
 
 if TYPE_CHECKING:
     import socket
@@ -148,7 +149,7 @@ def vault() -> Iterator[Vault]:
 
 
 def test_rsa_signs_as_pkcs1v15_for_cosign(vault: Vault) -> None:
-    vault.keys, vault.state = [rsa.generate_private_key(65537, 2048)], {"type": "rsa-2048"}
+    vault.keys, vault.state = [fresh_key(2048)], {"type": "rsa-2048"}
     signer = CosignSigner(vault.signer("hashivault://release", known=False), "there")
     assert signer.key.verify(signer.sign(b"message"), b"message")
     assert vault.requests() == ["GET /v1/transit/keys/release", "POST /v1/transit/sign/release"]

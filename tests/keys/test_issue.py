@@ -13,6 +13,7 @@ from notarypy.keys.signers import keyfile
 from notarypy.keys.signers.keyfile import LocalSigner
 from notarypy.keys.signers.rootcertificate import root_certificate
 from notarypy.tuf.keys import PublicKey, leaf_certificate, public_key_of
+from support.rsakeys import fresh_key
 
 GUN = "docker.io/library/alpine"
 
@@ -66,7 +67,7 @@ def test_a_root_certificate_is_the_one_go_makes(now: datetime) -> None:
 
 
 def test_an_rsa_root(now: datetime) -> None:
-    public = root_certificate(LocalSigner(rsa.generate_private_key(65537, 2048)), GUN, now)
+    public = root_certificate(LocalSigner(fresh_key(2048)), GUN, now)
     found = certificate(public)
     assert public.keytype == "rsa-x509"
     assert found.signature_algorithm_oid == x509.SignatureAlgorithmOID.RSA_WITH_SHA256

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,6 +24,7 @@ from notarypy.keys.formats import pbes, pem, pkcs8
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf.keys import public_key_of
 from notarypy.tuf.signerkeys import load_public_pem
+from support.rsakeys import fresh_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -239,7 +240,7 @@ GENERATORS: dict[str, Callable[[], PrivateKey]] = {
     "P-256": lambda: ec.generate_private_key(ec.SECP256R1()),
     "P-384": lambda: ec.generate_private_key(ec.SECP384R1()),
     "P-521": lambda: ec.generate_private_key(ec.SECP521R1()),
-    "RSA": lambda: rsa.generate_private_key(65537, 2048),
+    "RSA": lambda: fresh_key(2048),
     "Ed25519": ed25519.Ed25519PrivateKey.generate,
 }
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pkcs11
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
@@ -45,13 +45,14 @@ from notarypy.tuf.keys import PublicKey, public_key_of
 from notarypy.values import replace
 from support import faketokens
 from support.faketokens import PIN, Card
+from support.rsakeys import kept_key
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 URI = "pkcs11:token=release;object=jeff"
 EC = ec.generate_private_key(ec.SECP256R1())
-RSA = rsa.generate_private_key(65537, 2048)
+RSA = kept_key(2048)
 
 
 class Desk:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from notarypy.errors import UnsupportedKeyError
 from notarypy.keys.signers.keyfile import LocalSigner
 from notarypy.tuf.envelope import verify
+from support.rsakeys import fresh_key
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ def test_ecdsa_is_sha256_as_r_and_s_of_the_curves_length(curve: ec.EllipticCurve
 
 
 def test_rsa_is_pss() -> None:
-    signer = LocalSigner(rsa.generate_private_key(65537, 2048))
+    signer = LocalSigner(fresh_key(2048))
     method, signature = signer.sign(b"message")
     assert (method, len(signature)) == ("rsapss", 256)
     assert verify(signer.public, method, signature, b"message")

@@ -32,6 +32,7 @@ from support.otherkeys import (
     wrapped,
 )
 from support.repository import GO
+from support.rsakeys import fresh_key
 
 DEE = (
     "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEpxeE0By4TEL0dEVnuMNZDO/0nhRoUAxnI+Fvo6d/II8TeRJGEem8SZrMsngJganp6e4CqkX"
@@ -343,7 +344,7 @@ def test_rsa_exponents_that_anybody_can_sign_with_make_no_key(exponent: int) -> 
         private_key("one"),
         ec.generate_private_key(ec.SECP384R1()),
         ec.generate_private_key(ec.SECP521R1()),
-        rsa.generate_private_key(65537, 2048),
+        fresh_key(2048),
         ed25519.Ed25519PrivateKey.generate(),
     ],
     ids=lambda key: type(key).__name__,
@@ -372,9 +373,7 @@ def test_a_certificate_is_its_key() -> None:
         x25519.X25519PrivateKey.generate()
         .public_key()
         .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
-        rsa.generate_private_key(65537, 1024)
-        .public_key()
-        .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+        fresh_key(1024).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
     ],
 )
 def test_what_is_no_key_for_notary_is_no_public_key(data: bytes) -> None:
