@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from notarypy.cli.gonotary.signingkeys import _end
+from notarypy.cli.text import terminal
 from notarypy.keys.formats import pem
 from notarypy.keys.signers import keyfile
 from notarypy.tuf.keys import public_key_of
@@ -285,6 +286,31 @@ def test_a_passphrase_is_changed(notary: Run, private: Path, monkeypatch: pytest
     notary("key", "passwd", keyid).expect(0)
 
 
+def test_a_new_passphrase_is_asked_for_in_the_words_of_go(
+    notary: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyid = made(notary, "-r", "jo")
+    answers, asked = (
+        iter(["short", "a new passphrase", "another one", *["a new passphrase"] * 2]),
+        list[str](),
+    )
+
+    def secret(question: str) -> str:
+        asked.append(question)
+        return next(answers)
+
+    monkeypatch.setattr(terminal, "present", lambda: True)
+    monkeypatch.setattr(terminal, "secret", secret)
+    done = notary("key", "passwd", keyid).expect(0)
+    key = f"new jo key with ID {keyid[:7]}: "
+    assert asked == [
+        f"{word} passphrase for {key}" for word in ("Enter", "Enter", "Repeat", "Enter", "Repeat")
+    ]
+    assert "Passphrase is too short." in done.err
+    assert "Passphrases do not match. Please retry." in done.err
+    assert done.out == f"\nSuccessfully updated passphrase for key ID: {keyid}\n"
+
+
 @pytest.mark.parametrize("command", ["passwd", "remove"])
 def test_a_key_is_named_by_its_id(notary: Run, command: str) -> None:
     keyid = made(notary, "-r", "jo")
@@ -415,3 +441,21 @@ def test_a_repository_that_is_not_there_is_not_made(notary: Run, private: Path) 
     done = notary("key", "rotate", "never/made", "snapshot").expect(3)
     assert "does not have trust data for never/made" in done.err
     assert not list(private.glob("*.key"))
+
+
+@pytest.mark.parametrize("words", [("snapshot", "-r"), ("snapshot",), ("targets",), ("root",)])
+def test_a_repository_that_was_only_begun_is_published_first(
+    notary: Run, run: Run, home: Path, words: tuple[str, ...]
+) -> None:
+    notary("init", GUN).expect(0)
+    notary("addhash", GUN, "1", "1", "--sha256", "0" * 64).expect(0)
+    staged = notary("status", GUN).expect(0).out
+    done = notary("key", "rotate", GUN, *words, typed="yes\n").expect(0)
+    assert f"{GUN} had not been published" in done.err
+    assert notary("status", GUN).expect(0).out == staged
+    assert notary("list", GUN).expect(0).out == "\nNo targets present in this repository.\n\n"
+    notary("publish", GUN).expect(0)
+    assert "0" * 64 in notary("list", GUN).expect(0).out
+    run("-d", home / ".notary", "--gun", "status", GUN).expect(0)
+    again = notary("key", "rotate", GUN, *words, typed="yes\n").expect(0)
+    assert "had not been published" not in again.err

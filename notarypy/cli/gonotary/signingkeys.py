@@ -133,6 +133,8 @@ def rotate(shell: NotaryShell, line: CommandLine) -> None:
         shell.agreed(_ROOT_QUESTION)
     legacy = DEFAULT.root_versions if legacy < 0 else min(legacy, DEFAULT.root_versions)
     with shell.client() as client:
+        if client.staging.publish_begun(gun):
+            shell.warn(f"{gun} had not been published, and has been now")
         done = client.keys.rotate(gun, role, key=keys or None, server_managed=server, legacy=legacy)
     if not done.published:
         shell.warn(f"these are the {role} keys of {gun} already; nothing was published")

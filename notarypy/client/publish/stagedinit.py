@@ -110,6 +110,17 @@ def _store(repository: Repository, files: dict[str, bytes]) -> None:
         repository.cache.store({roles.ROOT: files[roles.ROOT]})
 
 
+def publish_begun(session: Session, text: str) -> bool:
+    """Publish a repository that was only begun here, and nothing that is staged; tell whether it was."""
+    session.whole_repository(text)
+    publisher = publisher_for(session, text, staged=True)
+    repository = publisher.repository
+    if roles.ROOT not in repository.cache.cached() or not is_unpublished(repository):
+        return False
+    with repository.cache.lock(publisher.patience.seconds, "staged"):
+        return publish_first(publisher, lambda _: []) is not None
+
+
 def publish_first(publisher: Publisher, edit: Edit) -> Published | None:
     """Publish what is only here, with an edit (rule 4); None if it was published by now."""
     repository = publisher.repository
