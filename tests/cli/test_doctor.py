@@ -835,6 +835,18 @@ def test_a_machine_without_anything_is_well(run: Run, home: Path, monkeypatch: p
     assert list(home.iterdir()) == []
 
 
+def test_our_own_notary_is_not_gos(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder, said in (("ours", "Version: 9, Go version: none (notarypy)"), ("gos", "Version: 0.7.0")):
+        path = home / folder / "notary"
+        path.parent.mkdir()
+        path.write_text(f'#!/bin/sh\necho "{said}"\n')
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{home / 'ours'}")
+    assert "Go notary" not in run("doctor").expect(0).out
+    monkeypatch.setenv("PATH", f"{home / 'ours'}{os.pathsep}{home / 'gos'}")
+    assert "Go notary 0.7.0 is here" in run("doctor").expect(0).out
+
+
 @pytest.mark.parametrize("host", ["x.azurecr.io/app", "docker.io/library/app", "msr.corp/app"])
 def test_services_that_end_are_named(place: Place, host: str) -> None:
     lines = wrong(place.run("doctor", "--offline", host, "--json"))

@@ -144,3 +144,12 @@ def test_notarypy_runs_it_too(run: Run) -> None:
     assert run("notary", "version").expect(0).out.startswith("notary\n Version: ")
     assert run("notary", "list").expect(2).err.endswith("see notarypy notary list --help\n")
     assert run("--json", "notary", "version").expect(2).out.startswith("{")
+
+
+def test_the_log_is_shown_to_whoever_asks_for_it(notary: Run, run: Run) -> None:
+    assert notary("status", GUN).expect(0).err == ""
+    everything = notary("-D", "status", GUN).expect(0)
+    assert " DEBUG notarypy.storage.settings" in everything.err
+    assert everything.out == notary("status", GUN).out
+    assert " DEBUG " not in notary("-v", "status", GUN).expect(0).err
+    assert " DEBUG " in run("-vv", "notary", "status", GUN).expect(0).err

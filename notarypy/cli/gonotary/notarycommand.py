@@ -24,4 +24,5 @@ def notary(context: Context) -> None:
         advice = Advice("leave-out", option="--json")
         raise UsageError("notary prints what Go's notary prints, and no document", advice=advice)
     shell = NotaryShell(os.environ, session.options.for_client, "notarypy notary")
+    shell.verbose = session.options.verbose
     session.report.own_code = entry.run(context.words, shell)

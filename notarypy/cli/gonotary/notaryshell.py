@@ -77,7 +77,7 @@ class NotaryShell(GoShell):
         """Take the global options of a line."""
         given = {ours: line.text(gos) for gos, ours in _OPTIONS.items()}
         self.options.update({name: value for name, value in given.items() if value})
-        self.verbose = 2 if line.switch("debug") else 1 if line.switch("verbose") else 0
+        self.verbose = max(self.verbose, 2 if line.switch("debug") else int(line.switch("verbose")))
 
     def settings(self) -> Settings:
         """Return the settings of this run; raise ConfigurationError."""

@@ -33,7 +33,7 @@ from notarypy.limits import DEFAULT
 from notarypy.storage.settings.settings import DOCKER_HUB_ENDS, SERVER_VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from notarypy.client.findings import Findings
     from notarypy.client.session import Session
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 10.0
 _VERSION = re.compile(r"version:? +v?(\d[^\s,]*)", re.IGNORECASE)
+_OWN = "notarypy"  # which our own `notary` says of itself
 _UNKNOWN = "of an unknown version"
 _PLUGINS = (
     *("/usr/local/lib/docker/cli-plugins", "/usr/local/libexec/docker/cli-plugins"),
@@ -65,10 +66,10 @@ _OLD = {
 def programs(found: Findings, session: Session) -> None:
     """Look for docker and Go notary, and at what they share with us."""
     settings, area = session.settings, "docker"
-    docker = _version("docker", "--version", settings.environ)
+    docker = next(_versions("docker", "--version", settings.environ), "")
     if docker:
         found.ok(area, f"docker {docker} is here", program="docker", version=docker)
-    if notary := _version("notary", "version", settings.environ):
+    if notary := next(_versions("notary", "version", settings.environ), ""):
         found.ok(area, f"Go notary {notary} is here", program="notary", version=notary)
     plugin = _plugin(settings)
     major = docker.partition(".")[0]
@@ -85,11 +86,17 @@ def programs(found: Findings, session: Session) -> None:
     _variables(found, settings.environ)
 
 
-def _version(program: str, word: str, environ: Mapping[str, str]) -> str:
-    """Return the version of a program, "" if it is not here (rule 1)."""
-    path = shutil.which(program, path=environ.get("PATH", os.defpath))
-    if path is None:
-        return ""
+def _versions(program: str, word: str, environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield the versions of the programs of a name that are here, but for our own (rule 1)."""
+    folders = environ.get("PATH", os.defpath).split(os.pathsep)
+    for path in dict.fromkeys(shutil.which(program, path=folder) for folder in folders if folder):
+        if path is not None and (said := _said(path, word, environ)) is not None and _OWN not in said:
+            version = _VERSION.search(said)
+            yield version[1] if version else _UNKNOWN
+
+
+def _said(path: str, word: str, environ: Mapping[str, str]) -> str | None:
+    """Return what a program says that was found by its name; None if it cannot be started."""
     try:
         done = subprocess.run(  # noqa: S603 - the user's own program, by a fixed name
             [path, word],
@@ -100,9 +107,8 @@ def _version(program: str, word: str, environ: Mapping[str, str]) -> str:
             check=False,
         )
     except (OSError, ValueError, subprocess.TimeoutExpired):
-        return ""
-    version = _VERSION.search(done.stdout.decode(errors="replace"))
-    return version[1] if version else _UNKNOWN
+        return None
+    return done.stdout.decode(errors="replace")
 
 
 def _plugin(settings: Settings) -> Path | None:
