@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from notarypy.client.api import Client
+    from support.commands import Run
 
 GUN, KEYID = "docker.io/alice/app", "ab" * 32
 
@@ -158,6 +159,13 @@ def test_advice_names_the_program_as_it_was_called(home: Path) -> None:
     shell = NotaryShell({"HOME": str(home)}, name="notarypy notary")
     error = errors.KeyMissingError("none", advice=Advice("list-keys"))
     assert lines(error, shell)[-1] == "  fix: see them with: notarypy notary key list"
+
+
+def test_a_bad_configuration_can_be_replaced(notary: Run) -> None:
+    done = notary("-c", "nosuch.json", "status", GUN).expect(2)
+    assert done.out == ""
+    assert done.err.startswith("* fatal: error opening config file: ")
+    assert done.err.endswith("  fix: mend that file, or name another one: -c FILE\n")
 
 
 # -- questions

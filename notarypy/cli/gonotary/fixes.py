@@ -82,6 +82,7 @@ TEXTS: Mapping[str, str] = {
     "set-snapshot-passphrase": "give in {variable} the passphrase this snapshot key was made with",
     "set-targets-passphrase": "give in {variable} the passphrase this targets key was made with",
 }
+_CONFIG = "mend that file, or name another one: -c FILE"
 _OF_EXIT_CODE = {
     1: "run it again with -D to see what it did before",
     3: "look at the name, and at the server that is asked",
@@ -89,7 +90,7 @@ _OF_EXIT_CODE = {
     5: "ask the owner of the repository to sign it again",
     6: "see the keys that are here: {program} key list",
     7: "check NOTARY_AUTH, or docker's login for this server",
-    8: "check the address of the server and the network, then try again",
+    8: "check the address of the server, -s URL, and the network, then try again",
     9: "try again",
 }
 _PASSPHRASES = frozenset(name for name in TEXTS if name.endswith("-passphrase"))
@@ -105,7 +106,8 @@ def text(error: NotarypyError, program: str, options: str) -> str:
             values["variable"] = _variable(error) or values.get("variable")
         found = TEXTS[given.name].format_map(values)
     else:
-        found = own_advice(error) or _OF_EXIT_CODE.get(error.exit_code, "").format(program=program)
+        config = _CONFIG if "config" in error.facts else ""
+        found = own_advice(error) or config or _OF_EXIT_CODE.get(error.exit_code, "").format(program=program)
     return _PROGRAM.sub(program, _NATIVE.sub(f"notarypy {options} " if options else "notarypy ", found))
 
 

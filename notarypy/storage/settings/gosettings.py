@@ -49,7 +49,7 @@ def load_as_go(
     without = {name: value for name, value in environ.items() if name != SERVER_VARIABLE}
     given.update(trust_dir=trust_dir, first_use=first_use)
     found = load(given, without, home, file=file)
-    source = "--server" if named else f"--server, or remote_server.url in {config}"
+    source = "--server" if named else f"the default (no --server, and no remote_server.url in {config})"
     return replace(found, config=config, server_source=source)
 
 
