@@ -125,10 +125,6 @@ class Staging:
         change = Staged(UPDATE, ALL_DELEGATIONS, DELEGATION, data=written({"remove_keys": list(key_ids)}))
         staged.stage(self._session, repository, [change])
 
-    def purge_key(self, repository: str, key_id: str) -> None:
-        """Stage what `purge_keys` stages, of one key."""
-        self.purge_keys(repository, [key_id])
-
     def witness(self, repository: str, roles: Sequence[str]) -> None:
         """Stage that roles are signed anew, content unchanged."""
         require_lists(roles=roles)

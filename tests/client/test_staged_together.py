@@ -157,7 +157,7 @@ def test_a_key_goes_from_every_role_that_can_be_signed(world: World, owner: Pers
     with_team(owner, ann, ben)
     staging(owner).add_delegation(GUN, "targets/ann", [ann], [""])
     staging(owner).publish(GUN)
-    staging(owner).purge_key(GUN, keyid(ann))
+    staging(owner).purge_keys(GUN, [keyid(ann)])
     owner.warnings.clear()
     staging(owner).publish(GUN)
     state = read(world)
