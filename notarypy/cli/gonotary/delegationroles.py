@@ -106,7 +106,7 @@ def _require_yes(shell: NotaryShell, line: CommandLine) -> None:
     if line.switch("yes"):
         shell.write(f"{_QUESTION}Confirmed `yes` from flag\n")
     else:
-        shell.agreed(_QUESTION, "add-yes")
+        shell.agreed(_QUESTION, Advice("add-yes"))
 
 
 def purge(shell: NotaryShell, line: CommandLine) -> None:

@@ -123,10 +123,10 @@ class NotaryShell(GoShell):
         """Print a table as Go notary does."""
         self.write(table(heading, rows))
 
-    def agreed(self, question: str, without: str = "answer-yes") -> None:
+    def agreed(self, question: str, without: Advice | None = None) -> None:
         """Ask a question, which is safe as it stands; raise ConfirmationNeededError if no yes (rule 2).
 
-        `without` is the name of the advice for whoever cannot answer.
+        `without` is for whoever cannot answer.
         """
         self.write(question, flush=True)
         answer = self.line()
@@ -135,7 +135,7 @@ class NotaryShell(GoShell):
         if not question.endswith("\n"):
             self.out()
         why = "the answer was not yes" if answer else "there was no answer"
-        advice = Advice(without)
+        advice = without or Advice("answer-yes")
         raise ConfirmationNeededError("Aborting action.", why=f"{why}; nothing was changed", advice=advice)
 
     def prompt(self) -> Callable[[str], str] | None:
