@@ -23,6 +23,7 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING
 
 from notarypy import files
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LOG = logging.getLogger(__name__)
-_MOST_NAMES = 1000
 BACKUP = "old-key-folders-{:%Y%m%dT%H%M%SZ}"
 
 
@@ -195,7 +195,7 @@ class _Backup:
 def new_backup(beside: Path, moment: datetime) -> Path:
     """Make the folder of a backup, with a name that nothing has yet; raise StorageError."""
     name = BACKUP.format(moment)
-    for number in range(1, _MOST_NAMES):
+    for number in count(1):
         path = beside / (name if number == 1 else f"{name}-{number}")
         try:
             path.mkdir(mode=0o700)
@@ -205,7 +205,7 @@ def new_backup(beside: Path, moment: datetime) -> Path:
             raise files.failure("make directory", path, error) from error
         path.chmod(0o700)
         return path
-    raise StorageError(f"cannot make {beside / name}", why="names like this are taken", path=str(beside))
+    raise AssertionError("there is always a next number")
 
 
 def _write(key: MigratedKey, text: bytes) -> None:
