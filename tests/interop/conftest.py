@@ -16,7 +16,7 @@ import pytest
 
 from interop.harness import browser as browsers
 from interop.harness import cluster as apiserver
-from interop.harness import daemon, gateway, images, people, programs, services, tokens, verifiers
+from interop.harness import daemon, forking, gateway, images, people, programs, services, tokens, verifiers
 from interop.harness import sides as beside
 from interop.harness.once import Once
 from support import served
@@ -186,6 +186,13 @@ def cluster(workshop: Path) -> Iterator[apiserver.Cluster]:
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
     return Once(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="session")
+def forker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[forking.Forker]:
+    """Run what forks programs of this package; each worker that uses it has its own."""
+    with forking.Forker(tmp_path_factory.mktemp("forker")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

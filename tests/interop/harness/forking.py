@@ -1,0 +1,191 @@
+"""Programs of this package, each in a process of its own, which is forked from one that has loaded it.
+
+What it is: a real process for each command line, with its own environment, streams and end, at a tenth of
+what it costs to start Python. What it is not: a call in the process of the tests; nothing is shared but what
+was loaded.
+
+Rules:
+
+1. The process that forks has one thread and runs nothing itself: it loads the package, and waits.
+2. A program may be sentenced to die just before a step that changes a disk or opens a connection: the first
+   is number 1. It dies as by SIGKILL, with nothing flushed and nothing cleaned up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import pkgutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from interop.harness import programs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+CHANGING = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "os.chmod", "os.truncate"}
+CHANGING |= {"socket.connect", "os.symlink"}
+# What is not worth loading before anybody wants it, or wants packages that may not be here.
+LEFT_OUT = ("notarypy.devserver", "notarypy.keys.signers", "notarypy.cosign", "notarypy.kubernetes")
+PROGRAMS = {
+    "notary": "notarypy.cli.gonotary.entry:main",
+    "notarypy": "notarypy.cli.main:main",
+}
+_STREAMS = ("stdin", "stdout", "stderr")
+
+
+class Forker:
+    """The process that has loaded the package. Use it as a context manager."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._files = {name: folder / name for name in _STREAMS}
+        self._argv: list[str] = []
+        tests = Path(__file__).parents[2]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "interop.harness.forking"],
+            env={
+                "PATH": programs.SEARCH_PATH,
+                "PYTHONPATH": os.pathsep.join((str(tests.parent), str(tests))),
+            },
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        with self._process:
+            self._process.stdin.close()
+
+    def start(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        folder: Path,
+        data: bytes | None = None,
+        dies: int = 0,
+    ) -> int:
+        """Start a program in a folder, and return its process id; `wait` before you start another."""
+        self._argv = list(argv)
+        self._files["stdin"].write_bytes(data or b"")
+        known = {"PATH": programs.SEARCH_PATH, **env}
+        self._send({"argv": self._argv, "env": known, "folder": str(folder), "dies": dies} | self._paths)
+        return int(self._answer())
+
+    def wait(self) -> tuple[int, bytes, bytes]:
+        """Return the exit code of the program (-9: killed) and what it wrote."""
+        code = int(self._answer())
+        return code, self._files["stdout"].read_bytes(), self._files["stderr"].read_bytes()
+
+    def run(
+        self, argv: Sequence[str], env: Mapping[str, str], *, folder: Path, data: bytes | None = None
+    ) -> programs.Run:
+        """Run a program to its end."""
+        self.start(argv, env, folder=folder, data=data)
+        code, out, err = self.wait()
+        return programs.Run(
+            tuple(argv), code, *(text.decode(errors="surrogateescape") for text in (out, err))
+        )
+
+    @property
+    def _paths(self) -> dict[str, str]:
+        return {name: str(path) for name, path in self._files.items()}
+
+    def _send(self, request: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError("the process that forks has ended")
+        return answer
+
+
+def _serve() -> None:
+    """Fork for each line of stdin (rule 1)."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    _load()
+    for line in sys.stdin:
+        request: dict[str, Any] = json.loads(line)
+        child = os.fork()
+        if not child:
+            _become(request)
+        answers.write(f"{child}\n")
+        answers.flush()
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        answers.write(f"{code}\n")
+        answers.flush()
+
+
+def _load() -> None:
+    import notarypy
+
+    for found in pkgutil.walk_packages(notarypy.__path__, "notarypy."):
+        if not found.name.startswith(LEFT_OUT) and not found.name.endswith("__main__"):
+            with contextlib.suppress(ImportError):
+                importlib.import_module(found.name)
+
+
+def _become(request: dict[str, Any]) -> None:
+    """Be the program, and end as it ends."""
+    modes = (os.O_RDONLY, *[os.O_WRONLY | os.O_CREAT | os.O_TRUNC] * 2)
+    for number, (name, mode) in enumerate(zip(_STREAMS, modes, strict=True)):
+        opened = os.open(request[name], mode, 0o600)
+        os.dup2(opened, number)
+        os.close(opened)
+    os.setsid()
+    os.umask(0o022)
+    os.environ.clear()
+    os.environ.update(request["env"])
+    os.chdir(request["folder"])
+    sys.argv = request["argv"]
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - the old one has read ahead
+    module, _, function = PROGRAMS[sys.argv[0]].partition(":")
+    code = 0
+    if request["dies"]:
+        _sentence(request["dies"])
+    try:
+        getattr(importlib.import_module(module), function)()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:  # noqa: BLE001 - the last frame of a process
+        sys.excepthook(*sys.exc_info())
+        code = 70
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
+def _sentence(steps: int) -> None:
+    """Die before the so many-th step (rule 2)."""
+    left = steps
+
+    def count(event: str, arguments: tuple[object, ...]) -> None:
+        nonlocal left
+        flags = arguments[2] if event == "open" else 0
+        if event in CHANGING or (isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)):
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(count)
+
+
+if __name__ == "__main__":
+    _serve()
