@@ -96,6 +96,16 @@ def a_role_whose_keys_went_is_signed_again_only_as_it_was_known(pair: Pair, fron
     assert (theirs.code, ours.code) == (0, 4), f"{theirs}\n{ours}"
 
 
+@row("delete-others")
+def whoever_would_delete_others_too_is_asked(pair: Pair, front: Gateway) -> None:
+    del front
+    both(pair, "init {R} -p", "init {R}-too -p")
+    theirs, ours = (run(side, "delete {R} --remote") for side in (pair.go, pair.ours))
+    assert (theirs.code, ours.code) == (0, 2), f"{theirs}\n{ours}"
+    there = [bool(side.served(f"{side.names['R']}-too", "root")) for side in (pair.go, pair.ours)]
+    assert there == [False, True]
+
+
 @row("rotate-legacy")
 def earlier_root_keys_that_are_not_here_are_named(pair: Pair, front: Gateway) -> None:
     del front
