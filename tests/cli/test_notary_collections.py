@@ -29,6 +29,8 @@ DELETING = f"Deleting trust data for repository {GUN}\n"
 NONE = f"No unpublished changes for {GUN}\n"
 RESET = f"Successfully reset specified changes for repository {GUN}\n"
 MARKED = "The following roles were successfully marked for witnessing on the next publish:\n"
+CERT_FILE = "error reading certificate file: "
+KEY_FILE = "Error reading input root key file: "
 
 
 def folder(home: Path, name: str, gun: str = GUN) -> list[str]:
@@ -83,8 +85,39 @@ def test_init_takes_a_root_key_and_its_certificate(notary: Run, fake: Fake, home
     root = fake.notary.store.data(GUN, "root")
     assert root is not None
     assert root_key("owner", GUN).keyid.encode() in root
-    outcome = notary("init", GUN, "--rootcert", "nowhere").expect(2)
-    assert (outcome.out, outcome.err.splitlines()[0]) == ("", "* fatal: cannot read nowhere")
+
+
+@pytest.mark.parametrize("name", ["rootkey", "fed", "abcdef1", "f" * 64, "root", "-"])
+def test_a_root_key_is_a_file_whatever_its_name(notary: Run, home: Path, name: str) -> None:
+    """Go takes any name; some look like a word for a key, or like its id."""
+    written(
+        home / name, private_key("owner").private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    outcome = notary("init", GUN, f"--rootkey={name}").expect(0)
+    assert outcome.out == f"Root key found, using: {public_key('owner').canonical_id}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("--rootkey", "nowhere"), f"{KEY_FILE}open nowhere: no such file or directory"),
+        (("--rootkey", "./no.pem"), f"{KEY_FILE}open ./no.pem: no such file or directory"),
+        (("--rootkey", "here.pem/"), f"{KEY_FILE}open here.pem/: not a directory"),
+        (("--rootkey", "."), f"{KEY_FILE}read .: is a directory"),
+        (
+            ("--rootcert", "nowhere"),
+            f"{CERT_FILE}open nowhere: no such file or directory",
+        ),
+        (("--rootcert", "."), f"{CERT_FILE}read .: is a directory"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_as_go_does(
+    notary: Run, home: Path, words: tuple[str, ...], text: str
+) -> None:
+    written(home / "here.pem", b"")
+    outcome = notary("init", GUN, *words).expect(2)
+    assert (outcome.out, outcome.err.splitlines()[0]) == ("", f"* fatal: {text}")
+    assert folder(home, "metadata") == []
 
 
 def test_of_several_root_keys_one_is_named(notary: Run, home: Path) -> None:

@@ -108,6 +108,7 @@ def test_no_key_and_no_path_stages_nothing_and_says_so(notary: Run, home: Path) 
     [
         (["targets/a"], 2, f"{TOO_FEW}the public key certificate paths and/or a list of paths to add"),
         ([], 2, f"{TOO_FEW}the public key certificate paths and/or a list of paths to add"),
+        (["targets/a", "."], 2, "unable to read public key from file: ."),
         (["targets/a", "no"], 2, "file for public key does not exist: no"),
         (["targets/a", "jeff.pub", ""], 2, "file for public key does not exist: "),
         (["bad", "no"], 2, "file for public key does not exist: no"),

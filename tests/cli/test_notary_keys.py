@@ -29,6 +29,7 @@ ROOT_QUESTION = (
     "You must use your old key to sign this root rotation.\n"
     "Are you sure you want to proceed?  (yes/no)  "
 )
+INPUT = "Error reading input root key file: "
 
 
 @pytest.fixture
@@ -423,8 +424,9 @@ def test_a_key_elsewhere_becomes_that_of_a_role(notary: Run, fake_kms: FakeKms, 
         (("timestamp",), 2, "notary does not permit the client managing the timestamp key"),
         (("targets", "-r"), 2, "notary does not permit the server managing the targets key"),
         (("root", "-r"), 2, "notary does not permit the server managing the root key"),
-        (("targets", "-k", "none"), 2, "open none: no such file or directory"),
-        (("root", "-k", "none"), 2, "open none: no such file or directory"),
+        (("targets", "-k", "."), 2, f"{INPUT}read .: is a directory"),
+        (("targets", "-k", "none"), 2, f"{INPUT}open none: no such file or directory"),
+        (("root", "-k", "none"), 2, f"{INPUT}open none: no such file or directory"),
     ],
 )
 def test_what_cannot_be_rotated_is_said_before_anything_is_asked(

@@ -149,6 +149,7 @@ def test_what_cannot_be_staged_by_hash(notary: Run, home: Path, words: tuple[str
     ("words", "text"),
     [
         (("none",), "open none: no such file or directory"),
+        (("",), "open : no such file or directory"),
         ((".",), "read .: is a directory"),
         (("-",), "open -: no such file or directory"),
         (("file", "-r", "root"), "tuf: invalid role root. cannot add targets to this role"),

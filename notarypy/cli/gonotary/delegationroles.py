@@ -19,9 +19,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from notarypy.cli.gonotary import givenfiles
 from notarypy.cli.gonotary.autopublish import publish_if_asked
 from notarypy.cli.text.render import safe
-from notarypy.cli.userfiles import read
 from notarypy.errors import Advice, InvalidNameError, UnsupportedKeyError, UsageError
 from notarypy.keys.signers import is_uri
 from notarypy.tuf import roles
@@ -182,7 +182,11 @@ def _public(client: Client, word: str, role: str) -> bytes:
     if not (word and Path(word).exists()):
         message = f"file for public key does not exist: {word}"
         raise UsageError(message, advice=Advice("check-file"), path=word)
-    return read(word)
+    try:
+        return givenfiles.content(word)
+    except UsageError as error:
+        text, why = f"unable to read public key from file: {word}", (error.message, *error.why)
+        raise UsageError(text, why=why, advice=error.advice, path=word) from None
 
 
 def _checked(client: Client, word: str, key: bytes) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy.cli import userfiles
+from notarypy.cli.gonotary import givenfiles
 from notarypy.cli.gonotary.notaryshell import NotarysWording
 from notarypy.cli.text.render import safe
 from notarypy.errors import Advice, KeyMissingError, UnsupportedKeyError, UsageError
@@ -83,7 +84,7 @@ def import_keys(shell: NotaryShell, line: CommandLine) -> None:
                 client.keys.add(word, name=role or "delegation")
                 continue
             with _importing(word):
-                client.keys.take_over(_read(word), role=role, gun=gun)
+                client.keys.take_over(givenfiles.content(word), role=role, gun=gun)
 
 
 def export_keys(shell: NotaryShell, line: CommandLine) -> None:
@@ -128,7 +129,7 @@ def rotate(shell: NotaryShell, line: CommandLine) -> None:
     gun, role = line.arguments[:2]
     server, legacy = line.switch("server-managed"), line.number("legacy") or 0
     _require_rotatable(role, server=server)
-    keys = [_new_key(word) for word in line.texts("key")]
+    keys = [givenfiles.key(word) for word in line.texts("key")]
     if role == roles.ROOT:
         shell.agreed(_ROOT_QUESTION)
     legacy = DEFAULT.root_versions if legacy < 0 else min(legacy, DEFAULT.root_versions)
@@ -197,16 +198,6 @@ def _write_pair(client: Client, role: str, base: str) -> None:
             userfiles.fill(stream, path, data)
 
 
-def _read(path: str) -> bytes:
-    """Return what a file holds; Go notary's words for one that cannot be read."""
-    try:
-        return userfiles.read(path)
-    except UsageError as error:
-        why = error.why[0]
-        text = f"open {path}: {why[:1].lower()}{why[1:]}"
-        raise UsageError(text, advice=error.advice, path=path) from None
-
-
 @contextmanager
 def _importing(path: str) -> Iterator[None]:
     """Say in Go notary's words that a file is of no use, and in ours why."""
@@ -234,11 +225,3 @@ def _require_rotatable(role: str, *, server: bool) -> None:
             f"notary does not permit the server managing the {role} key",
             advice=Advice("leave-out", option="--server-managed"),
         )
-
-
-def _new_key(word: str) -> str:
-    """Return what means a new key: a URI, a file, or the id of a key that is here; UsageError for no file."""
-    if is_uri(word) or (_ID.fullmatch(word) and not Path(word).exists()):
-        return word
-    _read(word)
-    return str(Path(word).absolute())

@@ -25,11 +25,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from notarypy.cli import userfiles
+from notarypy.cli.gonotary import givenfiles
 from notarypy.cli.gonotary.autopublish import publish_if_asked
 from notarypy.cli.text import terminal
 from notarypy.client.stagingapi import StagedContent
 from notarypy.errors import Advice, DigestMismatchError, TagUnsignedError, UsageError
-from notarypy.limits import DEFAULT
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def add(shell: NotaryShell, line: CommandLine) -> None:
     gun, name, path = line.arguments[:3]
     custom, wanted = _custom(line), _roles(line)
     with shell.client() as client:
-        with _opened(path) as stream:
+        with givenfiles.opened(path) as stream:
             size, work = os.fstat(stream.fileno()).st_size, _progress(stream)
             content = client.targets.describe(stream, what=path, size=size, progress=work)
         hashes = content.hashes
@@ -120,7 +120,11 @@ def verify(shell: NotaryShell, line: CommandLine) -> None:
         return client.targets.verify(gun, name, stream, sink, progress=_progress(stream))
 
     missing = f"error retrieving target by name:{name}, error:No valid trust data for {name}"
-    with _interrupted(), _opened(source) if source else _standard_input() as stream, _in_gos_words(missing):
+    with (
+        _interrupted(),
+        givenfiles.opened(source) if source else _standard_input() as stream,
+        _in_gos_words(missing),
+    ):
         shell.read(call)
 
 
@@ -168,31 +172,8 @@ def _raw(kind: str, digits: str) -> bytes:
 
 def _custom(line: CommandLine) -> bytes | None:
     """Return what is to be attached to a target."""
-    if not (path := line.text("custom")):
-        return None
-    with _opened(path) as stream:
-        data = stream.read(DEFAULT.input_bytes + 1)
-    if len(data) > DEFAULT.input_bytes:
-        raise UsageError(f"{path} is too big", why=f"more than {DEFAULT.input_bytes} bytes", path=path)
-    return data
-
-
-@contextmanager
-def _opened(path: str) -> Iterator[BinaryIO]:
-    """Open a file to be read (rule 1); raise UsageError in the words of Go's programs."""
-    try:
-        stream = Path(path).open("rb")  # noqa: SIM115 - errors in the block that uses it are others
-    except IsADirectoryError:
-        raise _unreadable(f"read {path}: is a directory", path) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "invalid argument"
-        raise _unreadable(f"open {path}: {reason[:1].lower()}{reason[1:]}", path) from None
-    with stream:
-        yield stream
-
-
-def _unreadable(text: str, path: str) -> UsageError:
-    return UsageError(text, advice=Advice("check-file"), path=path)
+    path = line.text("custom")
+    return givenfiles.content(path) if path else None
 
 
 @contextmanager

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from notarypy.cli.gonotary import givenfiles
 from notarypy.cli.gonotary.autopublish import publish_if_asked, publish_staged
 from notarypy.cli.text.render import safe
-from notarypy.cli.userfiles import read
 from notarypy.errors import Advice, ConfirmationNeededError, UsageError
 
 if TYPE_CHECKING:
@@ -27,11 +27,14 @@ if TYPE_CHECKING:
     from notarypy.client.api import Client
     from notarypy.client.publish.deleting import DeletedRepository
 
+_CERTIFICATE = "error reading certificate file: "
+
 
 def init(shell: NotaryShell, line: CommandLine) -> None:
     """Make keys and first files of a repository here."""
-    key, certificate = line.text("rootkey") or None, line.text("rootcert")
-    carried = read(certificate) if certificate else None
+    key, certificate = line.text("rootkey"), line.text("rootcert")
+    key = givenfiles.key(key) if key else None
+    carried = givenfiles.content(certificate, _CERTIFICATE) if certificate else None
     with shell.client() as client:
         made = client.staging.init(line.arguments[0], root_key=key, root_cert=carried)
         if key or "root" not in made.made:
