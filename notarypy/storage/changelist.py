@@ -12,13 +12,15 @@ Rules:
 3. Files are written as a whole; only those that are named are removed, so that what others stage meanwhile
    stays. Folders in it, and what is in them, are left alone.
 4. Links are not followed. What is no change file is named for whoever looks, and stands in nobody's way.
-5. Its numbers, sizes and the room that all of them take together have limits.
+5. Its numbers, sizes and the room that all of them take together have limits, for what is read and for what
+   is added alike. Names alone have none: whoever drops all of it can.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import stat
 import time
 import uuid
 from contextlib import suppress
@@ -71,7 +73,11 @@ class Changelist:
     def read(self) -> ReadChangelist:
         """Return all changes; raise StorageError where nobody can tell which there are (rules 4 and 5)."""
         found, unusable, room = [], {}, 0
-        for name in self._names():
+        names = self.names()
+        if len(names) > self._limits.staged_changes:
+            why = f"it has {len(names)} files; the limit is {self._limits.staged_changes}"
+            raise self._full(why, "drop-staged")
+        for name in names:
             path = self.directory / name
             try:
                 text = files.read_regular(path, self._limits.staged_change_bytes)
@@ -84,7 +90,7 @@ class Changelist:
             room += len(text)
             if room > self._limits.staged_bytes:
                 why = f"its files have more than {self._limits.staged_bytes} bytes"
-                raise self._full(why)
+                raise self._full(why, "drop-staged")
         return ReadChangelist(tuple(found), unusable)
 
     def add(self, changes: Sequence[Staged]) -> list[str]:
@@ -102,9 +108,12 @@ class Changelist:
             return self._written(texts)
 
     def _written(self, texts: Sequence[bytes]) -> list[str]:
-        names = self._names()
+        names = self.names()
         if len(names) + len(texts) > self._limits.staged_changes:
             raise self._full(f"it has {len(names)}; the limit is {self._limits.staged_changes}")
+        room = self._room(names) + sum(map(len, texts))
+        if room > self._limits.staged_bytes:
+            raise self._full(f"it would have {room} bytes; the limit is {self._limits.staged_bytes}")
         stamps = [int(match[1]) for name in names if (match := _STAMP.match(name))]
         latest, written = max((one for one in stamps if one < _LATEST), default=0), []
         for text in texts:
@@ -126,8 +135,8 @@ class Changelist:
             except OSError as error:
                 raise files.failure("remove", path, error) from error
 
-    def _names(self) -> list[str]:
-        """Return the names of all that is no folder, in order."""
+    def names(self) -> list[str]:
+        """Return the names of all that is no folder, in order, however many (rule 5)."""
         files.refuse_links(self.directory, self._base)
         try:
             with os.scandir(self.directory) as entries:
@@ -136,10 +145,18 @@ class Changelist:
             return []
         except OSError as error:
             raise files.failure("read", self.directory, error) from error
-        if len(names) > self._limits.staged_changes:
-            raise self._full(f"it has {len(names)} files; the limit is {self._limits.staged_changes}")
         return sorted(names)
 
-    def _full(self, why: str) -> StorageError:
-        advice = Advice("publish-staged", gun=self.gun)
+    def _room(self, names: Iterable[str]) -> int:
+        """Return how many bytes files have that `read` takes in."""
+        room = 0
+        for name in names:
+            with suppress(OSError):  # it was published or reset meanwhile
+                status = (self.directory / name).lstat()
+                if stat.S_ISREG(status.st_mode) and status.st_size <= self._limits.staged_change_bytes:
+                    room += status.st_size
+        return room
+
+    def _full(self, why: str, advised: str = "publish-staged") -> StorageError:
+        advice = Advice(advised, gun=self.gun)
         return StorageError(f"too much is staged of {self.gun}", why=why, advice=advice)

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from notarypy.devserver.core import NOTARY_HOST
 from notarypy.devserver.tampering import Tampering
+from notarypy.limits import DEFAULT
 from support.author import NOW, private_key, public_key, root_key
 from support.commands import written
 
@@ -242,6 +243,28 @@ def test_delete_of_nothing_says_so_and_makes_nothing(notary: Run, home: Path) ->
     assert outcome.out == f"{DELETING}Successfully deleted local trust data for repository {GUN}\n"
     assert outcome.err == f"warning: there was nothing of {GUN} here\n"
     assert not (home / ".notary" / "tuf").exists()
+
+
+def test_delete_that_fails_leaves_the_root_that_is_trusted(notary: Run, home: Path) -> None:
+    notary("init", GUN, "-p").expect(0)
+    staged, before = home / ".notary/tuf" / GUN / "changelist", folder(home, "metadata")
+    staged.write_text("no folder")
+    outcome = notary("delete", GUN).expect(1)
+    assert outcome.err.startswith(f"* fatal: cannot use {staged}\n")
+    assert folder(home, "metadata") == before != []
+
+
+def test_delete_takes_more_than_can_be_read(notary: Run, home: Path) -> None:
+    notary("init", GUN, "-p").expect(0)
+    staged = home / ".notary/tuf" / GUN / "changelist"
+    notary("witness", GUN, "targets").expect(0)
+    [large] = staged.iterdir()
+    large.write_bytes(large.read_bytes().ljust(DEFAULT.staged_change_bytes))
+    for number in range(16):
+        (staged / f"{number}.change").hardlink_to(large)
+    assert notary("status", GUN).expect(1).err.startswith(f"* fatal: too much is staged of {GUN}\n")
+    notary("delete", GUN).expect(0)
+    assert (folder(home, "metadata"), folder(home, "changelist")) == ([], [])
 
 
 def test_delete_at_the_server_too(notary: Run, fake: Fake, home: Path) -> None:

@@ -14,8 +14,10 @@ from notarypy.errors import (
     ConfigurationError,
     InvalidNameError,
     KeyNotAuthorisedError,
+    StorageError,
     UsageError,
 )
+from notarypy.limits import Limits
 from notarypy.tuf.changes import State
 from support.author import GUN
 from support.people import owned
@@ -230,6 +232,37 @@ def test_a_missing_key_names_the_changes_that_need_it(world: World) -> None:
         calls.publish(GUN)
     assert caught.value.facts["staged"] in ([0], [1])
     assert len(calls.list(GUN)) == 2
+
+
+@pytest.mark.parametrize("limits", [Limits(staged_changes=2), Limits(staged_bytes=100)])
+def test_more_than_can_be_read_can_be_dropped(owner: Person, limits: Limits) -> None:
+    staging(owner).witness(GUN, ["targets"] * 3)
+    calls = owner.client(gun=True, limits=limits).staging
+    for use in (calls.list, calls.publish, lambda gun: calls.reset(gun, [0])):
+        with pytest.raises(StorageError, match="too much is staged") as caught:
+            use(GUN)
+        assert caught.value.advice is not None
+        assert caught.value.advice.name == "drop-staged"
+    assert calls.reset(GUN) == 3
+    assert calls.list(GUN) == []
+
+
+def test_no_more_is_staged_than_can_be_read(owner: Person) -> None:
+    calls = owner.client(gun=True, limits=Limits(staged_bytes=500)).staging
+    for _ in range(6):
+        calls.witness(GUN, ["targets"])
+    with pytest.raises(StorageError, match="too much is staged"):
+        calls.witness(GUN, ["targets"])
+    assert len(calls.list(GUN)) == 6
+
+
+def test_to_drop_what_is_not_there_makes_nothing(world: World) -> None:
+    nobody = world.person("nobody")
+    with pytest.raises(UsageError) as caught:
+        staging(nobody).reset(GUN, [0])
+    assert caught.value.why == ("nothing is staged",)
+    assert staging(nobody).reset(GUN) == 0
+    assert not nobody.trust_dir.exists()
 
 
 def test_other_commands_leave_staged_changes_alone(world: World, owner: Person) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy import StagedContent
+from notarypy import StagedContent, files, system
+from notarypy.client.publish import initialise, stagedinit
 from notarypy.errors import (
     AlreadyExistsError,
     AuthenticationError,
@@ -16,16 +17,22 @@ from notarypy.errors import (
     RootChangedError,
     RootNotPinnedError,
     SignatureError,
+    StorageError,
     UnreachableError,
     UsageError,
     VerificationError,
 )
 from notarypy.remote.http.messages import Response
+from notarypy.storage.trustdir import RepositoryCache
 from notarypy.tuf import roles
 from support.author import GUN
 from support.people import copy_of, root_pem
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from notarypy.client.metadata.repository import Repository
     from notarypy.client.stagingapi import Staging
     from support.people import Person, World
 
@@ -255,6 +262,64 @@ def test_who_was_killed_before_the_root_was_there_begins_with_the_same_keys(
     assert staging(owner).publish(GUN).begun is not None
     assert owner.key_files() == keys
     assert served(world)["targets"] == 2
+
+
+@pytest.mark.parametrize("error", [StorageError("the disk is gone"), KeyboardInterrupt()])
+def test_where_it_goes_wrong_late_nothing_is_left(
+    owner: Person, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def failing(folder: Path) -> None:
+        if folder == owner.cached("root").parent and owner.cached("root").exists():
+            raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "_sync_directory", failing)
+        with pytest.raises(type(error)):
+            staging(owner).init(GUN)
+    assert (owner.cache(), owner.key_files()) == ({}, set())
+    assert staging(owner).publish(GUN).begun is not None
+
+
+def test_where_a_root_cannot_be_taken_back_its_keys_stay(
+    world: World, owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = RepositoryCache.store
+
+    def interrupted(cache: RepositoryCache, metadata: Mapping[str, bytes]) -> None:
+        stored(cache, metadata)
+        if roles.ROOT in metadata:
+            raise KeyboardInterrupt
+
+    def fails(_: Path) -> None:
+        raise OSError("not now")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RepositoryCache, "store", interrupted)
+        patched.setattr(system, "remove", fails)
+        with pytest.raises(KeyboardInterrupt):
+            staging(owner).init(GUN)
+    assert len(owner.key_files()) == 3
+    staging(owner).publish(GUN)
+    assert served(world)["root"] == 1
+
+
+def test_files_of_somebody_else_are_not_taken_back(owner: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever was first keeps the root, and our keys, which nothing names, go."""
+    other = owner.world.person("other")
+    staging(other).init(GUN)
+    checked = initialise.check_root
+
+    def meanwhile(repository: Repository, data: bytes) -> None:
+        checked(repository, data)
+        for role, text in other.cache().items():
+            owner.cached(role).parent.mkdir(parents=True, exist_ok=True)
+            owner.cached(role).write_bytes(text)
+
+    monkeypatch.setattr(stagedinit, "check_root", meanwhile)
+    with pytest.raises(AlreadyExistsError):
+        staging(owner).init(GUN)
+    assert owner.cache() == other.cache()
+    assert owner.key_files() == set()
 
 
 def test_who_was_killed_after_the_upload_has_published_it(owner: Person) -> None:

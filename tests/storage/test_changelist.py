@@ -187,5 +187,27 @@ def test_limits(tmp_path: Path) -> None:
         made(tmp_path, Limits(staged_changes=3)).add([CHANGE])
     with pytest.raises(StorageError, match="too large"):
         made(tmp_path, Limits(staged_change_bytes=size - 1)).add([CHANGE])
+    with pytest.raises(StorageError, match="too much is staged") as caught:
+        made(tmp_path, Limits(staged_bytes=4 * size - 1)).add([CHANGE])
+    assert caught.value.why == (f"it would have {4 * size} bytes; the limit is {4 * size - 1}",)
     assert len(made(tmp_path, Limits(staged_changes=3, staged_bytes=3 * size)).read().changes) == 3
     assert len(made(tmp_path, Limits(staged_change_bytes=size - 1)).read().unusable) == 3
+
+
+def test_whatever_can_be_added_can_be_read(tmp_path: Path) -> None:
+    staged = made(tmp_path, Limits(staged_bytes=10 * len(CHANGE.document()) + 5))
+    (staged.directory / "sub").mkdir(parents=True)
+    (staged.directory / "junk").write_bytes(b"junk!")
+    for _ in range(10):
+        staged.add([CHANGE])
+    with pytest.raises(StorageError, match="too much is staged"):
+        staged.add([CHANGE])
+    assert len(staged.read().changes) == 10
+
+
+def test_names_have_no_limit(tmp_path: Path) -> None:
+    added = made(tmp_path).add([CHANGE] * 3)
+    small = made(tmp_path, Limits(staged_changes=1, staged_bytes=1))
+    assert small.names() == added
+    small.remove(small.names())
+    assert small.read().changes == ()

@@ -5,8 +5,8 @@ What it is: these commands in Go notary's words. What it is not: how things are 
 
 Rules:
 
-1. `delete` takes what is known here and what is staged, never keys. With `--remote` the server's comes first:
-   where that fails, all stays as it is here, the root that is trusted too.
+1. `delete` takes what is staged and then what is known here, never keys. With `--remote` the server's comes
+   first. Where one of them fails what comes after it stays as it is; the last is the root that is trusted.
 2. What was not there to be deleted is said. Where a server would delete other repositories as well, these are
    named, and nothing is deleted without a yes.
 3. `reset` knows every number that it is given, or drops nothing.
@@ -93,8 +93,8 @@ def delete(shell: NotaryShell, line: CommandLine) -> None:
     with shell.client() as client:
         if remote:
             _say_what_went(shell, _delete_remote(shell, client, gun))
-        known = client.forget(gun)
         staged = client.staging.reset(gun)
+        known = client.forget(gun)
     if not (known or staged):
         shell.warn(f"there was nothing of {gun} here")
     where = "local and remote" if remote else "local"

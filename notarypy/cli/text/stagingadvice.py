@@ -6,6 +6,7 @@ What it is: texts for the changelist, in the words of `notary`, Go's or ours. Wh
 from __future__ import annotations
 
 TEXTS = {
+    "drop-staged": "none of it can be read any more; drop all of it: notary reset {gun} --all",
     "publish-begun": (
         "publish it: notary publish {gun}; or begin anew without what is here: notary delete {gun}"
     ),

@@ -14,7 +14,7 @@ Rules:
    (`stagedinit`).
 5. In a part for others to sign the files stay: it may never be published.
 6. Numbers are those of the list, from 0, as Go shows them; files that are no changes have none, and go only
-   when all go.
+   when all go. All can go whatever they are: nothing of them is read then.
 7. An error of a key says which changes need it.
 8. A file that its role's keys no longer sign is said: readers lose what it lists until it is signed again.
 9. Such a file is witnessed, its content kept, only if this trust directory has verified the very same one
@@ -114,19 +114,23 @@ def stage(session: Session, text: str, changes: Sequence[Staged]) -> None:
 def reset(session: Session, text: str, numbers: Sequence[int] | None) -> int:
     """Drop changes by number, None: all files; return how many. A wrong number: UsageError, and none goes."""
     found = changelist(session, text)
-    if numbers is None and not found.exists():
-        return 0  # and nothing is made for a lock
+    if not found.exists():  # and nothing is made for a lock
+        _by_number(found, numbers or ())
+        return 0
     cache = session.directory().repository(session.gun(text, whole=True)[0])
     with cache.lock(session.settings.retry_for, "staged"):
-        read = found.read()
-        names = [one.name for one in read.changes]
-        wrong = [number for number in numbers or () if not 0 <= number < len(names)]
-        if wrong:
-            why = f"there are {len(names)}, counted from 0" if names else "nothing is staged"
-            raise UsageError(f"there is no staged change {wrong[0]}", why=why)
-        chosen = [*names, *read.unusable] if numbers is None else [names[one] for one in numbers]
+        chosen = set(found.names() if numbers is None else _by_number(found, numbers))
         found.remove(chosen)
-    return len(set(chosen))
+    return len(chosen)
+
+
+def _by_number(found: Changelist, numbers: Sequence[int]) -> list[str]:
+    names = [one.name for one in found.read().changes]
+    for number in numbers:
+        if not 0 <= number < len(names):
+            why = f"there are {len(names)}, counted from 0" if names else "nothing is staged"
+            raise UsageError(f"there is no staged change {number}", why=why)
+    return [names[number] for number in numbers]
 
 
 def publish(session: Session, text: str) -> StagedPublished:

@@ -10,7 +10,8 @@ Rules:
 2. The server keeps the timestamp key, and says which it is; it is told nothing. The snapshot key is kept here
    unless asked otherwise.
 3. Keys are on the disk before files, and the root is the last of the files: whoever is killed begins again,
-   with the keys that are there.
+   with the keys that are there. Where it goes wrong keys that were made go after files that name them, the
+   root first, and stay where such a file does.
 4. The first publish sends the root as it is, and targets and snapshot in the version after, as Go does: root
    keys need not be here then. What is here is verified before anything is built on it.
 5. Root, targets and snapshot stay here whatever becomes of the publish: it can be done again.
@@ -19,6 +20,7 @@ Rules:
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.repository import LOCK_SECONDS
@@ -27,7 +29,7 @@ from notarypy.client.publish.initialise import Wanted, check_root, first_files, 
 from notarypy.client.publish.pipeline import Published, publisher_for
 from notarypy.client.publish.readability import require_readable
 from notarypy.client.publish.serverside import keeps_snapshot
-from notarypy.errors import Advice, AlreadyExistsError, NotFoundError, UsageError
+from notarypy.errors import Advice, AlreadyExistsError, NotarypyError, NotFoundError, UsageError
 from notarypy.tuf import roles
 from notarypy.tuf.changes import State, apply_all
 from notarypy.tuf.envelope import Envelope, require_threshold
@@ -83,6 +85,7 @@ def is_unpublished(repository: Repository) -> bool:
 def begin(session: Session, publisher: Publisher, wanted: Wanted) -> StagedInit:
     """Make keys and first files of a repository that has none (rules 2 and 3)."""
     repository, manager = publisher.repository, session.keys()
+    files: dict[str, bytes] = {}
     with manager.new_keys(publisher.patience.seconds) as undo:
         try:
             before = set(manager.signing_keys().available)
@@ -92,7 +95,8 @@ def begin(session: Session, publisher: Publisher, wanted: Wanted) -> StagedInit:
             require_readable(repository, files)
             _store(repository, files)
         except BaseException:  # what a signer of somebody else's raises, too
-            undo()
+            if _taken_back(repository, files):
+                undo()
             raise
     here = manager.signing_keys().available
     made = [role for role in keys if {key.canonical_id for key in keys[role]} & (set(here) - before)]
@@ -108,6 +112,18 @@ def _store(repository: Repository, files: dict[str, bytes]) -> None:
             raise _exists(repository)
         repository.cache.store({role: data for role, data in files.items() if role != roles.ROOT})
         repository.cache.store({roles.ROOT: files[roles.ROOT]})
+
+
+def _taken_back(repository: Repository, files: dict[str, bytes]) -> bool:
+    """Remove first files as far as they are stored; tell whether none is left (rule 3)."""
+    if not files:
+        return True
+    with suppress(NotarypyError), repository.cache.lock(LOCK_SECONDS):
+        for role in sorted(files, key=lambda role: role != roles.ROOT):
+            if repository.cache.load(role) == files[role]:
+                repository.cache.drop([role])
+        return True
+    return False
 
 
 def publish_begun(session: Session, text: str) -> bool:
