@@ -98,6 +98,19 @@ def test_what_is_from_outside_is_safe_to_show(shell: NotaryShell) -> None:
     assert lines(errors.UsageError("a\x1b[31mb"), shell) == [r"* fatal: a\x1b[31mb"]
 
 
+def test_keys_of_the_configuration_file_that_mean_nothing_are_named_once(home: Path, notary: Run) -> None:
+    (home / "c.json").write_text('{"logging": {"level": "debug"}}')
+    done = notary("-c", "c.json", "key", "list").expect(0)
+    assert done.err == f"warning: logging in {home}/c.json is not known, and is left out\n"
+    assert notary("-c", "c.json", "version").expect(0).err == ""
+
+
+def test_a_warning_is_given_once(shell: NotaryShell, capsys: pytest.CaptureFixture[str]) -> None:
+    for text in ("a", "b", "a"):
+        shell.warn(text)
+    assert capsys.readouterr().err == "warning: a\nwarning: b\n"
+
+
 # -- advice
 
 

@@ -126,7 +126,7 @@ def test_what_both_refuse(home: Path, content: str | None) -> None:
 
 # The rows of the page on settings: what Go takes and ours refuses, by name.
 STRICTER = {
-    "a key that there is not": {"trust_dirs": "a"},
+    "a key that looks like pins": {"trust_pins": "a"},
     "a key twice": '{"trust_dir": "a", "trust_dir": "b"}',
     "a value of another kind": {"trust_dir": 5},
     "TLS unverified": {"remote_server": {"url": REACHED, "skipTLSVerify": True}},
@@ -142,6 +142,37 @@ def test_what_go_takes_and_is_refused_here(home: Path, content: object) -> None:
     gos(home, options, "status", GUN).expect(0)
     with pytest.raises(ConfigurationError):
         ours(home, options)
+
+
+def test_keys_that_there_are_not_are_left_out(home: Path) -> None:
+    write(home / "conf" / "c.json", {**_FULL, "_comment": "a", "logging": {"level": "debug"}})
+    options = {"-c": str(home / "conf" / "c.json")}
+    done, found = gos(home, options), ours(home, options)
+    server = _SERVER.search(done.stderr)
+    assert server is not None
+    assert server[1] == found.server_for("example.com")
+    assert [place.partition(" ")[0] for place in found.unread] == ["_comment", "logging"]
+
+
+def test_the_same_keys_in_toml(home: Path) -> None:
+    write(home / "conf" / "c.toml", f'trust_dir = "in-file"\n[remote_server]\nurl = "{REACHED}"\n')
+    options = {"-c": str(home / "conf" / "c.toml")}
+    done, found = gos(home, options), ours(home, options)
+    directory, server = _DIRECTORY.search(done.stderr), _SERVER.search(done.stderr)
+    assert directory is not None
+    assert server is not None
+    assert (Path(directory[1]).absolute(), server[1]) == (found.trust_dir, found.server_for("example.com"))
+
+
+def test_half_a_pair_of_the_file_and_the_other_half_as_an_option(home: Path) -> None:
+    pair = {"tls_client_cert": "a.crt", "tls_client_key": "nosuch.key"}
+    write(home / "conf" / "c.json", {"remote_server": {"url": REACHED, **pair}})
+    options = {"-c": str(home / "conf" / "c.json")}
+    done = gos(home, {**options, "--tlscert": __file__})
+    files = load_as_go({"config": options["-c"], "tlscert": __file__}, {"HOME": str(home)}, home)
+    assert files.tls_key is not None
+    assert f"open {files.tls_key}: no such file" in done.stdout
+    assert files.tls_cert == Path(__file__)
 
 
 def test_what_go_refuses_and_is_taken_here(home: Path) -> None:

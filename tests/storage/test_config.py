@@ -165,12 +165,12 @@ def test_unverified_tls_is_refused(tmp_path: Path, value: object) -> None:
     ("content", "part"),
     [
         ({"trust_pining": {}}, "no such key"),
-        ({"remote_server": {"rootca": "x"}}, "remote_server.rootca"),
+        ({"remote_server": {"trustpinning": {}}}, "remote_server.trustpinning"),
+        ({"disable_tofu": True}, "no such key"),
+        ({"trust_pinning": {"cert": {}}}, "trust_pinning.cert"),
         ({"remote_server": []}, "not a table"),
         ({"remote_server": {"url": "http://notary.corp"}}, "is not https"),
         ({"remote_server": {"url": "u", "URL": "u"}}, "differ only in case"),
-        ({"remote_server": {"tls_client_cert": "c"}}, "go together"),
-        ({"remote_server": {"tls_client_key": "k"}}, "go together"),
         ({"trust_pinning": {"ca": {"reg.corp/": ""}}}, "empty"),
         ({"trust_pinning": {"ca": {"reg.corp/": None}}}, "names no file"),
         ({"trust_pinning": {"ca": {"reg.corp/": ["ca.pem"]}}}, "not a text"),
@@ -187,9 +187,52 @@ def test_refuses_what_it_cannot_do(tmp_path: Path, content: object, part: str) -
     assert str(tmp_path / "config.json") in text
 
 
+def test_other_keys_of_gos_file_are_left_out_and_named(tmp_path: Path) -> None:
+    content = {
+        "logging": {"level": "debug"},
+        "_comment": "x",
+        "remote_server": {"rootca": "x", "root_ca": "y"},
+    }
+    found = read(tmp_path, content)
+    place = f"in {tmp_path / 'config.json'}"
+    assert found.unread == (f"logging {place}", f"_comment {place}", f"remote_server.rootca {place}")
+    assert found.registries["*"].ca == tmp_path / "y"
+
+
 @pytest.mark.parametrize("content", ["", "{", '{"a":1,"a":1}', "[" * 100_000])
 def test_refuses_what_is_not_strict_json(tmp_path: Path, content: str) -> None:
     assert "is not JSON" in refused(tmp_path, content, "config.json")
+
+
+# Go notary's keys in TOML
+
+
+def test_toml_with_a_table_of_gos_is_gos_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    content = f"""
+    trust_dir = "trust"
+    other = 1
+    [remote_server]
+    url = "https://notary.corp"
+    root_ca = "ca.pem"
+    [trust_pinning.certs]
+    "reg.corp/a" = ["{PIN}"]
+    """
+    found = read(tmp_path, content)
+    assert found.trust_dir == Path("/trust")
+    assert found.registries == {"*": RegistrySettings("https://notary.corp", tmp_path / "ca.pem")}
+    assert found.gun_pins == {"reg.corp/a": (PIN,)}
+    assert found.unread == (f"other in {tmp_path / 'config.toml'}",)
+    assert read(tmp_path, "[Trust_Pinning]\ndisable_tofu = true").first_use is False
+    assert "no such key" in refused(tmp_path, "[trust_pining]\n")
+
+
+@pytest.mark.parametrize("name", ["c.yaml", "c.yml"])
+def test_yaml_is_refused_as_what_it_is_unless_it_is_json(tmp_path: Path, name: str) -> None:
+    text = refused(tmp_path, "trust_dir: /t", name)
+    assert "is YAML" in text
+    assert "JSON" in text
+    assert read(tmp_path, '{"trust_dir": "/t"}', name).trust_dir == Path("/t")
 
 
 # files

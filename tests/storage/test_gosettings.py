@@ -126,7 +126,7 @@ def test_pins_count_and_first_use_can_be_forbidden(home: Path) -> None:
         b'{"trust_dir": 5}',
         b'{"trust_dir": "a", "trust_dir": "b"}',
         b'{"trust_dir": "a"} more',
-        b'{"trustdir": "a"}',
+        b'{"trust_pining": {}}',
         b'{"remote_server": {"skipTLSVerify": true}}',
         b'{"remote_server": {"tls_client_cert": "a.crt"}}',
         b'{"remote_server": {"url": "server:4443"}}',

@@ -291,6 +291,23 @@ def test_a_client_pair_may_come_from_the_file(loaded: Loader, tmp_path: Path) ->
     assert (found.client_cert, found.client_key) == (Path("/c"), Path("/k"))
 
 
+def test_one_of_a_client_pair_may_be_an_option_and_the_other_in_the_file(
+    loaded: Loader, tmp_path: Path
+) -> None:
+    path = put(tmp_path / "go.json")
+    path.write_text('{"remote_server": {"tls_client_cert": "c", "tls_client_key": "k"}}')
+    found = loaded(config=path, tlscert="/c").tls_for("h", kind="notary")
+    assert (found.client_cert, found.client_key) == (Path("/c"), tmp_path / "k")
+    for mine, its, option in (("cert", "key", "tlskey"), ("key", "cert", "tlscert")):
+        path.write_text(f'{{"remote_server": {{"tls_client_{mine}": "x"}}}}')
+        files = loaded(config=path, **{option: "/o"}).tls_for("h", kind="notary")
+        assert {f"{one}" for one in (files.client_cert, files.client_key)} == {f"{tmp_path / 'x'}", "/o"}
+        assert getattr(files, f"client_{its}") == Path("/o")
+        with pytest.raises(ConfigurationError, match=f"tls_client_{mine} in {path}") as caught:
+            loaded(config=path)
+        assert "go together" in caught.value.why[0]
+
+
 def ca_for(found: Settings, host_port: str) -> Path | None:
     return found.tls_for(host_port, kind="notary").replace_ca
 

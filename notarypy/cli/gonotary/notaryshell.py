@@ -72,12 +72,19 @@ class NotaryShell(GoShell):
         self.options = dict(options or {})  # `GlobalOptions`, which those of the line add to
         self.name = name  # in help and errors
         self.verbose = 0
+        self._warned = set[str]()
 
     def take(self, line: CommandLine) -> None:
         """Take the global options of a line."""
         given = {ours: line.text(gos) for gos, ours in _OPTIONS.items()}
         self.options.update({name: value for name, value in given.items() if value})
         self.verbose = max(self.verbose, 2 if line.switch("debug") else int(line.switch("verbose")))
+
+    def warn(self, text: str) -> None:
+        """Print a warning, once: a command may need a second client (rule 3)."""
+        if text not in self._warned:
+            self._warned.add(text)
+            super().warn(text)
 
     def settings(self) -> Settings:
         """Return the settings of this run; raise ConfigurationError."""

@@ -106,6 +106,7 @@ TEXTS: Mapping[str, str] = {
     "pin-nothing": "leave it out to pin nothing",
     "require-nobody": "leave it out to require nobody",
     "trust-ca-instead": "remove it and name the server's CA in root_ca",
+    "write-json": "write the same as JSON, in a file whose name ends in .json",
     "write-mode": "write enforce, audit or skip",
     "write-registry": 'write the registry\'s host, or "*"',
     # -- images, layouts and archives

@@ -5,7 +5,8 @@ not: it knows no options and no environment, and sets no defaults (`settings` do
 
 Rules:
 
-1. An unknown key is an error: a mistyped `root` must not mean "no pin".
+1. An unknown key of ours is an error: a mistyped `root` must not mean "no pin". Of Go's file it is `unread`,
+   as there, but where it looks like something about pins.
 2. What Go notary's file asks for and this program does not do is refused, not left out: turning off the
    verification of TLS.
 3. Relative paths are relative to the file, except the trust directory of Go's file, which is relative to the
@@ -13,7 +14,8 @@ Rules:
 4. A pin is 64 hex digits; abbreviations are refused.
 5. Of Go's file, the one server with its CA is for every registry. Keys count in any case, as Go reads them;
    GUNs in `trust_pinning` keep theirs, where Go forgets it and such pins never match.
-6. A byte order mark before all, as Windows' editors and PowerShell write it, means nothing.
+6. TOML with a table `remote_server` or `trust_pinning` is Go's file, too. YAML, which it also reads, is not.
+7. A byte order mark before all, as Windows' editors and PowerShell write it, means nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +37,11 @@ from notarypy.values import dataclass, field
 
 _LOG = logging.getLogger(__name__)
 _PIN = re.compile(r"[0-9a-fA-F]{64}")
+_GOS_KEYS = ("trust_dir", "remote_server", "trust_pinning")
 _SERVER_KEYS = ("url", "root_ca", "tls_client_cert", "tls_client_key", "skiptlsverify")
+_PINNING_KEYS = ("certs", "ca", "disable_tofu")
+_PINS_NEVERTHELESS = ("trust_pinning", "certs", "disable_tofu")  # what nobody means otherwise, anywhere
+_ALIKE = 0.7
 # A request takes some time, and nobody waits longer than that.
 _LEAST_SECONDS, _MOST_SECONDS = {"timeout": 0.001, "retry_for": 0.0}, 1_000_000
 _OFF = (None, False, 0, "", "0", "f", "false")
@@ -65,6 +71,7 @@ class FileSettings:
         gun_pins: Pins by GUN, or by the beginning of a GUN and `*`.
         gun_authorities: Files with authorities of root certificates, by the beginning of a GUN.
         first_use: Whether a root may be trusted on first use where nothing is pinned; None for no word of it.
+        unread: Where keys are of Go notary's file that mean nothing.
     """
 
     trust_dir: Path | None = None
@@ -77,6 +84,7 @@ class FileSettings:
     gun_pins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     gun_authorities: Mapping[str, Path] = field(default_factory=dict)
     first_use: bool | None = None
+    unread: tuple[str, ...] = ()
 
 
 def read(path: Path, home: Path) -> FileSettings:
@@ -94,7 +102,14 @@ def parse(data: bytes, path: Path, home: Path) -> FileSettings:
     _LOG.debug("settings from %s", path)
     if path.suffix == ".json" or (path.suffix != ".toml" and data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{"):
         return _read_gonotary(Section.of_json(data, path, home))
-    return _read_toml(Section.of_toml(data, path, home))
+    if path.suffix in {".yaml", ".yml"}:
+        raise ConfigurationError(f"{path} is YAML", why="it cannot be read", advice=Advice("write-json"))
+    top = Section.of_toml(data, path, home)
+    return (
+        _read_gonotary(top)
+        if {"remote_server", "trust_pinning"} & {*map(str.lower, top.names())}
+        else _read_toml(top)
+    )
 
 
 class Section:
@@ -140,6 +155,15 @@ class Section:
         for key in self._values:
             if key not in known:
                 raise self.problem(key, "there is no such key", Advice("known-keys", names=", ".join(known)))
+
+    def unread(self, *known: str) -> list[str]:
+        """Return where other keys than these are; refuse one that looks like those about pins (rule 1)."""
+        if found := [key for key in self._values if key not in known]:
+            import difflib  # few files have such keys
+
+            fine = (key for key in found if not difflib.get_close_matches(key, _PINS_NEVERTHELESS, 1, _ALIKE))
+            self.require_known(*known, *fine)
+        return [self.place(key) for key in found]
 
     def lowered(self) -> Section:
         """Return the same table as Go's reader sees it: keys in lower case, without empty texts and null."""
@@ -300,24 +324,21 @@ def _unreadable(path: Path, kind: str, error: Exception) -> ConfigurationError:
 def _read_gonotary(top: Section) -> FileSettings:
     """Read Go notary's file (rules 2 and 5)."""
     top = top.lowered()
-    top.require_known("trust_dir", "remote_server", "trust_pinning")
     server = top.section("remote_server").lowered()
-    server.require_known(*_SERVER_KEYS)
+    unread = (*top.unread(*_GOS_KEYS), *server.unread(*_SERVER_KEYS))
     if not _is_off(server.value("skiptlsverify")):
         why = "certificates of servers are always verified"
         raise server.problem("skipTLSVerify", why, Advice("trust-ca-instead"))
     pinning = top.section("trust_pinning").lowered()
-    pinning.require_known("certs", "ca", "disable_tofu")
-    cert, key = server.file("tls_client_cert"), server.file("tls_client_key")
-    if (cert is None) != (key is None):
-        raise server.problem("tls_client_cert", "tls_client_cert and tls_client_key go together")
+    pinning.require_known(*_PINNING_KEYS)
     everywhere = RegistrySettings(server.server("url"), server.file("root_ca"))
     certs, authorities = pinning.section("certs"), pinning.section("ca")
     return FileSettings(
+        unread=unread,
         trust_dir=top.file("trust_dir", base=Path.cwd()),
         registries={} if everywhere == RegistrySettings() else {"*": everywhere},
-        tls_cert=cert,
-        tls_key=key,
+        tls_cert=server.file("tls_client_cert"),
+        tls_key=server.file("tls_client_key"),
         gun_pins={gun: certs.pins(gun) for gun in certs.names()},
         gun_authorities={prefix: authorities.required_file(prefix) for prefix in authorities.names()},
         first_use=None if _is_off(pinning.value("disable_tofu")) else False,

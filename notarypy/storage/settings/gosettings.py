@@ -9,7 +9,8 @@ Rules:
    variable of docker's names a server or a trust directory here.
 2. The file is the one of the option, which must be there, or `~/.notary/config.json`, which need not. The
    defaults are `~/.notary` and `https://notary-server:4443`.
-3. What is wrong with that file is an error whose fact `config` is its path.
+3. What is wrong with that file is an error whose fact `config` is its path. Half of a client certificate and
+   its key may be there, and the other half be an option.
 4. A root is trusted on first use unless the file forbids it.
 """
 
@@ -47,10 +48,15 @@ def load_as_go(
     if not named and not any(table.server for table in file.registries.values()):
         given["server"] = DEFAULT_SERVER
     without = {name: value for name, value in environ.items() if name != SERVER_VARIABLE}
-    given.update(trust_dir=trust_dir, first_use=first_use)
-    found = load(given, without, home, file=file)
+    given.update(trust_dir=trust_dir, first_use=first_use, config=config)
+    try:
+        found = load(given, without, home, file=file)
+    except ConfigurationError as error:
+        raise (
+            error.saying(config=str(config)) if error.facts.get("path") == str(config) else error
+        ) from None
     source = "--server" if named else f"the default (no --server, and no remote_server.url in {config})"
-    return replace(found, config=config, server_source=source)
+    return replace(found, server_source=source)
 
 
 def _file(path: Path, home: Path, *, named: bool) -> FileSettings:

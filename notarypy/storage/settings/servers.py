@@ -213,6 +213,25 @@ def find(
     )
 
 
+def client_pair(
+    named: tuple[Path | None, Path | None], configured: tuple[Path | None, Path | None], config: Path | None
+) -> tuple[Path | None, Path | None]:
+    """Return a client certificate and its key, each as named or else as configured.
+
+    Raises ConfigurationError for half of a pair.
+    """
+    cert, key = named[0] or configured[0], named[1] or configured[1]
+    if (cert is None) == (key is None):
+        return cert, key
+    if named != (None, None):
+        raise ConfigurationError("--tlscert and --tlskey go together", advice=Advice("give-both"))
+    place = f"remote_server.{'tls_client_cert' if key is None else 'tls_client_key'}"
+    why, facts = "tls_client_cert and tls_client_key go together", {"path": str(config), "key": place}
+    raise ConfigurationError(
+        f"{place} in {config} cannot be used", why=why, advice=Advice("give-both"), **facts
+    )
+
+
 def _files(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())

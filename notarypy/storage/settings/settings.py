@@ -113,6 +113,7 @@ class Settings:
         archive: A trust archive that is read in place of Notary servers, or None.
         options: The options that were given; for whoever looks where a setting is from.
         config: The configuration file, whether it is there or not; None for none.
+        unread: Where keys are in it that mean nothing.
     """
 
     trust_dir: Path
@@ -137,6 +138,7 @@ class Settings:
     archive: Path | None = None
     options: Mapping[str, object] = field(default_factory=dict, repr=False)
     config: Path | None = None
+    unread: tuple[str, ...] = ()
 
     def server_for(self, registry_host: str) -> str:
         """Return the address of the Notary server for a registry's images; raise ConfigurationError."""
@@ -249,9 +251,8 @@ def load(
     trust_dir = docker_config / "trust"
     if file.trust_dir is not None and not environ.get("DOCKER_CONFIG"):
         trust_dir = file.trust_dir.absolute()
-    tls_cert, tls_key = _path(given, "tlscert"), _path(given, "tlskey")
-    if (tls_cert is None) != (tls_key is None):
-        raise ConfigurationError("--tlscert and --tlskey go together", advice=Advice("give-both"))
+    named_pair = _path(given, "tlscert"), _path(given, "tlskey")
+    tls_cert, tls_key = servers.client_pair(named_pair, (file.tls_cert, file.tls_key), config)
     server, named = environ.get(SERVER_VARIABLE), SERVER_VARIABLE
     if "server" in given:
         server, named = str(given["server"]), "--server"
@@ -265,8 +266,8 @@ def load(
         server=servers.server_url(server, named) if server else None,
         server_source=named,
         tls_ca=_path(given, "tlscacert"),
-        tls_cert=tls_cert or file.tls_cert,
-        tls_key=tls_key or file.tls_key,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
         insecure_registries=frozenset(parse_registry(str(host)).lower() for host in insecure),
         timeout=_seconds(given, "timeout", file.timeout, Settings.timeout),
         retry_for=_seconds(given, "retry_for", file.retry_for, Settings.retry_for),
@@ -282,6 +283,7 @@ def load(
         archive=_path(given, "archive"),
         options=given,
         config=config or xdg / "notarypy" / "config.toml",
+        unread=file.unread,
     )
 
 
