@@ -122,6 +122,6 @@ def _data(verdict: ServiceVerdict) -> dict[str, Any]:
 def _seconds(given: str | None) -> float:
     if given is None:
         return _SECONDS
-    from notarypy.storage.settings import configfile  # what reads configuration, for who gives that option
+    from notarypy.storage.settings import configsection  # what reads configuration, for who gives that option
 
-    return configfile.seconds(given, "timeout", "--timeout")
+    return configsection.seconds(given, "timeout", "--timeout")

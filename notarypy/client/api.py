@@ -98,6 +98,8 @@ class Client(Groups):
             settings, transport, passphrases, clock, warn, limits=limits, literal=literal_gun
         )
         session.progress, session.first_uses.confirm = progress, confirm_root
+        for place in settings.unread:
+            session.warn(f"{place} is not known, and is left out")
         if signers:
             from notarypy.keys.signers.base import given  # keys, which a client that only reads does without
 

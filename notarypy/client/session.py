@@ -73,8 +73,6 @@ class Session:
         self._archives: dict[Path, TrustArchive] = {}
         self._policy: list[TrustPolicy | ConfigurationError | None] = []
         self._given, self._lock = set[str](), threading.RLock()
-        for place in settings.unread:
-            self.warn(f"{place} is not known, and is left out")
 
     def close(self) -> None:
         """Close all connections, and lock all keys again."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notarypy.errors import ConfigurationError
-from notarypy.storage.settings.configfile import Section
+from notarypy.storage.settings.configsection import Section
 from notarypy.storage.settings.policyfile import KEYS
 from notarypy.storage.settings.requiredsignatures import RequiredSignatures, read
 

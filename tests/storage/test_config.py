@@ -134,10 +134,19 @@ def test_reads_what_go_notary_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         registries={"*": RegistrySettings("https://notary.corp", tmp_path / "root-ca.crt")},
         tls_cert=HOME / "c.pem",
         tls_key=Path("/k.pem"),
-        gun_pins={"reg.corp/A": (PIN,), "reg.corp/*": (PIN,)},
-        gun_authorities={"reg.corp/Team": tmp_path / "pins" / "ca.pem", "": Path("/etc/ca.pem")},
+        gun_pins={"reg.corp/A": (PIN,), "reg.corp/a": (PIN,), "reg.corp/*": (PIN,)},
+        gun_authorities={
+            **dict.fromkeys(("reg.corp/Team", "reg.corp/team"), tmp_path / "pins" / "ca.pem"),
+            "": Path("/etc/ca.pem"),
+        },
         first_use=False,
     )
+
+
+def test_a_pin_in_lower_case_counts_before_one_that_is_so_to_go_alone(tmp_path: Path) -> None:
+    certs = {"reg.corp/a": ["1" * 64], "reg.corp/A": ["2" * 64]}
+    found = read(tmp_path, {"trust_pinning": {"certs": certs}})
+    assert found.gun_pins == {"reg.corp/a": ("1" * 64,), "reg.corp/A": ("2" * 64,)}
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from notarypy.errors import Advice, ConfigurationError, InvalidNameError, OutOfS
 from notarypy.images.reference import parse_registry
 from notarypy.limits import DEFAULT
 from notarypy.storage.settings import requiredsignatures, spans
-from notarypy.storage.settings.configfile import Section
+from notarypy.storage.settings.configsection import Section
 from notarypy.storage.settings.requiredsignatures import NamedFiles, RequiredSignatures
 from notarypy.tuf import roles
 from notarypy.values import dataclass, field

@@ -26,7 +26,7 @@ from notarypy.values import dataclass, field
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from notarypy.storage.settings.configfile import Section
+    from notarypy.storage.settings.configsection import Section
 
 KEYS = ("require", "require_any", "cosign")
 _T = TypeVar("_T")

@@ -28,7 +28,7 @@ from typing import Literal, TypedDict
 from notarypy import files, system
 from notarypy.errors import Advice, ConfigurationError, InvalidNameError
 from notarypy.images.reference import DOCKER_HUB, parse_registry
-from notarypy.storage.settings import configfile, servers
+from notarypy.storage.settings import configfile, configsection, servers
 from notarypy.storage.settings.configfile import FileSettings, RegistrySettings
 from notarypy.storage.settings.policyfile import Pins, PolicyFile, by_gun
 from notarypy.storage.settings.servers import TlsFiles
@@ -341,5 +341,5 @@ def _file_settings(path: Path | None, xdg: Path, home: Path) -> FileSettings:
 
 def _seconds(given: Mapping[str, object], name: str, configured: float | None, usual: float) -> float:
     if (value := given.get(name)) is not None:
-        return configfile.seconds(value, name, _option(name))
+        return configsection.seconds(value, name, _option(name))
     return usual if configured is None else configured
