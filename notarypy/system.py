@@ -42,6 +42,7 @@ NOCTTY = getattr(os, "O_NOCTTY", 0)
 KEYBOARD, SCREEN = ("CONIN$", "CONOUT$") if WINDOWS else ("/dev/tty", "/dev/tty")
 
 _COLON = "_"
+_LINKS = 40  # as many as systems follow
 _PR_SET_DUMPABLE = 4
 _Answer = TypeVar("_Answer")
 _DEVICES = {"con", "conin$", "conout$", "prn", "aux", "nul"}
@@ -254,3 +255,20 @@ def listening_user(sock: socket.socket) -> int | None:
 def variable(name: str) -> str:
     """Return what a variable is called in a copy of the environment: Windows has capitals alone."""
     return name.upper() if WINDOWS else name
+
+
+def descriptor(path: Path) -> Path | None:
+    """Return what somebody has opened already, if a path such as `/dev/stdout` stands for it: `/dev/fd/1`.
+
+    There is a file behind it, maybe, which others write to: it is written to, too, and not replaced.
+    """
+    for _ in range(_LINKS):
+        folder = os.path.realpath(path.parent)
+        if folder == "/dev/fd" or (folder.startswith("/proc/") and folder.endswith("/fd")):
+            own = {os.path.realpath(f"/{one}/fd") for one in ("dev", "proc/self", "proc/thread-self")}
+            return Path("/dev/fd" if folder in own else folder, path.name)
+        try:
+            path = path.parent / path.readlink()
+        except OSError:
+            return None
+    return None

@@ -32,7 +32,13 @@ Value = bool | int | str | list[str] | list[int]
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
 _WIDTH, _LEAST = 80, 24
-_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
+_INTEGER = re.compile(
+    r"[+-]?(?:0[xX](?:_?[0-9a-fA-F])+|0[bB](?:_?[01])+|(?P<octal>0[oO]?(?:_?[0-7])+)|0|[1-9](?:_?[0-9])*)",
+    re.ASCII,
+)
+_DECIMAL = re.compile(r"([+-]?)0*([0-9]+)", re.ASCII)
+_BEYOND = 2**63  # what Go's programs take at all
+_DIGITS = 20  # of the longest such number, with a sign: Python itself reads none of thousands of digits
 _QUOTED, _BARE = re.compile(r'"((?:[^"]|"")*)"(?=,|$)'), re.compile(r"[^,]*")
 
 
@@ -233,9 +239,9 @@ def _value(flag: Flag, text: str | None, words: Iterator[str], known: Value | No
     if flag.kind == "string":
         return text
     if flag.kind == "int":
-        return _read(flag, text, lambda word: _number(word, "ParseInt"))
+        return _read(flag, text, parse_int)
     if flag.kind == "ints":
-        more = _read(flag, text, lambda word: [_number(each, "Atoi") for each in word.split(",")])
+        more = _read(flag, text, lambda word: [_decimal(each) for each in word.split(",")])
         return [*(each for each in _listed(known) if isinstance(each, int)), *more]
     texts = [text] if flag.kind == "list" else _read(flag, text, _separated)
     return [*(each for each in _listed(known) if isinstance(each, str)), *texts]
@@ -260,10 +266,28 @@ def _truth(text: str) -> bool:
     return text in _TRUE
 
 
-def _number(text: str, reader: str) -> int:
-    if _NUMBER.fullmatch(text) is None:
-        raise ValueError(f'strconv.{reader}: parsing "{text}": invalid syntax')
-    return int(text)
+def parse_int(text: str) -> int:
+    """Return a number as Go's programs read most: `0x10`, `1_000`, octal after a zero; raise ValueError."""
+    if (match := _INTEGER.fullmatch(text)) is None:
+        raise ValueError(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+    digits = text.replace("_", "").lower().replace("o", "")
+    if digits.lstrip("+-")[0] != "0" and len(digits) > _DIGITS:
+        return _in_range(_BEYOND, text, "ParseInt")
+    return _in_range(int(digits, 8 if match["octal"] else 0), text, "ParseInt")
+
+
+def _decimal(text: str) -> int:
+    """Return a number as Go's programs read those in a list, which are decimal; raise ValueError."""
+    if (match := _DECIMAL.fullmatch(text)) is None:
+        raise ValueError(f'strconv.Atoi: parsing "{text}": invalid syntax')
+    number = int("".join(match.groups())) if len(match[2]) < _DIGITS else _BEYOND
+    return _in_range(number, text, "Atoi")
+
+
+def _in_range(number: int, text: str, reader: str) -> int:
+    if not -_BEYOND <= number < _BEYOND:
+        raise ValueError(f'strconv.{reader}: parsing "{text}": value out of range')
+    return number
 
 
 def _separated(text: str) -> list[str]:

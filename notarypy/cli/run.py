@@ -269,10 +269,19 @@ class Insisting(Ending):
             raise KeyboardInterrupt
 
 
+class ToldToEndError(KeyboardInterrupt):
+    """Ctrl-C, or another signal that tells to end; `exit_code` is what shells show of it."""
+
+    def __init__(self, number: int) -> None:
+        """Take the number of the signal."""
+        super().__init__()
+        self.exit_code = 128 + number
+
+
 class Interrupting(Ending):
     """Takes every such signal for Ctrl-C, once: what cleans up then is left in peace."""
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if not self.asked:
             super()._note(number, frame)
-            raise KeyboardInterrupt
+            raise ToldToEndError(number)

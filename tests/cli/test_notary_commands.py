@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy import __version__
-from notarypy.cli.cobra import Answer, Command, CommandLine
+from notarypy.cli.cobra import Answer, Command, CommandLine, Flag, parse
 from notarypy.cli.gonotary.commands import COMMANDS, help_text, read, unread
 from notarypy.errors import UsageError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from support.commands import Run
 
 GUN = "docker.io/alice/app"
+LONG = "9" * 5000
 
 
 def call(*words: str) -> CommandLine:
@@ -90,6 +91,26 @@ def test_strings_are_separated_as_in_csv() -> None:
                 'parse error on line 1, column 2: bare " in non-quoted-field'
             ),
         ),
+        (
+            "reset a -n 9223372036854775808",
+            (
+                'invalid argument "9223372036854775808" for "-n, --number" flag: '
+                'strconv.Atoi: parsing "9223372036854775808": value out of range'
+            ),
+        ),
+        (
+            "reset a -n 0x1",
+            'invalid argument "0x1" for "-n, --number" flag: strconv.Atoi: parsing "0x1": invalid syntax',
+        ),
+        (
+            f"key rotate a root -l {LONG}",
+            (
+                f'invalid argument "{LONG}" for "-l, --legacy" flag: '
+                f'strconv.ParseInt: parsing "{LONG}": value out of range'
+            ),
+        ),
+        ("completion bash a", 'unknown command "a" for "notary completion bash"'),
+        ("completion a", 'unknown command "a" for "notary completion"'),
         ("key list a", "notary key list takes no arguments"),
         ("delegation list a b", "Please provide a Global Unique Name as an argument to list"),
     ],
@@ -100,6 +121,22 @@ def test_lines_that_are_wrong_are_told_in_gos_words(words: str, text: str) -> No
     assert raised.value.message == text
     assert raised.value.exit_code == 2
     assert raised.value.advice is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("2", 2), ("-1", -1), ("0x1F", 31), ("0b11", 3), ("010", 8), ("0o10", 8), ("1_000", 1000), ("+0_7", 7)],
+)
+def test_a_number_is_one_as_gos_programs_read_it(text: str, number: int) -> None:
+    assert read(["key", "rotate", "a", "root", "-l", text], "notary") == CommandLine(
+        "signingkeys:rotate", ["a", "root"], {"legacy": number}
+    )
+
+
+def test_numbers_of_a_list_are_decimal() -> None:
+    assert parse([Flag("number", "", "n", "ints")], ["-n", "010,+2", f"-n{'0' * 5000}3"])[0] == {
+        "number": [10, 2, 3]
+    }
 
 
 @pytest.mark.parametrize("words", ["", "key", "--help", "list -h", "help list", "help key list", "-v --"])

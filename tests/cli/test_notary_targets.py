@@ -122,6 +122,7 @@ def test_a_size_is_read_as_go_reads_it(
         (("08", "--sha256", SHA256), 'strconv.ParseInt: parsing "08": invalid syntax'),
         (("1__0", "--sha256", SHA256), 'strconv.ParseInt: parsing "1__0": invalid syntax'),
         ((" 8", "--sha256", SHA256), 'strconv.ParseInt: parsing " 8": invalid syntax'),
+        (("9" * 5000, "--sha256", SHA256), f'strconv.ParseInt: parsing "{"9" * 5000}": value out of range'),
         ((str(2**63), "--sha256", SHA256), f'strconv.ParseInt: parsing "{2**63}": value out of range'),
         (("7", "--sha256", "abc"), "invalid sha256 hex contents provided"),
         (("7", "--sha256", SHA512), "invalid sha256 hex contents provided"),
@@ -278,6 +279,25 @@ def test_a_pipe_by_its_number_is_written_to(listed: Run, file: Path) -> None:
         assert stream.read() == DATA
 
 
+@pytest.mark.parametrize("name", ["/dev/fd/{}", "/proc/self/fd/{}", "/proc/{pid}/fd/{}", "link"])
+def test_what_is_open_already_is_written_to_and_not_replaced(
+    listed: Run, file: Path, home: Path, name: str
+) -> None:
+    """A log, say, in which something stands already, and to which more is written."""
+    with (home / "log").open("wb", buffering=0) as log:
+        log.write(b"before ")
+        output = name.format(log.fileno(), pid=os.getpid())
+        (home / "link").symlink_to(f"/dev/fd/{log.fileno()}")
+        assert said(listed("verify", GUN, "v1", "-i", file.name, "-o", output), 0) == ""
+        log.write(b" after")
+    assert (home / "log").read_bytes() == b"before " + DATA + b" after"
+
+
+def test_what_is_not_open_cannot_be_written_to(listed: Run, file: Path) -> None:
+    outcome = listed("verify", GUN, "v1", "-i", file.name, "-o", "/dev/fd/987")
+    assert (outcome.code, outcome.err.splitlines()[0]) == (1, "* fatal: cannot write /dev/fd/987")
+
+
 def test_quiet_writes_no_file_either(listed: Run, file: Path, home: Path) -> None:
     outcome = listed("verify", GUN, "v1", "-i", file.name, "-o", "out", "-q")
     assert (outcome.code, outcome.out) == (0, "")
@@ -299,7 +319,7 @@ def test_nothing_is_left_where_it_is_ended(
             pass
 
     monkeypatch.setattr(commands, "_progress", lambda _: Ended())
-    assert listed("verify", GUN, "v1", "-i", file.name, "-o", "out").code == 130
+    assert listed("verify", GUN, "v1", "-i", file.name, "-o", "out").code == 128 + signal.SIGTERM
     assert not list(home.glob(".notarypy-*"))
     assert not (home / "out").exists()
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import pytest
 
@@ -185,6 +185,26 @@ def test_what_nobody_could_verify_is_not_described(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(content, "MAX_INTEGER", 10)
     with pytest.raises(UsageError, match="too long"):
         content.describe(io.BytesIO(DATA), "it", 0)
+
+
+class Typed(io.RawIOBase):
+    """Content that is typed: a line, and one Ctrl-D, after which nobody types more."""
+
+    def __init__(self, *lines: bytes) -> None:
+        self.lines = [*lines, b""]
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, room: Any) -> int:  # noqa: ANN401 - a buffer
+        line = self.lines.pop(0)
+        room[: len(line)] = line
+        return len(line)
+
+
+def test_typed_content_ends_once() -> None:
+    for source in (Typed(b"one\n", b"two\n"), io.BufferedReader(Typed(b"one\n", b"two\n"))):
+        assert content.describe(cast("BinaryIO", source), "", 0).length == 8
 
 
 def test_progress_is_given_all_that_is_read() -> None:

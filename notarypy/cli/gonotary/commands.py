@@ -17,7 +17,6 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 from notarypy.cli.cobra import (
     HELP,
@@ -284,11 +283,17 @@ def read(words: Sequence[str], program: str) -> CommandLine | Answer:
         return CommandLine("notaryversion:in_short", arguments, flags)
     if not command.function:
         return Answer(help_text(command, program), to_stdout=True)
-    few = len(arguments) < command.arguments
-    many = command.most is not None and len(arguments) > command.most
-    if few or (many and command.words in _EXACT):
-        raise _mistake(command.missing or f"{path} takes no arguments", path)
+    _require_arguments(command, arguments, path)
     return CommandLine(command.function, arguments, flags)
+
+
+def _require_arguments(command: Command, arguments: Sequence[str], path: str) -> None:
+    """Raise UsageError for too few arguments, or too many where that matters (rule 4)."""
+    many = command.most is not None and len(arguments) > command.most
+    if many and command.words[:1] == _COMPLETION:
+        raise _unknown(command, arguments[0], path)
+    if len(arguments) < command.arguments or (many and command.words in _EXACT):
+        raise _mistake(command.missing or f"{path} takes no arguments", path)
 
 
 def unread(words: Sequence[str]) -> list[str]:
@@ -306,6 +311,8 @@ def _help_about(words: Sequence[str], program: str) -> Answer:
 
 
 def _unknown(command: Command, word: str, path: str) -> UsageError:
+    from difflib import get_close_matches  # which only a mistake needs
+
     known = [one.words[-1] for one in inner_commands(command)]
     near = get_close_matches(word, known, 1)
     advice = Advice("write-instead", text=f"{path} {near[0]}") if near else Advice("see-help", command=path)

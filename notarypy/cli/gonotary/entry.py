@@ -5,7 +5,8 @@ What it is: the outermost frame of the program. What it is not: what a line mean
 Rules:
 
 1. No exception leaves as a traceback, and no local variable, which may be a secret, is shown.
-2. Ctrl-C is 130. Standard output that cannot be written is 1. Other errors have the exit code of their kind.
+2. Ctrl-C is 130; what is cleaned up after another signal, as `kill` sends, is 128 and its number. Standard
+   output that cannot be written is 1. Other errors have the exit code of their kind.
 3. typer is not loaded for this program.
 """
 
@@ -47,8 +48,8 @@ def run(words: Sequence[str], shell: NotaryShell) -> int:
         shell.write("", flush=True)
     except NotarypyError as error:
         code = _failed(shell, goerrors.text_of(error, shell), error.exit_code)
-    except KeyboardInterrupt:
-        code = _INTERRUPTED
+    except KeyboardInterrupt as error:
+        code = getattr(error, "exit_code", _INTERRUPTED)
     except BrokenPipeError:
         code = 1
     except OSError as error:

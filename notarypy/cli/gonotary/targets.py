@@ -24,7 +24,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from notarypy import system
 from notarypy.cli import userfiles
+from notarypy.cli.cobra import parse_int
 from notarypy.cli.gonotary import givenfiles
 from notarypy.cli.gonotary.autopublish import publish_if_asked
 from notarypy.cli.text import terminal
@@ -42,12 +44,7 @@ if TYPE_CHECKING:
 _HEADING = ("NAME", "DIGEST", "SIZE (BYTES)", "ROLE")
 _NOTHING = "\nNo targets present in this repository.\n\n"
 _DIGITS = {"sha256": 64, "sha512": 128}
-_STDOUT = "/dev/stdout"  # which, where it is a file, is not to be replaced
-_NUMBER = re.compile(
-    r"[+-]?(?:0[xX](?:_?[0-9a-fA-F])+|0[bB](?:_?[01])+|(?P<octal>0[oO]?(?:_?[0-7])+)|0|[1-9](?:_?[0-9])*)",
-    re.ASCII,
-)
-_MOST = 2**63 - 1  # what Go's programs take at all
+_STDOUT = Path("/dev/fd/1")
 
 
 def add(shell: NotaryShell, line: CommandLine) -> None:
@@ -149,15 +146,11 @@ def _roles(line: CommandLine) -> list[str]:
 
 def _size(shell: NotaryShell, text: str) -> int:
     """Return a size (rule 4)."""
-    found = _NUMBER.fullmatch(text)
-    if found is None:
-        why = "a size is a number of bytes"
-        raise UsageError(f'strconv.ParseInt: parsing "{text}": invalid syntax', why=why)
-    octal = found["octal"]
-    size = int(text.replace("_", "").lower().replace("o", ""), 8 if octal else 0)
-    if size > _MOST:
-        raise UsageError(f'strconv.ParseInt: parsing "{text}": value out of range')
-    if octal and size > 7:  # noqa: PLR2004 - digits that mean the same in both
+    try:
+        size = parse_int(text)
+    except ValueError as error:
+        raise UsageError(str(error), why="a size is a number of bytes") from None
+    if size > 7 and re.match(r"\+?0[^xXbB]", text):  # noqa: PLR2004 - digits that mean the same in both
         shell.warn(f"{text} is read as octal, as Go notary does: {size} bytes")
     return size
 
@@ -178,7 +171,7 @@ def _custom(line: CommandLine) -> bytes | None:
 
 @contextmanager
 def _interrupted() -> Iterator[None]:
-    """Take `kill` for Ctrl-C: a file that is half written beside another one goes away."""
+    """Clean up after `kill`, too: a file that is half written beside another one goes away."""
     from notarypy.cli.run import Interrupting  # most commands write no such file
 
     with Interrupting():
@@ -194,7 +187,7 @@ def _standard_input() -> Iterator[BinaryIO]:
 
 def _sink(shell: NotaryShell, output: str | None) -> BinaryIO | Path:
     """Return where content goes (rules 2 and 3)."""
-    if output and output != _STDOUT:
+    if output and system.descriptor(Path(output)) != _STDOUT:
         userfiles.require_outside(path := Path(output), shell.settings().trust_dir)
         return path.absolute()
     if sys.stdout is None:

@@ -9,20 +9,24 @@ Rules:
    one byte too many is read.
 2. Nothing is handed on before everything is verified: until then it is in a temporary file without a name.
 3. A file is replaced as a whole, keeps its mode, and stays as it was where something is wrong. A link to a
-   file stays one. What is no regular file, such as a pipe, is written to.
+   file stays one. What is no regular file, such as a pipe, is written to; so is what somebody has opened
+   already, such as `/dev/fd/1`, from where it stands.
+4. A stream is asked for more after what it has now, and no more after it has ended: who types content ends it
+   once.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import os
 import shutil
 import stat
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from notarypy import files
+from notarypy import files, system
 from notarypy.errors import Advice, DigestMismatchError, StorageError, UsageError, VerificationError
 from notarypy.tuf.canonical import MAX_INTEGER
 from notarypy.tuf.fields import TargetFile
@@ -99,6 +103,8 @@ def describe(source: BinaryIO, what: str, size: int, progress: Progress | None =
 def _replaceable(path: Path) -> bool:
     """Tell whether a path names a regular file, or may name one; StorageError where it can name none."""
     files.require_name(path)
+    if system.descriptor(path) is not None:
+        return False
     if path.exists():
         return path.is_file()
     folder = path.resolve().parent
@@ -142,13 +148,14 @@ def _mismatch(target: ListedTarget, other: list[str], found: str) -> DigestMisma
 
 
 def _pieces(source: BinaryIO, most: int, what: str, total: int, progress: Progress | None) -> Iterator[bytes]:
-    """Yield what a stream has, at most so many bytes of it; StorageError where it cannot be read."""
+    """Yield what a stream has, at most so many bytes of it (rule 4); StorageError if it cannot be read."""
+    read = source.read1 if type(source) is io.BufferedReader else source.read  # which asks until it is full
     if progress is not None:
         progress.begin(what, total)
     try:
         while most:
             try:
-                piece = source.read(min(_PIECE, most))
+                piece = read(min(_PIECE, most))
             except OSError as error:
                 name = what or "the content"
                 raise StorageError(f"cannot read {name}", why=error.strerror or str(error)) from error
@@ -177,7 +184,15 @@ def _hand_on(kept: BinaryIO, sink: BinaryIO | Path) -> None:
         shutil.copyfileobj(kept, sink, _PIECE)
         return
     try:
-        with sink.open("wb") as stream:
+        with _writing(sink) as stream:
             shutil.copyfileobj(kept, stream, _PIECE)
     except OSError as error:
         raise files.failure("write", sink, error) from error
+
+
+def _writing(sink: Path) -> BinaryIO:
+    """Open what is written to; one of our own descriptors as it is: opened again it would begin anew."""
+    opened = system.descriptor(sink)
+    if opened is None or opened.parent != Path("/dev/fd"):
+        return sink.open("wb")
+    return os.fdopen(os.dup(int(opened.name)), "wb")
