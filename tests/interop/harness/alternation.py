@@ -1,6 +1,6 @@
 """Go notary and ours in turn on one repository and one trust directory: random steps that must succeed.
 
-What it is: a player that picks steps which are valid, tells one of the two to take it, and knows what both
+What it is: a player that picks steps which are valid, lets one of the two take it, and knows what both
 must list then. What it is not: the comparison of outputs line by line (`gosides`). Rules:
 
 1. Every step is valid: names within paths, keys at hand, no name of a delegation twice, and no key removed
@@ -83,7 +83,7 @@ class Player:
 
     # -- running
 
-    def tell(self, tool: str, *words: str, reads: str | None = None) -> Run:
+    def let(self, tool: str, *words: str, reads: str | None = None) -> Run:
         """Let one of the two run a line, which must succeed."""
         data = None if reads is None else f"{reads}\n".encode()
         self.history.append(f"{tool}: {' '.join(words)}")
@@ -98,10 +98,10 @@ class Player:
 
     def begin(self) -> None:
         """Make the repository, and bring keys that sign for delegations."""
-        self.tell(self.random.choice(TOOLS), "init", self.repository, *self.random.choice(((), ("-p",))))
+        self.let(self.random.choice(TOOLS), "init", self.repository, *self.random.choice(((), ("-p",))))
         for name in KEYS:
-            self.tell(self.random.choice(TOOLS), "key", "import", f"{name}.key", "-r", name)
-        self.tell(self.random.choice(TOOLS), "publish", self.repository)
+            self.let(self.random.choice(TOOLS), "key", "import", f"{name}.key", "-r", name)
+        self.let(self.random.choice(TOOLS), "publish", self.repository)
 
     def step(self) -> None:
         """Take a step, with either of the two."""
@@ -117,7 +117,7 @@ class Player:
         """Insist that both list what is known (rule 3), and stage the same."""
         known = {name: (*self.digests[file], role) for name, (file, role) in listed(self.published).items()}
         tools = self.random.sample(TOOLS, 2)
-        runs = [self.tell(tool, "list", self.repository) for tool in tools]
+        runs = [self.let(tool, "list", self.repository) for tool in tools]
         assert runs[0].stdout == runs[1].stdout, f"{self.story}\n{runs[0]}\n{runs[1]}"
         assert _rows(runs[0].stdout) == known, f"{self.story}\n{runs[0]}\nnot {known}"
         what = self.random.choice((("status",), ("delegation", "list"), ("list", *self._some_roles())))
@@ -126,7 +126,7 @@ class Player:
             self.repository,
             *what[1 + (what[0] == "delegation") :],
         )
-        runs = [self.tell(tool, *words) for tool in tools]
+        runs = [self.let(tool, *words) for tool in tools]
         assert runs[0].stdout == runs[1].stdout, f"{self.story}\n{runs[0]}\n{runs[1]}"
 
     def _some_roles(self) -> tuple[str, ...]:
@@ -146,7 +146,7 @@ class Player:
     def _stage(self, tool: str, *words: str, change: Callable[[Roles], None]) -> bool:
         """Stage a change, and maybe publish at once (rule 2)."""
         at_once = self.random.random() < 0.3
-        self.tell(tool, *words, *(("-p",) if at_once else ()))
+        self.let(tool, *words, *(("-p",) if at_once else ()))
         self.staged.append(change)
         if at_once:
             self._all_published()
@@ -197,7 +197,7 @@ class Player:
 
     def publish(self, tool: str) -> bool:
         """Publish what both have staged."""
-        self.tell(tool, "publish", self.repository)
+        self.let(tool, "publish", self.repository)
         self._all_published()
         return True
 
@@ -309,7 +309,7 @@ class Player:
         """Drop all that is staged: a part of it would leave the rest without what it is about."""
         if not self.staged:
             return False
-        self.tell(tool, "reset", self.repository, "--all")
+        self.let(tool, "reset", self.repository, "--all")
         self.staged = []
         return True
 
@@ -319,12 +319,12 @@ class Player:
             (("targets",), ("snapshot",), ("snapshot", "-r"), ("timestamp", "-r"), ("root",))
         )
         reads = "yes" if role == "root" else None
-        self.tell(tool, "key", "rotate", self.repository, role, *options, reads=reads)
+        self.let(tool, "key", "rotate", self.repository, role, *options, reads=reads)
         return True
 
     def forget(self, tool: str) -> bool:
         """Delete what is cached and staged here."""
-        self.tell(tool, "delete", self.repository)
+        self.let(tool, "delete", self.repository)
         self.staged = []
         return True
 

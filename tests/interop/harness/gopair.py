@@ -83,7 +83,7 @@ def _steps(before: State, now: State, short: str) -> dict[str, int]:
 
 
 def _go_error(run: Run) -> tuple[str, str]:
-    """Return what Go notary printed but an error, and the error (rule 5)."""
+    """Return what Go notary printed but an error, and the error (rule 1)."""
     printed, fatal, text = run.stdout.partition(FATAL)
     if not fatal:
         printed, fatal, text = run.stdout.partition(FATAL[1:])

@@ -58,7 +58,7 @@ Document = dict[str, Any]
 
 def go_notary(argv: list[str], env: dict[str, str], folder: Path, data: bytes | None) -> Run:
     """Run Go notary."""
-    program = str(programs.UNPACKED / "bin" / "notary")
+    program = programs.find("notary")
     known = {"PATH": programs.SEARCH_PATH, **env}
     done = subprocess.run(
         [program, *argv],
