@@ -59,7 +59,7 @@ def outcome(side: Side, line: Line, *, go: bool) -> Outcome:
         "error": side.plain(fatal),
         "staged": {short: now.staged[short] for short in about},
         "metadata": {short: [_steps(before, now, short), now.metadata[short]] for short in about},
-        "keys": [sorted((now.keys - before.keys).elements()), sorted((before.keys - now.keys).elements())],
+        "keys": [_beyond(now.keys, before.keys), _beyond(before.keys, now.keys)],
         "files": [
             {name: text for name, text in now.files.items() if before.files.get(name) != text},
             sorted(before.files.keys() - now.files.keys()),
@@ -74,6 +74,11 @@ def outcome(side: Side, line: Line, *, go: bool) -> Outcome:
         "cached": side.cached(),
     }
     return Outcome(run, said, asked)
+
+
+def _beyond(keys: dict[str, str], others: dict[str, str]) -> list[str]:
+    """Return what keys are called that are not among the others, or are called so now."""
+    return sorted(name for keyid, name in keys.items() if others.get(keyid) != name)
 
 
 def _steps(before: State, now: State, short: str) -> dict[str, int]:

@@ -20,7 +20,6 @@ import json
 import re
 import stat
 import subprocess
-from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -80,7 +79,7 @@ class State:
     staged: dict[str, list[str]] = field(default_factory=dict)
     metadata: dict[str, Document] = field(default_factory=dict)
     versions: dict[str, dict[str, int]] = field(default_factory=dict)
-    keys: Counter[str] = field(default_factory=Counter)
+    keys: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
 
 
@@ -181,7 +180,7 @@ class Side:
         for short in about:
             self._read(short, state)
             state.staged[short] = self.staged(self.names[short])
-        state.keys = Counter(f"{self.called(keyid)} {role} {gun}" for keyid, role, gun in private)
+        state.keys = {keyid: f"{self.called(keyid)} {role} {gun}" for keyid, role, gun in private}
         state.files = {
             self.plain(
                 str(path.relative_to(self.home))
