@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from interop.harness.gateway import Gateway
     from interop.harness.services import Endpoint
 
-MOMENTS = 12
+MOMENTS = 6
 OPERATIONS = {
     "publish": ("publish", "{R}"),
     "add": ("add", "{R}", "{N}", "hello", "-p"),

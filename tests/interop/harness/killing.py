@@ -41,7 +41,7 @@ KILLED = -signal.SIGKILL
 # As long as no command takes: one that outlives this many steps never ends.
 ENDLESS = 1000
 # Of the steps on the disk some are passed over at random: there are dozens, and each costs a look at all.
-STRIDE = 4
+STRIDE = 6
 LONGEST = 0.4
 
 
