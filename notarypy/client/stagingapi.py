@@ -16,6 +16,7 @@ from notarypy.client.publish.signing import custom_data
 from notarypy.errors import InvalidNameError, UsageError
 from notarypy.tuf import roles
 from notarypy.tuf.canonical import MAX_INTEGER
+from notarypy.tuf.roles import check_old_name, check_target_name
 from notarypy.tuf.stagedchanges import (
     ALL_DELEGATIONS,
     CREATE,
@@ -80,24 +81,25 @@ class Staging:
     ) -> None:
         """Stage that roles list a name with this content."""
         data = content.document()
-        self._stage_target(repository, name, roles, CREATE, data)
+        self._stage_target(repository, check_target_name(name), roles, CREATE, data)
 
     def remove_target(self, repository: str, name: str, *, roles: Sequence[str] = ("targets",)) -> None:
         """Stage that roles list a name no more."""
-        self._stage_target(repository, name, roles, DELETE, None)
+        self._stage_target(repository, check_old_name(name), roles, DELETE, None)
 
     def add_delegation(
         self, repository: str, role: str, keys: Sequence[bytes] = (), paths: Sequence[str] = ()
     ) -> None:
         """Stage that the holders of keys, PEM each, sign as a role what begins with paths; "" is all."""
         require_lists(keys=keys, paths=paths)
+        given = [roles.check_path(path) for path in paths]
         changes = []
         if keys:
             public = self._session.public_keys(keys)
             added = [_key_object(key) for key in {key.keyid: key for key in public}.values()]
             changes.append(_delegation(CREATE, role, {"threshold": 1, "add_keys": added}))
         if paths:
-            changes.append(_delegation(CREATE, role, {"add_paths": list(paths)}))
+            changes.append(_delegation(CREATE, role, {"add_paths": given}))
         if not changes:
             raise UsageError("a delegation is added with keys, with paths, or with both")
         staged.stage(self._session, repository, changes)
@@ -116,7 +118,8 @@ class Staging:
     ) -> None:
         """Stage that a role speaks no more for what begins with these paths, or for anything."""
         require_lists(paths=paths)
-        data: dict[str, object] = {"clear_paths": True} if all_paths else {"remove_paths": list(paths)}
+        given = [roles.check_old_path(path) for path in paths]
+        data: dict[str, object] = {"clear_paths": True} if all_paths else {"remove_paths": given}
         staged.stage(self._session, repository, [_delegation(UPDATE, role, data)])
 
     def purge_keys(self, repository: str, key_ids: Sequence[str]) -> None:
@@ -170,7 +173,6 @@ class Staging:
         self, repository: str, name: str, listing: Sequence[str], action: str, data: bytes | None
     ) -> None:
         require_lists(roles=listing)
-        roles.check_target_name(name)
         for role in listing:
             if role != roles.TARGETS:
                 _require_delegation(role)

@@ -81,6 +81,11 @@ def encode(value: object) -> bytes:
     return bytes(raw.encode("utf-8"))
 
 
+def is_kept_by_go(form: bytes) -> bool:
+    """Tell whether Go signs a value again as this canonical form: custom data it signs as it is stored."""
+    return not _CONTROL.search(form) and not any(raw in form for raw, _ in _STORAGE_ESCAPES)
+
+
 def storage_form(signed: bytes, signatures: Sequence[JsonObject]) -> bytes:
     """Join a canonical `signed` part and its signatures to the uploaded file (rule 2)."""
     if _CONTROL.search(signed):  # Go can neither write nor rewrite such a file

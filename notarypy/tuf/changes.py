@@ -146,11 +146,15 @@ class AddTarget:
 
     def changes(self, present: TargetFile | None, paths: tuple[str, ...]) -> bool:
         """Tell whether this is another entry than the present one of its name (rule 1)."""
-        roles.check_target_name(self.name)
+        self.check_name()
         if not roles.covers(paths, self.name):  # rule 5
             raise InvalidNameError(f'"{self.name}" is outside the paths of {self.role}', role=self.role)
         same = present is not None and self.content.same_content(present)
         return not (same and self.content.custom in (None, present and present.custom))
+
+    def check_name(self) -> None:
+        """Raise InvalidNameError for a name that is not to be listed."""
+        roles.check_target_name(self.name)
 
 
 @dataclass(frozen=True)

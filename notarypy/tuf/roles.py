@@ -12,8 +12,9 @@ Rules:
    released tags are listed; so are the base roles.
 4. One registry has many spellings: capitals, port 443, zeros before a port, docker.io's aliases. They are
    different GUNs, but what is said of one spelling counts for all.
-5. A target name that is written has no control character and is not empty; such names verify, but no Notary
-   server re-signs them.
+5. A target that is listed anew has a name without control characters, and so has a delegation's path. Go
+   notary publishes an empty name, and U+007F in names and paths, so what is staged or listed may have these.
+   U+0000 to U+001F it can sign and not write, as no Notary server can; all of them may be taken away.
 6. A root pin is a key id in full, 64 hex digits: short ones can be forged.
 7. A prefix fits a repository as a whole or up to a slash, `*` any; the longest one counts. Registries are
    compared whatever their spelling.
@@ -46,6 +47,8 @@ _DOCKER_HUB = frozenset({"index.docker.io", "registry-1.docker.io", "docker.io"}
 _HTTPS_PORT = 443
 _PIN = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_UNWRITABLE = re.compile(r"[\x00-\x1f]")
+_NO_NAME, _NO_PATH = "this cannot be the name of a target", "this cannot be the path of a delegation"
 
 
 def check_gun(gun: str) -> str:
@@ -159,11 +162,44 @@ def signer_name(role: str) -> str:
 
 
 def check_target_name(name: str) -> str:
-    """Return a target name that may be written (rule 5); raise InvalidNameError."""
-    if not name or _CONTROL.search(name) or not _encodable(name):
-        why = "it is empty or holds a control character"
-        raise InvalidNameError("this name cannot be signed", why=why, name=name)
-    return name
+    """Return the name of a target that may be listed anew (rule 5); raise InvalidNameError."""
+    if not name:
+        raise InvalidNameError(_NO_NAME, why="it is empty", name=name)
+    return _checked(name, _NO_NAME, _CONTROL)
+
+
+def check_listed_name(name: str) -> str:
+    """Return the name of a target that a file can have, whoever staged it (rule 5)."""
+    return _checked(name, _NO_NAME, _UNWRITABLE)
+
+
+def check_old_name(name: str) -> str:
+    """Return the name of a target that may be taken away (rule 5)."""
+    return _checked(name, _NO_NAME)
+
+
+def check_path(path: str) -> str:
+    """Return a path that may be given to a delegation (rule 5), "" for all; raise InvalidNameError."""
+    return _checked(path, _NO_PATH, _CONTROL)
+
+
+def check_listed_path(path: str) -> str:
+    """Return a path that a file can have, whoever staged it (rule 5)."""
+    return _checked(path, _NO_PATH, _UNWRITABLE)
+
+
+def check_old_path(path: str) -> str:
+    """Return a path that may be taken away (rule 5)."""
+    return _checked(path, _NO_PATH)
+
+
+def _checked(text: str, message: str, forbidden: re.Pattern[str] | None = None) -> str:
+    if not _encodable(text):
+        raise InvalidNameError(message, why="it is not written in UTF-8", name=text)
+    if forbidden and (found := forbidden.search(text)):
+        why = f"it holds a control character, U+{ord(found[0]):04X}"
+        raise InvalidNameError(message, why=why, name=text)
+    return text
 
 
 def check_pin(pin: str) -> str:

@@ -13,7 +13,7 @@ Rules:
    Go notary it stands in the way of everything that was staged with it.
 4. `targets/*` and `targets/x/*` are every delegation below, to take keys out of. Those above which nothing
    can be signed here are said and left as they are.
-5. An entry that is added is listed as it was staged, with these hashes and this custom data and no others.
+5. An entry is listed as it was staged (`stagedtargets`), and a path too, where a file can have it.
 6. To create a delegation that is there adds keys and paths to it, and leaves its threshold. One that is not
    there takes keys to begin with: a role without any is of no use to anybody.
 7. A path that is added is within those of the role above, as Go has it too: readers would ignore it.
@@ -33,7 +33,6 @@ from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import canonical, roles
 from notarypy.tuf.changes import (
     AddDelegation,
-    AddTarget,
     Change,
     RemoveDelegation,
     RemoveKeys,
@@ -43,8 +42,9 @@ from notarypy.tuf.changes import (
     State,
     apply_all,
 )
-from notarypy.tuf.fields import TargetFile, is_integer, strings
+from notarypy.tuf.fields import is_integer, strings
 from notarypy.tuf.keys import SHORT_KEYID, PublicKey, decode_base64
+from notarypy.tuf.stagedtargets import ListTarget, content_of
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
@@ -88,16 +88,20 @@ class Staged:
     def words(self) -> str:
         """What the change is, for people."""
         if self.type == TARGET:
-            return f"{self.action} target {self.path} in {self.role}"
+            name = self.path or '""'
+            return f"{self.action} target {name} in {self.role}"
         return f"{self.action} {self.type} {self.role}"
 
 
 def written(value: object) -> bytes:
-    """Return JSON as Go writes it: members in the order given, and five characters escaped."""
+    """Return JSON as Go writes it: members in the order given, five characters escaped; or UsageError."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     for raw, escaped in _ESCAPES.items():
         text = text.replace(raw, escaped)
-    return text.encode()
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise UsageError("what is to be staged is not written in UTF-8") from None
 
 
 def in_order(value: object) -> Any:  # noqa: ANN401 - any JSON value
@@ -145,7 +149,7 @@ def apply_staged(
                 for change in _changes(state, first, signable, notes):
                     state = change.apply(state)
             except NotarypyError as error:
-                raise _impossible(number, first, error, state.gun) from error
+                raise _impossible(number, first, error, state) from error
     return Applied(state, dropped, tuple(dict.fromkeys(notes)))
 
 
@@ -165,31 +169,26 @@ def _runs(changes: Sequence[tuple[int, Staged]]) -> Iterator[list[tuple[int, Sta
 
 
 def _with_targets(state: State, entries: Sequence[tuple[int, Staged]]) -> State:
-    changes = []
+    changes: list[Change] = []
+    wrong: NotarypyError | None = None
     for number, staged in entries:
         try:
             changes.append(_target(state, staged))
         except NotarypyError as error:
-            raise _impossible(number, staged, error, state.gun) from error
+            wrong = _impossible(number, staged, error, state)
+            break  # though one before it may be outside of its role's paths
     try:
-        return apply_all(state, changes)
+        after = apply_all(state, changes)
     except NotarypyError:
-        for (number, staged), change in zip(entries, changes, strict=True):
+        for (number, staged), change in zip(entries, changes, strict=False):
             try:
                 state = apply_all(state, [change])
             except NotarypyError as error:
-                raise _impossible(number, staged, error, state.gun) from error
+                raise _impossible(number, staged, error, state) from error
         raise
-
-
-@dataclass(frozen=True)
-class ListTarget(AddTarget):
-    """List `name` with exactly this entry (rule 5)."""
-
-    def changes(self, present: TargetFile | None, paths: tuple[str, ...]) -> bool:
-        """Tell whether there is another entry, or none."""
-        super().changes(present, paths)
-        return present != self.content
+    if wrong is not None:
+        raise wrong
+    return after
 
 
 def _target(state: State, staged: Staged) -> ListTarget | RemoveTarget:
@@ -198,10 +197,7 @@ def _target(state: State, staged: Staged) -> ListTarget | RemoveTarget:
         return RemoveTarget(staged.role, staged.path)
     if staged.action != CREATE:
         raise _unsupported(staged)
-    content = TargetFile.from_json(_data(staged), "the entry")
-    if not content.hashes.keys() & {"sha256", "sha512"}:
-        raise MetadataError("the entry has no hash that anybody could check")
-    return ListTarget(staged.role, staged.path, content)
+    return ListTarget(staged.role, staged.path, content_of(_data(staged)))
 
 
 def _changes(
@@ -327,7 +323,9 @@ def _require_known(state: State, role: str) -> None:
 
 
 def _require_within(state: State, role: str, paths: Sequence[str]) -> None:
-    """Refuse paths that the role above has not (rule 7)."""
+    """Refuse paths that the role above has not (rule 7), and those that no file can have (rule 5)."""
+    for path in paths:
+        roles.check_listed_path(path)
     above = roles.parent(role)
     allowed = state.paths(above) if above == roles.TARGETS or state.delegation(above) else ("",)
     outside = [path for path in paths if not roles.covers(allowed, path)]
@@ -341,8 +339,13 @@ def _unsupported(staged: Staged) -> UsageError:
     return UsageError(f"there is no change of this kind: {staged.words}")
 
 
-def _impossible(number: int, staged: Staged, error: NotarypyError, gun: str) -> NotarypyError:
-    """Return an error that names the change which cannot be made (rule 2)."""
+def _impossible(number: int, staged: Staged, error: NotarypyError, state: State) -> NotarypyError:
+    """Return an error that names the change which cannot be made (rule 2).
+
+    What is wrong with the change itself is a mistake, and no sign that published files cannot be trusted.
+    """
+    if isinstance(error, MetadataError) and not any(error is one for one in state.failures.values()):
+        error = UsageError(error.message, why=error.why)
     found = error.saying(f"that is staged change {number}: {staged.words}", staged=number)
-    found.advice = Advice("reset-staged", number=number, gun=gun)
+    found.advice = Advice("reset-staged", number=number, gun=state.gun)
     return found

@@ -417,6 +417,13 @@ def test_a_pattern_is_no_prefix(world: World, path: str) -> None:
     assert "POST" not in world.requests()
 
 
+def test_a_path_with_a_control_character_is_refused_before_anything_is_asked(world: World) -> None:
+    owner = world.person()
+    with pytest.raises(InvalidNameError):
+        owner.client().add_signer("jeff", GUN, [owner.key("jeff")], paths=["a\nb"])
+    assert world.requests() == []
+
+
 def test_who_may_not_sign_a_tag_is_told_the_paths(world: World) -> None:
     owner, jeff = world.person(), world.person("jeff")
     owner.client().add_signer("jeff", GUN, [jeff.key("jeff")], paths=["v1", "v2"])

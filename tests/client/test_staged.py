@@ -147,9 +147,20 @@ def test_what_nobody_could_publish_is_not_staged(owner: Person) -> None:
             calls.add_target(GUN, "1", content(), roles=[role])
         with pytest.raises(InvalidNameError):
             calls.add_delegation(GUN, role, (), [""])
-    for name in ("", "a\nb"):
+    for name in ("", "a\nb", "a\x7f", "\udcff"):
         with pytest.raises(InvalidNameError):
             calls.add_target(GUN, name, content())
+    for path in ("a\nb", "a\x7f", "\udcff"):
+        with pytest.raises(InvalidNameError):
+            calls.add_delegation(GUN, "targets/a", (), [path])
+    with pytest.raises(InvalidNameError):
+        calls.remove_target(GUN, "\udcff")
+    with pytest.raises(InvalidNameError):
+        calls.remove_delegation_paths(GUN, "targets/a", ["\udcff"])
+    with pytest.raises(UsageError):
+        calls.remove_delegation_keys(GUN, "targets/a", ["\udcff"])
+    with pytest.raises(UsageError):
+        calls.purge_keys(GUN, ["\udcff"])
     for wrong in (StagedContent(1), StagedContent(1, b"x"), StagedContent(-1, bytes(32))):
         with pytest.raises(UsageError):
             calls.add_target(GUN, "1", wrong)
@@ -158,6 +169,19 @@ def test_what_nobody_could_publish_is_not_staged(owner: Person) -> None:
     with pytest.raises(TypeError):
         calls.add_target(GUN, "1", content(), roles="targets")
     assert calls.list(GUN) == []
+
+
+@pytest.mark.parametrize("name", ["", "a\x7f"])
+def test_names_that_go_gave_are_published_and_taken_away(world: World, owner: Person, name: str) -> None:
+    calls = staging(owner)
+    calls.add_target(GUN, "1", content("x"))
+    [path] = change_files(owner)
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), "path": name}))
+    calls.publish(GUN)
+    assert list(published(world)) == [name]
+    calls.remove_target(GUN, name)
+    calls.publish(GUN)
+    assert list(published(world)) == []
 
 
 def test_numbers_that_are_dropped_are_those_of_the_list(owner: Person) -> None:

@@ -77,6 +77,15 @@ def what_is_staged_while_something_is_published_stays(pair: Pair, front: Gateway
     assert left == [0, 1]
 
 
+@row("no-utf-8")
+def a_name_that_is_no_utf_8_is_refused(pair: Pair, front: Gateway) -> None:
+    del front
+    for source in ("add {R} '\udcff' hello", "remove {R} '\udcff'", "delegation purge {R} --key '\udcff'"):
+        theirs, ours = run(pair.go, source), run(pair.ours, source)
+        assert (theirs.code, ours.code) == (0, 2), f"{theirs}\n{ours}"
+        assert "UTF-8" in ours.stderr
+
+
 @row("witness-untrusted")
 def a_role_whose_keys_went_is_signed_again_only_as_it_was_known(pair: Pair, front: Gateway) -> None:
     del front

@@ -104,10 +104,44 @@ def test_target_names_that_can_be_written(name: str) -> None:
     assert roles.check_target_name(name) == name
 
 
-@pytest.mark.parametrize("name", ["", "a\nb", "\x00", "\x1b[2J", "a\x7f", "\ud83d", "a\t"])
-def test_target_names_that_no_server_would_sign_again(name: str) -> None:
+ODD = ["", "a\x7f"]
+UNWRITABLE = ["a\nb", "\x00", "\x1b[2J", "a\t"]
+
+
+@pytest.mark.parametrize("name", [*ODD, *UNWRITABLE, "\ud83d"])
+def test_target_names_that_are_not_listed_anew(name: str) -> None:
     with pytest.raises(InvalidNameError):
         roles.check_target_name(name)
+
+
+@pytest.mark.parametrize("name", [*ODD, *UNWRITABLE])
+def test_names_and_paths_that_are_there_may_go_and_those_that_go_publishes_too(name: str) -> None:
+    assert roles.check_old_name(name) == roles.check_old_path(name) == name
+    for check in (roles.check_listed_name, roles.check_listed_path):
+        if name in ODD:
+            assert check(name) == name
+        else:
+            with pytest.raises(InvalidNameError) as caught:
+                check(name)
+            assert "U+00" in caught.value.why[0]
+
+
+def test_a_path_is_for_all_or_has_no_control_characters() -> None:
+    assert roles.check_path("") == ""
+    for path in ("a\x7f", *UNWRITABLE):
+        with pytest.raises(InvalidNameError):
+            roles.check_path(path)
+
+
+def test_what_is_no_utf_8_is_nowhere() -> None:
+    checks = (
+        roles.check_listed_name, roles.check_old_name, roles.check_path, roles.check_listed_path,
+        roles.check_old_path,
+    )  # fmt: skip
+    for check in checks:
+        with pytest.raises(InvalidNameError) as caught:
+            check("\udcff")
+        assert caught.value.why == ("it is not written in UTF-8",)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from notarypy.errors import InvalidNameError, MetadataError, NotarypyError, UsageError
+from notarypy.errors import MetadataError, NotarypyError, UsageError
 from notarypy.tuf import roles
 from notarypy.tuf.changes import State, apply_all
 from notarypy.tuf.fields import TargetFile
@@ -127,6 +127,24 @@ def test_an_entry_is_the_one_that_was_staged(state: State) -> None:
         assert dirty(state, target("n", entry=entry)) == frozenset()
 
 
+@pytest.mark.parametrize("name", ["", "a\x7f"])
+def test_names_that_go_publishes_are_listed_and_go_again(state: State, name: str) -> None:
+    after = applied(state, target(name)).state
+    assert name in after.targets["targets"].targets
+    assert name not in applied(after, removal(name)).state.targets["targets"].targets
+
+
+def test_custom_data_that_go_signs_in_the_form_of_ours_is_taken(state: State) -> None:
+    after = applied(state, target("n", entry={"custom": {"b": "\u00e9", "a": [1, 1e2]}})).state
+    assert after.targets["targets"].targets["n"].custom == {"b": "\u00e9", "a": [1, 100]}
+
+
+def test_an_empty_name_is_one_in_errors(state: State) -> None:
+    with pytest.raises(NotarypyError) as caught:
+        applied(state, target("", entry={"length": -1}))
+    assert 'that is staged change 0: create target "" in targets' in caught.value.why
+
+
 def test_the_last_of_several_counts(state: State) -> None:
     after = applied(
         state, target("n"), removal("n"), target("n", entry={"length": 9}), target("m"), removal("m")
@@ -145,10 +163,14 @@ def test_the_last_of_several_counts(state: State) -> None:
         {"hashes": {"sha256": "AAAA"}},
         {"hashes": 1},
         {"custom": 1.5},
+        {"custom": "<"},
+        {"custom": {"&": 1}},
+        {"custom": "\u2028"},
+        {"custom": "a\nb"},
     ],
 )
 def test_entries_that_nobody_could_use_are_refused(state: State, entry: dict[str, object]) -> None:
-    with pytest.raises(MetadataError) as caught:
+    with pytest.raises(UsageError) as caught:  # a mistake of who staged it: published files are as they were
         applied(state, removal("x"), target("n", entry=entry))
     assert caught.value.facts["staged"] == 1
 
@@ -157,9 +179,13 @@ def test_entries_that_nobody_could_use_are_refused(state: State, entry: dict[str
     ("changes", "number"),
     [
         ([target("b"), target("x", TEAM)], 1),  # outside of its paths
+        ([target("x", TEAM), target("n", "targets/nobody")], 0),
         ([target("n", "targets/nobody")], 0),
         ([removal("n", "targets/nobody")], 0),
-        ([target("", "targets")], 0),
+        ([target("\x00", "targets")], 0),
+        ([delegation("create", "targets/n", add_keys=[key_object("bob")], add_paths=["a\tb"])], 0),
+        ([delegation("create", TEAM, add_paths=["a\nb"])], 0),
+        ([delegation("update", TEAM, add_paths=["a\x00"])], 0),
         ([target("a1", TEAM), target("a\nb", TEAM)], 1),
         ([Staged("update", "targets", "target", "n", b"{}")], 0),
         ([Staged("create", "targets", "target", "n")], 0),
@@ -192,7 +218,7 @@ def test_what_is_impossible_names_its_number(state: State, changes: list[Staged]
     with pytest.raises(NotarypyError) as caught:
         applied(state, *changes)
     error = caught.value
-    assert isinstance(error, InvalidNameError | UsageError | MetadataError)
+    assert isinstance(error, UsageError)
     assert error.facts["staged"] == number
     assert error.advice is not None
     assert (error.advice.name, error.advice.values) == ("reset-staged", {"number": number, "gun": GUN})

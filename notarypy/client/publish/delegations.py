@@ -159,6 +159,7 @@ def _warn_of_releases(session: Session, name: str, way_out: str) -> None:
 
 def _require_prefix(path: str) -> None:
     """Refuse a pattern: as a prefix it would stand for no tag, and nobody could sign with it."""
+    roles.check_path(path)
     plain = path.rstrip("*?")
     if _PATTERN.search(path):
         advice = Advice("write-prefix", prefix=plain) if plain and not _PATTERN.search(plain) else None

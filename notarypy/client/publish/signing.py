@@ -47,7 +47,7 @@ from notarypy.errors import (
 from notarypy.images import reference as references
 from notarypy.images.manifests import OCI_MANIFEST, Manifest
 from notarypy.tuf import roles
-from notarypy.tuf.canonical import decode, encode
+from notarypy.tuf.canonical import decode, encode, is_kept_by_go
 from notarypy.tuf.changes import AddTarget, Change, Discard, State
 from notarypy.tuf.fields import TargetFile
 from notarypy.tuf.keys import SHORT_KEYID
@@ -64,8 +64,7 @@ if TYPE_CHECKING:
     Contents = Callable[[], Mapping[str, Manifest]]
     Push = Callable[[Reference], Manifest] | None
 
-_LOG, _SHOWN, _SPACE, _NO_KEY = logging.getLogger(__name__), 10, 0x20, ["no key of targets/releases is here"]
-_UNSAFE = (b"<", b">", b"&", "\u2028".encode(), "\u2029".encode())
+_LOG, _SHOWN, _NO_KEY = logging.getLogger(__name__), 10, ["no key of targets/releases is here"]
 
 
 def sign_all(
@@ -205,7 +204,7 @@ def custom_data(data: bytes) -> object:
             raise ConfigurationError(
                 "the custom data cannot be attached", why="null attaches nothing, and takes nothing away"
             )
-        if not any(mark in canonical for mark in _UNSAFE) and not any(byte < _SPACE for byte in canonical):
+        if is_kept_by_go(canonical):
             return value
         why = ("it holds < > & or a control or line separator character, which Go signs in another form",)
     raise ConfigurationError("the custom data cannot be attached", why=why)
