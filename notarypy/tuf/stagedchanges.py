@@ -340,10 +340,8 @@ def _unsupported(staged: Staged) -> UsageError:
 
 
 def _impossible(number: int, staged: Staged, error: NotarypyError, state: State) -> NotarypyError:
-    """Return an error that names the change which cannot be made (rule 2).
-
-    What is wrong with the change itself is a mistake, and no sign that published files cannot be trusted.
-    """
+    """Return an error that names the change which cannot be made (rule 2)."""
+    # What is wrong with a change is a mistake, and no sign that published files cannot be trusted.
     if isinstance(error, MetadataError) and not any(error is one for one in state.failures.values()):
         error = UsageError(error.message, why=error.why)
     found = error.saying(f"that is staged change {number}: {staged.words}", staged=number)
