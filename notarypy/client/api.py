@@ -79,6 +79,7 @@ class Client(Groups):
         progress: Progress | None = None,
         warn: Callable[[str], None] = lambda _: None,
         literal_gun: bool = False,
+        ask_login: Callable[[], tuple[str, str] | None] | None = None,
         limits: Limits = DEFAULT,
     ) -> None:
         """Make a client; nothing is read or sent yet.
@@ -90,13 +91,15 @@ class Client(Groups):
         `signers` count as private keys here, and digits of their ids mean them. Requests go by `transport`;
         None for real HTTPS. `clock` gives the aware moment. `progress` is given how far images are, `warn`, a
         line each, what a person should know. `literal_gun` takes names of repositories as they stand, and
-        asks no registry. `limits` bound what is taken.
+        asks no registry. `ask_login` gives the user and password of a Notary server that wants them, where no
+        place has any. `limits` bound what is taken.
         """
         require_lists(signers=signers)
         self.settings = settings = chosen(settings, server, trust_dir, first_use=first_use)
         self._session = session = Session(
             settings, transport, passphrases, clock, warn, limits=limits, literal=literal_gun
         )
+        session.ask_login = ask_login
         session.progress, session.first_uses.confirm = progress, confirm_root
         for place in settings.unread:
             session.warn(f"{place} is not known, and is left out")

@@ -8,14 +8,16 @@ Rules:
 1. Notary servers are asked with the certificates for Notary servers, registries with those for registries.
    The CAs of a server vouch for the token server it names too, as they do in docker and Go notary; its client
    certificate is not shown there.
-2. NOTARY_AUTH is for Notary servers alone, and only for one that was named. A Notary server may be shown the
-   login of the registry whose trust data it keeps: that is how docker logs in to it.
+2. NOTARY_AUTH is for Notary servers alone, and so is who may be asked, and only for one that was named. A
+   Notary server may be shown the login of the registry whose trust data it keeps: that is how docker logs in
+   to it.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from notarypy import __version__, files
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from notarypy.storage.settings.settings import Settings
 
     Kind = Literal["notary", "registry"]
+    AskLogin = Callable[[], tuple[str, str] | None]
 
 _AGENT = f"notarypy/{__version__}"
 
@@ -49,7 +52,13 @@ _AGENT = f"notarypy/{__version__}"
 class Connections:
     """Servers by name, made when first wanted; safe to use from several threads."""
 
-    def __init__(self, settings: Settings, transport: Transport | None, limits: Limits = DEFAULT) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        transport: Transport | None,
+        limits: Limits = DEFAULT,
+        ask_login: AskLogin | None = None,
+    ) -> None:
         """Use one given transport for everything, or make real ones."""
         self._settings, self._given, self._limits = settings, transport, limits
         self._transports: dict[tuple[Kind, str], Transport] = {}
@@ -58,6 +67,7 @@ class Connections:
         self._places: tuple[DockerConfig, list[CredentialSource]] | None = None
         self._secrets, self._throttles = Redaction(), Throttles()
         self._lock = threading.RLock()
+        self._ask_login = ask_login
         self.watch: Callable[[Transport], Transport] = lambda transport: transport
 
     @property
@@ -174,7 +184,8 @@ class Connections:
             # 13 million instructions, 1 % of a verification, and only a server that asks who we are needs it.
             from notarypy.remote.auth.tokens import TokenAuthenticator
 
-            keychain = Keychain([*sources, *self._login_places()[1]])
+            ask = self._ask_login if any(isinstance(each, NotaryAuth) for each in sources) else None
+            keychain = Keychain([*sources, *self._login_places()[1]], ask and partial(workers.ask, ask))
             return TokenAuthenticator(host, keychain, names, limits=self._limits)
 
         return Exchange(

@@ -67,6 +67,7 @@ class Session:
         self.handing_over: ContextVar[Callable[..., Any] | None] = ContextVar("a part is made", default=None)
         self.transport, self._passphrases, self._clock = transport, passphrases, clock
         self._connections: Connections | None = None
+        self.ask_login: Callable[[], tuple[str, str] | None] | None = None
         self.first_uses, self.trust_dir = FirstUses(self.warn), TrustDirectory(settings.trust_dir, limits)
         self._manager: KeyManager | None = None
         self.signers: Mapping[str, Signer] = {}
@@ -89,7 +90,7 @@ class Session:
                 # What speaks to servers would cost a command that asks none a fifth of its instructions.
                 from notarypy.client.connections import Connections
 
-                self._connections = Connections(self.settings, self.transport, self.limits)
+                self._connections = Connections(self.settings, self.transport, self.limits, self.ask_login)
             return self._connections
 
     def now(self) -> datetime:
@@ -345,6 +346,5 @@ def chosen(
         server=server_url(server, "server") if server else settings.server,
         server_source="server" if server else settings.server_source,
         trust_dir=Path(trust_dir) if trust_dir else settings.trust_dir,
-        # what a file forbids stays forbidden
-        first_use=True if first_use and settings.first_use is None else settings.first_use,
+        first_use=True if first_use and settings.first_use is None else settings.first_use,  # False stays
     )

@@ -148,6 +148,7 @@ def notary(
             clock=lambda: NOW,
             warn=run.warn,
             literal_gun=True,
+            ask_login=run.login,
         )
 
     monkeypatch.setattr(notaryshell, "open_client", opened)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import re
 import sys
+from pathlib import Path
 from string import Formatter
 from typing import TYPE_CHECKING
 
@@ -18,13 +20,15 @@ from notarypy.cli.gonotary.gotables import table
 from notarypy.cli.gonotary.notaryshell import NotaryShell
 from notarypy.cli.text import terminal
 from notarypy.cli.text.advice import TEXTS
+from notarypy.devserver.calls import Login, notary_scope
+from notarypy.devserver.core import NOTARY_HOST
 from notarypy.errors import Advice, NotarypyError
 from notarypy.keys.questions import PassphraseRequest
+from support.fakes import Clock, repeatable_random
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from notarypy.client.api import Client
+    from notarypy.devserver.core import Fake
     from support.commands import Run
 
 GUN, KEYID = "docker.io/alice/app", "ab" * 32
@@ -49,6 +53,29 @@ def lines(error: NotarypyError, shell: NotaryShell) -> list[str]:
         (errors.UnreachableError("localhost refused the connection"), "client is offline"),
         (errors.DeadlineError("too late"), "client is offline"),
         (errors.TlsError("unknown CA"), "client is offline"),
+        (
+            errors.TlsError("ca", reason="ca_file", path="/c", errno=errno.ENOENT),
+            'unable to configure TLS: could not read CA certificate "/c": open /c: no such file or directory',
+        ),
+        (
+            errors.TlsError("ca", reason="ca_file", path="/c", errno=errno.EISDIR),
+            'unable to configure TLS: could not read CA certificate "/c": read /c: is a directory',
+        ),
+        (
+            errors.TlsError("ca", reason="ca_file", path="/c", errno=None),
+            'unable to configure TLS: failed to append certificates from PEM file: "/c"',
+        ),
+        (
+            errors.TlsError("pair", reason="client_pair", path="/k", errno=errno.ENOENT),
+            "unable to configure TLS: Could not load X509 key pair: open /k: no such file or directory",
+        ),
+        (
+            errors.TlsError("pair", reason="other_key", path="/k", errno=None),
+            (
+                "unable to configure TLS: Could not load X509 key pair: "
+                "tls: private key does not match public key"
+            ),
+        ),
         (
             errors.AuthenticationError("no", status=401),
             "you are not authorized to perform this operation: server returned 401.",
@@ -111,6 +138,46 @@ def test_a_warning_is_given_once(shell: NotaryShell, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err == "warning: a\nwarning: b\n"
 
 
+@pytest.fixture(params=["basic", "token"])
+def guarded(fake: Fake, request: pytest.FixtureRequest) -> None:
+    """Let the server want a login."""
+    service = fake.services[NOTARY_HOST]
+    fake.services[NOTARY_HOST] = Login(
+        service,
+        notary_scope,
+        kind=request.param,
+        users={"dev": "secret"},
+        clock=Clock(),
+        random=repeatable_random("login"),
+    )
+
+
+@pytest.mark.usefixtures("guarded")
+def test_a_login_is_asked_for_on_standard_output_as_go_notary_does(
+    notary: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert notary("list", GUN, typed="dev\nsecret\n").expect(3).out == "Enter username: Enter password: \n"
+    done = notary("init", "-p", GUN, typed="dev\nsecret\n").expect(0)
+    assert done.out.count("Enter username: Enter password: \n") == 1
+    failed = notary("list", GUN).expect(7)
+    assert failed.out == "Enter username: \n"
+    assert "NOTARY_AUTH" in failed.err.splitlines()[-1]
+    assert notary("verify", GUN, "v1", typed="dev\nsecret\n").expect(7).out == ""
+    assert "secret" not in notary("list", GUN, typed="dev\nsecret2\n").expect(7).err
+    monkeypatch.setenv("NOTARY_AUTH", "ZGV2OnNlY3JldA==")
+    assert notary("publish", GUN, typed="").expect(0).out.startswith("Pushing changes")
+
+
+def test_what_tls_needs_is_named_before_any_server_is_asked(home: Path) -> None:
+    shell = NotaryShell({"HOME": str(home)}, {"server": "https://localhost:1", "tlscacert": "nosuch"})
+    with pytest.raises(errors.TlsError) as raised, shell.client() as client:
+        client.targets.list(GUN)
+    assert lines(raised.value, shell)[0] == (
+        "* fatal: unable to configure TLS: "
+        f'could not read CA certificate "{home}/nosuch": open {home}/nosuch: no such file or directory'
+    )
+
+
 # -- advice
 
 
@@ -153,6 +220,23 @@ def test_a_passphrase_is_asked_for_in_gos_variable(shell: NotaryShell, role: str
     )
     assert variable in lines(wrong, shell)[-1]
     assert chain.tried(request)[0] == variable
+
+
+def test_other_lines_of_this_program_work_with_the_same_files(home: Path) -> None:
+    shell = NotaryShell({"HOME": str(home)}, {"trust_dir": "a b"})
+    error = errors.KeyAccessError("last", advice=Advice("export-key-first"))
+    assert lines(error, shell)[-1] == (
+        "  fix: export it first: notary --trustDir 'a b' key export --key ID -o FILE; "
+        f"then: notarypy -s https://notary-server:4443 -d '{Path.cwd()}/a b' key remove --force ID"
+    )
+
+
+def test_a_warning_names_no_option_that_only_notarypy_has(
+    shell: NotaryShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell.warn(f"first use of x: better pin it: --root {KEYID} --root {KEYID}")
+    place = "in trust_pinning.certs of the configuration file,"
+    assert capsys.readouterr().err == f"warning: first use of x: better pin it: {place} {KEYID} {KEYID}\n"
 
 
 def test_commands_that_only_notarypy_has_look_at_the_same_place(home: Path) -> None:

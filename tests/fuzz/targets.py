@@ -557,7 +557,7 @@ def token_reply(data: bytes) -> None:
         assert found.isascii()
         assert found.isprintable()
         assert 0 < lifetime <= tokens.LONGEST_LIFETIME
-    tokens.granted(f"Bearer {data.decode('latin-1')}", "repository:a:pull")
+    challenges.granted(f"Bearer {data.decode('latin-1')}", "repository:a:pull")
 
 
 def error_document(data: bytes) -> None:

@@ -124,6 +124,18 @@ def test_client_pair(tmp_path: Path, ca_file: Path, leaf: trustme.LeafCert) -> N
     assert "unencrypted PEM key" in advice(caught.value)
 
 
+def test_a_certificate_of_another_key_is_said_to_be_that(
+    tmp_path: Path, ca_file: Path, leaf: trustme.LeafCert
+) -> None:
+    cert, key = tmp_path / "x.cert", tmp_path / "x.key"
+    leaf.cert_chain_pems[0].write_to_path(cert)
+    trustme.CA().issue_cert("localhost").private_key_pem.write_to_path(key)
+    with pytest.raises(TlsError) as caught:
+        context(replace_ca=ca_file, client_cert=cert, client_key=key, environ={})
+    assert caught.value.why == ("the certificate is of another key",)
+    assert (caught.value.facts["reason"], caught.value.facts["errno"]) == ("other_key", None)
+
+
 def test_an_encrypted_client_key_is_refused_without_asking(
     tmp_path: Path, ca_file: Path, leaf: trustme.LeafCert
 ) -> None:

@@ -106,6 +106,32 @@ def test_anonymous_token(fake: ScriptedTransport) -> None:
     assert "account" not in site.token_requests[0].url
 
 
+def test_who_is_asked_gives_a_login_only_where_nobody_gets_a_token_that_grants_something(
+    fake: ScriptedTransport,
+) -> None:
+    asked: list[str] = []
+
+    def ask() -> tuple[str, str]:
+        asked.append("once")
+        return "jo", "s3cret"
+
+    def send(scope: str) -> None:
+        keychain = Keychain([Known(None)], ask)
+        made = TokenAuthenticator("notary.corp", keychain, monotonic=lambda: fake.now)
+        assert fake.exchange(made).send(Request("GET", URL), scope=scope).body == b"data"
+
+    site = Site(fake)
+    send(SCOPE)
+    assert asked == []
+    send("repository:other:pull")  # of which the token says nothing
+    assert asked == ["once"]
+    assert [("Authorization" in each.headers) for each in site.token_requests] == [False, False, True]
+    send("repository:a/b:push,pull")
+    assert asked == ["once"] * 2
+    assert "Authorization" in site.token_requests[-1].headers
+    assert len(site.token_requests) == 4
+
+
 def test_credentials_are_looked_up_only_after_a_challenge(fake: ScriptedTransport) -> None:
     source = Known()
     fake.replies.append(Response(200))

@@ -5,7 +5,8 @@ advice: what is not here is said as ever (`cli.text.advice`).
 
 Rules:
 
-1. What this program can do is said with its commands and options. `{program}` is its name on this line.
+1. What this program can do is said with its commands and options. `{program}` is its name on this line, with
+   the options of the line: without them it would work with other files.
 2. A command that only notarypy has is named with the options that make it work on the same server, files and
    literal names; without them it would look elsewhere.
 3. A passphrase is asked for in Go notary's variable.
@@ -35,6 +36,7 @@ TEXTS: Mapping[str, str] = {
     ),
     "init-first": "the first time: {program} init -p {gun}; if it is elsewhere, name the server: -s URL",
     "init-hub": "name the server that has it: -s URL; to make it on one of yours: {program} init -p {gun}",
+    "log-in": "set NOTARY_AUTH to USER:PASSWORD in base64; or log in: notarypy login {host}",
     "name-notary": "name the Notary server: -s URL, or url in remote_server of the configuration file",
     "name-server": "name one with -s",
     "set-home": "name a directory of your own: export HOME=/home/NAME; or -d DIR",
@@ -44,7 +46,9 @@ TEXTS: Mapping[str, str] = {
         "name the right server: -s URL; else ask its operator; "
         "to take it for a new one: {program} delete {gun}"
     ),
-    "pin-first-root": "compare the root with the owner, then pin it in trust_pinning of the configuration",
+    "pin-first-root": (
+        "compare the root with the owner, then pin it: trust_pinning.certs in the configuration file"
+    ),
     "restore-or-forget": (
         "restore it from a backup; or compare the root with its owner, then {program} delete {gun}"
     ),
@@ -94,7 +98,15 @@ _OF_EXIT_CODE = {
     9: "try again",
 }
 _PASSPHRASES = frozenset(name for name in TEXTS if name.endswith("-passphrase"))
+_ROOTS = re.compile(r"--root [0-9a-f]{64}(?: --root [0-9a-f]{64})*")
+_PIN = "in trust_pinning.certs of the configuration file,"
+_NO_GUN = re.compile(r" --gun(?= (?:key|login) )")  # these are not about a repository
 _PROGRAM, _NATIVE = re.compile(r"\bnotarypy notary(?= [a-z])"), re.compile(r"\bnotarypy (?=[a-z])(?!notary )")
+
+
+def of_warning(text: str) -> str:
+    """Return a warning in the words of this program, which has no option for pins."""
+    return _ROOTS.sub(lambda found: f"{_PIN} {found[0].replace('--root ', '')}", text)
 
 
 def text(error: NotarypyError, program: str, options: str) -> str:
@@ -108,7 +120,8 @@ def text(error: NotarypyError, program: str, options: str) -> str:
     else:
         config = _CONFIG if "config" in error.facts else ""
         found = own_advice(error) or config or _OF_EXIT_CODE.get(error.exit_code, "").format(program=program)
-    return _PROGRAM.sub(program, _NATIVE.sub(f"notarypy {options} " if options else "notarypy ", found))
+    found = _NATIVE.sub(f"notarypy {options} " if options else "notarypy ", found)
+    return _PROGRAM.sub(program, _NO_GUN.sub("", found))
 
 
 def _variable(error: NotarypyError) -> str:

@@ -12,6 +12,8 @@ Rules:
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -36,7 +38,7 @@ def text_of(error: NotarypyError, shell: NotaryShell) -> str:
     known = _gos_words(error)
     why = (error.message, *error.why) if known and known != error.message else error.why
     lines = [f"* fatal: {safe(known or error.message)}", *(f"  why: {safe(line)}" for line in why)]
-    fix = safe(fixes.text(error, shell.name, shell.native_options()))
+    fix = safe(fixes.text(error, shell.again(), shell.native_options()))
     return "\n".join([*lines, f"  fix: {fix}"] if fix else lines)
 
 
@@ -58,6 +60,22 @@ def _answered(facts: dict[str, Any]) -> str:
     return f"unable to reach trust server at this time: {status}." if isinstance(status, int) else ""
 
 
+def _tls(facts: dict[str, Any]) -> str:
+    """Return what is said of a file that TLS needs, or else of a connection."""
+    reason, path, number = facts.get("reason"), facts.get("path"), facts.get("errno")
+    step = "read" if number == errno.EISDIR else "open"
+    refused = f"{step} {path}: {os.strerror(number).lower()}" if isinstance(number, int) else ""
+    if reason == "ca_file":
+        content = f'failed to append certificates from PEM file: "{path}"'
+        said = f'could not read CA certificate "{path}": {refused}' if refused else content
+    elif reason in {"client_pair", "other_key"}:
+        content = "private key does not match public key" if reason == "other_key" else "it is no such pair"
+        said = f"Could not load X509 key pair: {refused or f'tls: {content}'}"
+    else:
+        return "client is offline"
+    return f"unable to configure TLS: {said}"
+
+
 def _locked(facts: dict[str, Any]) -> str:
     known = facts.get("keyid")
     return f"{_LOCKED}: {known}" if known else "maximum number of passphrase attempts exceeded"
@@ -71,7 +89,7 @@ _WORDS: tuple[tuple[type[errors.NotarypyError], Callable[[dict[str, Any]], str]]
     (errors.RepositoryMissingError, _unknown),
     (errors.UnreachableError, lambda _: "client is offline"),
     (errors.DeadlineError, lambda _: "client is offline"),
-    (errors.TlsError, lambda _: "client is offline"),
+    (errors.TlsError, _tls),
     (errors.AuthenticationError, _answered),
     (errors.ServerError, _answered),
     (errors.RefusedUpdateError, lambda _: "trust server rejected operation."),

@@ -14,16 +14,20 @@ Rules:
 4. Names of repositories are taken as they stand.
 5. Keys in the folders of Notary before 0.4 are moved when a command begins that works with the trust
    directory, as Go notary does then. No command fails for it, and where nothing is moved nothing is said.
+6. Where a server wants a login, and no place has one, it is asked for on standard output, and read from
+   standard input, as there; not from content that is to be verified.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from shlex import quote
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from notarypy.cli import steplog
+from notarypy.cli.gonotary import fixes
 from notarypy.cli.gonotary.gotables import table
 from notarypy.cli.goshell import GoShell, GoWording
 from notarypy.cli.text import terminal
@@ -72,7 +76,8 @@ class NotaryShell(GoShell):
         self.options = dict(options or {})  # `GlobalOptions`, which those of the line add to
         self.name = name  # in help and errors
         self.verbose = 0
-        self._warned = set[str]()
+        self._warned, self._logins = set[str](), list[tuple[str, str] | None]()
+        self.reads_content = False  # whether standard input is what a target is to be
 
     def take(self, line: CommandLine) -> None:
         """Take the global options of a line."""
@@ -84,7 +89,7 @@ class NotaryShell(GoShell):
         """Print a warning, once: a command may need a second client (rule 3)."""
         if text not in self._warned:
             self._warned.add(text)
-            super().warn(text)
+            super().warn(fixes.of_warning(text))
 
     def settings(self) -> Settings:
         """Return the settings of this run; raise ConfigurationError."""
@@ -103,6 +108,11 @@ class NotaryShell(GoShell):
             given["-s"] = settings.server
         given["-d"] = settings.trust_dir
         return " ".join([*(f"{name} {quote(str(value))}" for name, value in given.items() if value), "--gun"])
+
+    def again(self) -> str:
+        """Return this program as it was called, with its options: what begins another line."""
+        given = ((gos, self.options.get(ours)) for gos, ours in _OPTIONS.items())
+        return " ".join([self.name, *(f"--{gos} {quote(str(value))}" for gos, value in given if value)])
 
     @contextmanager
     def client(self, *, offline: bool = False) -> Iterator[Client]:
@@ -145,6 +155,22 @@ class NotaryShell(GoShell):
         advice = without or Advice("answer-yes")
         raise ConfirmationNeededError("Aborting action.", why=f"{why}; nothing was changed", advice=advice)
 
+    def login(self) -> tuple[str, str] | None:
+        """Ask for the server's login, once in a run; None where nobody answers (rule 6)."""
+        if not self._logins:
+            self._logins.append(None if self.reads_content else self._answered_login())
+        return self._logins[0]
+
+    def _answered_login(self) -> tuple[str, str] | None:
+        self.write("Enter username: ", flush=True)
+        user, password = self.line(), ""
+        if user:
+            self.write("Enter password: ", flush=True)
+            person = sys.stdin is not None and sys.stdin.isatty()
+            password = terminal.secret("") if person else self.line().rstrip("\r\n")
+        self.out()
+        return (user.strip(), password) if user.strip() else None
+
     def prompt(self) -> Callable[[str], str] | None:
         """Return what asks for a passphrase; None where nobody can answer."""
         return self._typed if terminal.present() else None
@@ -169,7 +195,7 @@ def open_client(shell: NotaryShell, *, offline: bool = False) -> Client:
     options = {**shell.options, "offline": True} if offline else shell.options
     settings = load_as_go(options, shell.environ)
     chain = passphrases(settings, shell)
-    return Client(settings, passphrases=chain, warn=shell.warn, literal_gun=True)
+    return Client(settings, passphrases=chain, warn=shell.warn, literal_gun=True, ask_login=shell.login)
 
 
 def _move_old_keys(client: Client, warn: Callable[[str], None]) -> None:

@@ -109,6 +109,7 @@ def verify(shell: NotaryShell, line: CommandLine) -> None:
     """Print content if it is what a target says."""
     gun, name = line.arguments[:2]
     source, output = line.text("input"), line.text("output")
+    shell.reads_content = not source
     sink = None if line.switch("quiet") else _sink(shell, output)
     if output and sink is None:
         shell.warn(f"nothing is written to {output}: --quiet leaves out all output")

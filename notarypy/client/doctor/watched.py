@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from notarypy.errors import OperationError
-from notarypy.remote.auth import challenges, tokens
+from notarypy.remote.auth import challenges
 from notarypy.remote.http.urls import host_port
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Watcher:
         for request, _ in reversed(self.passed):
             header = request.headers.get("Authorization", "")
             if _same_server(request.url, url) and header.startswith("Bearer "):
-                said = tokens.granted(header, scope)
+                said = challenges.granted(header, scope)
                 if said is not None:
                     return said
         return None

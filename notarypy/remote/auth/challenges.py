@@ -1,6 +1,6 @@
 """Challenges: what a server offers in WWW-Authenticate, taken apart.
 
-What it is: the header, as values. What it is not: an answer to it (`tokens`).
+What it is: the header, as values, and what a token says of itself. What it is not: an answer (`tokens`).
 
 Rules:
 
@@ -11,8 +11,11 @@ Rules:
 
 from __future__ import annotations
 
+import json
 import re
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from notarypy.values import dataclass
 
@@ -61,3 +64,20 @@ def _parameters(header: str, position: int) -> tuple[list[tuple[str, str]], int]
 def answerable(offered: Sequence[Challenge]) -> list[Challenge]:
     """Return the challenges that can be answered, best first."""
     return [found for wanted in ("bearer", "basic") for found in offered if found.scheme == wanted]
+
+
+def name_in(scope: str | None) -> str:
+    """Return the name of a scope's repository, which may hold colons itself."""
+    return (scope or "").partition(":")[2].rpartition(":")[0]
+
+
+def granted(header: str | None, scope: str | None) -> str | None:
+    """Return the actions that a token says, unchecked, it grants on a scope's name; None if it says none."""
+    name = name_in(scope)
+    try:
+        payload = (header or "").removeprefix("Bearer ").split(".")[1]
+        claims: Any = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        entries = [entry for entry in claims["access"] or [] if entry["name"] == name]
+        return ",".join(str(action) for entry in entries for action in entry["actions"])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None

@@ -28,7 +28,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -76,10 +76,22 @@ class CredentialSource(Protocol):
 
 
 class Keychain:
-    """Sources in their order; an empty keychain stays anonymous."""
+    """Sources in their order, and maybe whom to ask; an empty keychain stays anonymous."""
 
-    def __init__(self, sources: Sequence[CredentialSource] = ()) -> None:
-        self._sources = tuple(sources)
+    def __init__(
+        self,
+        sources: Sequence[CredentialSource] = (),
+        ask: Callable[[], tuple[str, str] | None] | None = None,
+    ) -> None:
+        self._sources, self._ask = tuple(sources), ask
+        self._answer: Credential | None = None
+
+    def asked(self) -> Credential | None:
+        """Return the login that somebody gives who is asked, once; None if there is nobody, or no answer."""
+        ask, self._ask = self._ask, None
+        if ask is not None and (found := ask()) is not None:
+            self._answer = Credential(*found, "the answer to the question for it")
+        return self._answer
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -94,6 +106,8 @@ class Keychain:
                 if found is not None and (found.kind != "bearer" or host_key(host) == host_key(hosts[0])):
                     _LOG.debug("a login of kind %s for %s is in %s", found.kind, host, source.name)
                     return found
+        if self._answer is not None:
+            return self._answer
         _LOG.debug("no login for %s is in %s", " or ".join(hosts), ", ".join(self.places) or "any place")
         return None
 

@@ -19,21 +19,20 @@ Rules:
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import threading
 import time
-from base64 import b64encode, urlsafe_b64decode
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from notarypy.errors import Advice, AuthenticationError, ConfigurationError, NotarypyError, ServerError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.auth import azureregistry
-from notarypy.remote.auth.challenges import Challenge, answerable, parse
+from notarypy.remote.auth.challenges import Challenge, answerable, granted, name_in, parse
 from notarypy.remote.auth.credentials import Credential, Keychain, owner
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import KEPT, Request, Response, json_object
@@ -202,7 +201,7 @@ class TokenAuthenticator:
             return token.header
 
     def _credential(self, scope: str | None) -> Credential | None:
-        path = _name_in(scope)
+        path = name_in(scope)
         for host in self._names:
             path = path.removeprefix(f"{host}/")
         return self._keychain.find(self._names, path)
@@ -217,7 +216,7 @@ class TokenAuthenticator:
         return f"Bearer {credential.secret}"
 
     def _password(self, scope: str | None) -> str:
-        credential = self._credential(scope)
+        credential = self._credential(scope) or self._keychain.asked()
         if credential is None:
             raise self._impossible(self._who(None), advice=self._log_in())
         if credential.kind != "password":
@@ -230,13 +229,26 @@ class TokenAuthenticator:
         host, scope = host_port(key.realm), " ".join(key.scopes)
         _LOG.debug("%s is asked for a token: %s", host, scope)
         credential = self._credential(first_scope(key.scopes))
+        if credential is None and not all(each.endswith(":pull") for each in key.scopes):
+            credential = self._keychain.asked()
         asked = self._monotonic()
         response = fetch(replace(_token_request(key, credential), limit=self._most))
+        if credential is None and self._is_too_little(key, host, response):  # who only reads may be anybody
+            credential = self._keychain.asked()
+            if credential is not None:
+                response = fetch(replace(_token_request(key, credential), limit=self._most))
         if response.status != HTTPStatus.OK:
             raise self._no_token(host, key, credential, response)
         token, lifetime = _token_of(host, response, self._most)
         _LOG.debug("%s gave a token for %.0f s: %s", host, lifetime, scope)
         return f"Bearer {token}", asked + lifetime - EARLY
+
+    def _is_too_little(self, key: _TokenPurpose, host: str, response: Response) -> bool:
+        """Tell whether nobody gets no token, or one that does not say that it grants anything."""
+        if response.status != HTTPStatus.OK:
+            return response.status in _REFUSALS
+        token, _ = _token_of(host, response, self._most)
+        return not granted(f"Bearer {token}", first_scope(key.scopes))
 
     def _no_token(
         self, host: str, key: _TokenPurpose, credential: Credential | None, response: Response
@@ -289,11 +301,6 @@ def _offered(response: Response) -> tuple[Challenge, ...]:
     return parse(response.headers.get("www-authenticate", ""))
 
 
-def _name_in(scope: str | None) -> str:
-    """Return the name of a scope's repository, which may hold colons itself."""
-    return (scope or "").partition(":")[2].rpartition(":")[0]
-
-
 def _basic(credential: Credential) -> str:
     return "Basic " + b64encode(f"{credential.user}:{credential.secret}".encode()).decode()
 
@@ -329,15 +336,3 @@ def _token_of(host: str, response: Response, most: int) -> tuple[str, float]:
     if isinstance(lifetime, bool) or not isinstance(lifetime, int | float) or not lifetime > 0:
         return token, DEFAULT_LIFETIME
     return token, min(float(min(lifetime, LONGEST_LIFETIME)), LONGEST_LIFETIME)
-
-
-def granted(header: str | None, scope: str | None) -> str | None:
-    """Return the actions that a token says, unchecked, it grants on a scope's name; None if it says none."""
-    name = _name_in(scope)
-    try:
-        payload = (header or "").removeprefix("Bearer ").split(".")[1]
-        claims: Any = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        entries = [entry for entry in claims["access"] or [] if entry["name"] == name]
-        return ",".join(str(action) for entry in entries for action in entry["actions"])
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return None

@@ -40,7 +40,8 @@ _BOUNDS: ContextVar[tuple[float, float, int]] = ContextVar(
     "bounds", default=(math.inf, math.inf, DEFAULT.header_bytes)
 )
 _ABOUT_CERTIFICATES = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
-_OLD_REQUIRED = "SSLV3_ALERT_HANDSHAKE_FAILURE"  # what TLS 1.2 servers say when they miss a certificate
+# What servers say that miss a certificate, with TLS 1.2, and those in Go.
+_OLD_REQUIRED = ("SSLV3_ALERT_HANDSHAKE_FAILURE", "SSLV3_ALERT_BAD_CERTIFICATE")
 _NO_TLS = frozenset(
     {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}
 )
@@ -309,7 +310,7 @@ def _handshake_reason(host: str, text: str, places: TlsPlaces) -> tuple[str, tup
     if places.client_cert and "ALERT" in text and any(word in text for word in _ABOUT_CERTIFICATES):
         why = (f"it does not accept the client certificate {places.client_cert}", shown)
         return "client_certificate", why, Advice("use-accepted-certificate")
-    if "CERTIFICATE_REQUIRED" in text or (text == _OLD_REQUIRED and not places.client_cert):
+    if "CERTIFICATE_REQUIRED" in text or (text in _OLD_REQUIRED and not places.client_cert):
         searched = ", ".join(places.client_searched)
         looked = (f"none is in: {searched}",) if searched else ()
         return "client_certificate", ("it wants a client certificate", *looked), places.client_advice

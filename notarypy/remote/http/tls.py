@@ -31,6 +31,7 @@ _BUNDLES = (
 )
 _DIRECTORIES = ("/etc/ssl/certs", "/etc/pki/tls/certs")
 _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
+_OTHER_KEY = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH")
 _GIVE_CA = Advice("give-ca")
 _GIVE_CERTIFICATE = Advice("give-client-certificate")
 _LOG = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ def _add_file(made: ssl.SSLContext, path: Path) -> None:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
         if not path.is_file():
-            raise FileNotFoundError(path)
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         made.load_verify_locations(cafile=path)
     except OSError as error:
         raise TlsError(
@@ -100,6 +101,8 @@ def _add_file(made: ssl.SSLContext, path: Path) -> None:
             why=_why(error, "it holds no certificate in PEM form"),
             advice=Advice("give-ca-file"),
             path=str(path),
+            reason="ca_file",
+            errno=_errno(error),
         ) from None
 
 
@@ -113,11 +116,15 @@ def _add_client_pair(made: ssl.SSLContext, cert: Path | None, key: Path | None) 
         # Without a password OpenSSL itself would ask for one on the terminal.
         made.load_cert_chain(cert, key, password="")
     except (OSError, ValueError) as error:
+        otherwise = "they are not a PEM certificate and its unencrypted PEM key"
+        other = getattr(error, "reason", "") in _OTHER_KEY
         raise TlsError(
             f"cannot use the client certificate {cert} with the key {key}",
-            why=_why(error, "they are not a PEM certificate and its unencrypted PEM key"),
+            why="the certificate is of another key" if other else _why(error, otherwise),
             advice=Advice("give-client-pair"),
-            path=str(cert),
+            path=str(key if os.access(cert, os.R_OK) and not os.access(key, os.R_OK) else cert),
+            reason="other_key" if other else "client_pair",
+            errno=_errno(error),
         ) from None
 
 
@@ -125,6 +132,11 @@ def _why(error: Exception, otherwise: str) -> str:
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
     return ("" if hasattr(error, "library") else getattr(error, "strerror", None)) or otherwise
+
+
+def _errno(error: Exception) -> int | None:
+    """Return why the system refuses a file; None where it is what is in it."""
+    return None if hasattr(error, "library") else getattr(error, "errno", None)
 
 
 def _add_system_store(
