@@ -6,7 +6,8 @@ it. What it is not: what a change means (`tuf.stagedchanges`), or publishing it 
 Rules:
 
 1. Go takes every regular file of the folder for a change, in the order of their names, whatever these are.
-   Nothing else is put there, not for a moment: what is not finished is beside the folder.
+   Nothing else is put there, not for a moment: what is not finished, the lock and the note of what was sent
+   are where no repository has a folder, whatever it is called.
 2. A name is 20 digits, the moment in nanoseconds, and a random part. A new one comes after all that are
    there, wherever the clock was set meanwhile.
 3. Files are written as a whole; only those that are named are removed, so that what others stage meanwhile
@@ -21,25 +22,30 @@ from __future__ import annotations
 import os
 import re
 import stat
-import time
 import uuid
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from notarypy import files, system
+from notarypy import files
 from notarypy.errors import Advice, MetadataError, StorageError
 from notarypy.limits import DEFAULT, Limits
+from notarypy.storage.unsettled import Unsettled
 from notarypy.tuf.stagedchanges import Staged
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from notarypy.storage.unsettled import Upload
 
 _SUFFIX = ".change"
 _STAMP = re.compile(r"(\d{20})_", re.ASCII)
 _LATEST = 2**63 - 2  # Go's nanoseconds are 64 bits, signed
 _LOCK_SECONDS = 10.0
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -63,8 +69,10 @@ class Changelist:
 
     def __init__(self, gun: str, home: Path, base: Path, limits: Limits = DEFAULT) -> None:
         """Take a repository's folder in a trust directory, which is `base`; nothing is read or made."""
-        self.gun, self.home, self.directory = gun, home, home / "changelist"
-        self._base, self._limits = base, limits
+        self.gun, self.directory = gun, home / "changelist"
+        self._base, self._beside, self._limits = base, base / "tuf", limits
+        digest = sha256(gun.encode()).hexdigest()
+        self.unsettled = Unsettled(self._beside / f".notarypy-changelist-{digest}.sent", limits)
 
     def exists(self) -> bool:
         """Tell whether there is a folder of it, or anything else of that name."""
@@ -93,7 +101,7 @@ class Changelist:
                 raise self._full(why, "drop-staged")
         return ReadChangelist(tuple(found), unusable)
 
-    def add(self, changes: Sequence[Staged]) -> list[str]:
+    def add(self, changes: Sequence[Staged], now: datetime) -> list[str]:
         """Stage changes after all that are there; return the names of their files (rules 1 to 3)."""
         texts = [change.document() for change in changes]
         for text in texts:
@@ -101,13 +109,19 @@ class Changelist:
                 why = f"it would have {len(text)} bytes; the limit is {self._limits.staged_change_bytes}"
                 raise StorageError("this change is too large to be staged", why=why)
         files.make_private_directory(self.directory, below=self._base)
-        with files.locked(self.home / ".notarypy-changelist.lock", _LOCK_SECONDS):
-            for path in self.home.glob(files.UNFINISHED):
-                with suppress(OSError):
-                    system.remove(path)
-            return self._written(texts)
+        with self._writing():
+            return self._written(texts, (now - _EPOCH) // _MICROSECOND * 1000)
 
-    def _written(self, texts: Sequence[bytes]) -> list[str]:
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Keep others from writing to any changelist; what killed processes left beside these goes."""
+        with files.locked(self._beside / ".notarypy-changelist.lock", _LOCK_SECONDS):
+            for path in self._beside.glob(files.UNFINISHED):
+                with suppress(StorageError):
+                    files.remove(path)
+            yield
+
+    def _written(self, texts: Sequence[bytes], moment: int) -> list[str]:
         names = self.names()
         if len(names) + len(texts) > self._limits.staged_changes:
             raise self._full(f"it has {len(names)}; the limit is {self._limits.staged_changes}")
@@ -117,9 +131,9 @@ class Changelist:
         stamps = [int(match[1]) for name in names if (match := _STAMP.match(name))]
         latest, written = max((one for one in stamps if one < _LATEST), default=0), []
         for text in texts:
-            latest = max(time.time_ns(), latest + 1)
+            latest = max(moment, latest + 1)
             name = f"{latest:020}_{uuid.uuid4()}{_SUFFIX}"
-            files.write_atomic(self.directory / name, text, by=self.home)
+            files.write_atomic(self.directory / name, text, by=self._beside)
             written.append(name)
         return written
 
@@ -127,13 +141,12 @@ class Changelist:
         """Remove these files, as far as they are there; raise StorageError if one cannot be (rule 3)."""
         files.refuse_links(self.directory, self._base)
         for name in names:
-            path = self.directory / name
-            try:
-                system.remove(path)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise files.failure("remove", path, error) from error
+            files.remove(self.directory / name)
+
+    def note(self, names: Sequence[str], uploads: Sequence[Upload]) -> None:
+        """Note what is about to be sent for these files; raise StorageError (`unsettled`)."""
+        with self._writing():
+            self.unsettled.write(names, uploads)
 
     def names(self) -> list[str]:
         """Return the names of all that is no folder, in order, however many (rule 5)."""

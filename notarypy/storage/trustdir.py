@@ -30,6 +30,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 from notarypy import files, system
@@ -47,6 +48,7 @@ from notarypy.tuf import canonical, roles
 
 _LOG = logging.getLogger(__name__)
 _OTHERS_MAY_WRITE = 0o022
+CHANGELIST = "changelist"
 
 
 class TrustDirectory:
@@ -226,12 +228,16 @@ class RepositoryCache:
     def lock(self, timeout: float, purpose: str = "cache") -> AbstractContextManager[None]:
         """Return a context that keeps others of the same purpose out; see `files.locked`."""
         files.make_private_directory(self._home, below=self._base)
-        return files.locked(self._home / f".notarypy-{purpose}.lock", timeout)
+        place = self._home / f".notarypy-{purpose}.lock"
+        if self._home.name.lower() == CHANGELIST:  # another repository's: to Go, files there are its changes
+            digest = sha256(self.gun.encode()).hexdigest()
+            place = self._base / "tuf" / f".notarypy-{purpose}-{digest}.lock"
+        return files.locked(place, timeout)
 
     def drop(self, stale: Iterable[str]) -> None:
         """Remove the cached files of these roles; raise StorageError if one cannot be removed."""
         for role in stale:
-            _unlink(self._checked_path(role))
+            files.remove(self._checked_path(role))
 
     def forget(self) -> None:
         """Remove the cached metadata of this repository and nothing else; raise StorageError."""
@@ -243,7 +249,7 @@ class RepositoryCache:
             _remove_left_behind(folder)
         _remove_left_behind(self.directory)
         for path in (*paths, self._path(roles.ROOT)):  # a half-forgotten repository still has its anchor
-            _unlink(path)
+            files.remove(path)
         for folder in (*reversed(folders), self.directory):
             with suppress(OSError):  # something else is in it
                 folder.rmdir()
@@ -272,7 +278,7 @@ class RepositoryCache:
     def staged(self) -> int:
         """Return how many changes are staged here for a publish."""
         try:
-            entries = list(os.scandir(self._home / "changelist"))
+            entries = list(os.scandir(self._home / CHANGELIST))
         except OSError:
             return 0
         return sum(entry.name.endswith(".change") and entry.is_file() for entry in entries)
@@ -336,13 +342,4 @@ def _order(role: str) -> tuple[int, str]:
 def _remove_left_behind(folder: Path) -> None:
     """Remove what processes left that were killed while they wrote; the caller holds their lock."""
     for path in folder.glob(files.UNFINISHED):
-        _unlink(path)
-
-
-def _unlink(path: Path) -> None:
-    try:
-        system.remove(path)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise StorageError(f"cannot remove {path}", why=str(error), path=str(path)) from error
+        files.remove(path)

@@ -51,5 +51,5 @@ class AssignKeys:
         kept = {keyid: key for keyid, key in state.root.keys.items() if keyid not in dropped}
         root = replace(state.root, roles=assigned, keys={**kept, **{key.keyid: key for key in self.keys}})
         signed = {roles.ROOT, self.role} & {roles.ROOT, roles.TARGETS}
-        former = state.former or state.root
-        return replace(state, root=root, former=former, earlier=self.earlier, dirty=state.dirty | signed)
+        former, earlier = state.former or state.root, (*state.earlier, *self.earlier)
+        return replace(state, root=root, former=former, earlier=earlier, dirty=state.dirty | signed)

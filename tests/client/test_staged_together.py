@@ -8,15 +8,27 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy import StagedContent
-from notarypy.errors import KeyNotAuthorisedError, SignatureError, StorageError
+from notarypy import StagedContent, system
+from notarypy.errors import (
+    AuthenticationError,
+    KeyNotAuthorisedError,
+    NetworkError,
+    SignatureError,
+    StorageError,
+)
+from notarypy.remote.http.messages import Response
+from notarypy.storage.changelist import Changelist
 from notarypy.tuf import roles
 from notarypy.tuf.changes import State
+from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.keys import PublicKey
 from support.author import GUN
 from support.people import copy_of, owned
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from notarypy.client.stagingapi import Staging
     from support.people import Person, World
 
@@ -38,6 +50,11 @@ def content(text: str) -> StagedContent:
 
 def files(person: Person) -> list[str]:
     return [one.file for one in staging(person).list(GUN)]
+
+
+def notes(person: Person) -> list[Path]:
+    """Return the notes of what was sent."""
+    return list((person.trust_dir / "tuf").glob(".notarypy-*.sent"))
 
 
 def read(world: World, name: str = "reader") -> State:
@@ -138,6 +155,168 @@ def test_a_lost_answer_to_the_first_publish_is_a_success(world: World) -> None:
     assert (done.created, files(person), listed(world)) == (True, [], {"1"})
 
 
+# -- changes that may not be made twice
+
+
+def stage_anew(person: Person) -> None:
+    """Stage changes that undo what others do, whenever they are made."""
+    ann = person.key("ann")
+    staging(person).add_delegation(GUN, TEAM, [ann], [""])
+    staging(person).remove_delegation(GUN, TEAM)
+    staging(person).add_delegation(GUN, TEAM, [ann], [""])
+    staging(person).add_target(GUN, "ours", content("x"), roles=[TEAM])
+    staging(person).witness(GUN, ["targets"])
+
+
+def sign_as_team(other: Person) -> None:
+    staging(other).add_target(GUN, "theirs", content("y"), roles=[TEAM])
+    staging(other).publish(GUN)
+
+
+def publish_killed(owner: Person, monkeypatch: pytest.MonkeyPatch, survives: int = 0) -> None:
+    """Publish, and die when so many of the change files have gone."""
+    real, left = Changelist.remove, iter(range(survives + 1))
+
+    def remove(found: Changelist, names: Sequence[str]) -> None:
+        for name, _ in zip(names, left, strict=False):
+            real(found, [name])
+        raise KeyboardInterrupt
+
+    next(left)
+    with monkeypatch.context() as patched:
+        patched.setattr(Changelist, "remove", remove)
+        with pytest.raises(KeyboardInterrupt):
+            staging(owner).publish(GUN)
+
+
+@pytest.mark.parametrize("survives", [0, 2])
+def test_who_was_killed_after_the_upload_publishes_nothing_twice(
+    world: World, owner: Person, monkeypatch: pytest.MonkeyPatch, survives: int
+) -> None:
+    stage_anew(owner)
+    publish_killed(owner, monkeypatch, survives)
+    assert len(files(owner)) == 7 - survives
+    sign_as_team(copy_of(world, owner))
+    version = read(world).targets["targets"].version
+    staging(owner).add_target(GUN, "later", content("z"))
+    owner.warnings.clear()
+    done = staging(owner).publish(GUN)
+    assert [one.path for one in done.published] == ["later"]
+    [warning] = owner.warnings
+    assert warning.startswith(f"{7 - survives} of the changes that were staged are published already: ")
+    assert (listed(world, TEAM), listed(world), files(owner)) == ({"ours", "theirs"}, {"later"}, [])
+    assert read(world).targets["targets"].version == version + 1
+    assert notes(owner) == []
+
+
+def test_a_role_that_others_removed_since_is_not_made_again(
+    world: World, owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_team(owner, owner.key("ann"))
+    staging(owner).add_target(GUN, "ours", content("x"), roles=[TEAM])
+    publish_killed(owner, monkeypatch)
+    other = copy_of(world, owner)
+    staging(other).remove_delegation(GUN, TEAM)
+    staging(other).publish(GUN)
+    staging(owner).publish(GUN)
+    assert (files(owner), read(world).delegation(TEAM)) == ([], None)
+
+
+def test_the_first_publish_is_not_made_twice_either(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    person = world.person("somebody")
+    stage_anew(person)
+    publish_killed(person, monkeypatch)
+    sign_as_team(copy_of(world, person))
+    assert staging(person).publish(GUN).published == ()
+    assert (listed(world, TEAM), files(person)) == ({"ours", "theirs"}, [])
+
+
+def test_what_did_not_arrive_is_published_by_the_next_try(world: World, owner: Person) -> None:
+    stage_anew(owner)
+    world.attacker.answer(Response(403, {}, b""), method="POST")
+    with pytest.raises(AuthenticationError):
+        staging(owner).publish(GUN)
+    world.attacker.undo_hooks()
+    assert len(notes(owner)) == 1
+    other = copy_of(world, owner)
+    staging(other).witness(GUN, ["targets"])
+    staging(other).publish(GUN)  # the version is taken, by another file
+    assert len(staging(owner).publish(GUN).published) == 7
+    assert (listed(world, TEAM), files(owner), notes(owner)) == ({"ours"}, [], [])
+
+
+def test_what_the_server_has_and_does_not_serve_has_not_landed(world: World, owner: Person) -> None:
+    """What was staged is not thrown away for a version that is there by its number alone."""
+    served = {role: world.attacker.current(GUN, role) for role in ("targets", "snapshot", "timestamp")}
+    staging(owner).add_target(GUN, "1", content("x"))
+
+    def killed(_: Response) -> Response:
+        raise KeyboardInterrupt
+
+    world.attacker.change_answers(killed, method="POST", times=1)
+    with pytest.raises(KeyboardInterrupt):
+        staging(owner).publish(GUN)
+    number, taken = read(world, "early").targets["targets"].version, world.attacker.current(GUN, "targets")
+    for role, data in served.items():
+        world.attacker.serve_version(GUN, role, Envelope.parse(data, role).version)
+    world.attacker.answer(Response(200, {}, taken), method="GET", path=rf".*/{number}\.targets\.json")
+    done = staging(owner).publish(GUN)
+    assert (len(done.published), done.uploaded, listed(world)) == (1, ("targets",), {"1"})
+
+
+def test_a_note_that_cannot_be_read_is_said(owner: Person) -> None:
+    staging(owner).add_target(GUN, "1", content("x"))
+    note = Changelist(GUN, owner.trust_dir / "tuf" / GUN, owner.trust_dir).unsettled.path
+    note.write_bytes(b"junk")
+    assert len(staging(owner).publish(GUN).published) == 1
+    assert [warning for warning in owner.warnings if str(note) in warning]
+    assert notes(owner) == []
+
+
+def test_a_note_goes_with_what_is_dropped(world: World, owner: Person) -> None:
+    staging(owner).add_target(GUN, "1", content("x"))
+    world.attacker.answer(Response(403, {}, b""), method="POST")
+    with pytest.raises(AuthenticationError):
+        staging(owner).publish(GUN)
+    staging(owner).reset(GUN)
+    assert notes(owner) == []
+
+
+def test_after_a_lost_answer_nothing_is_made_twice(world: World, owner: Person) -> None:
+    stage_anew(owner)
+    other = copy_of(world, owner)
+
+    def overtaken(_: Response) -> Response:
+        sign_as_team(other)
+        raise NetworkError("the connection was lost before the answer came")
+
+    world.attacker.change_answers(overtaken, method="POST", times=1)
+    done = staging(owner).publish(GUN)
+    assert (len(done.published), done.uploaded) == (7, ("targets", TEAM))
+    assert (listed(world, TEAM), files(owner)) == ({"ours", "theirs"}, [])
+
+
+def test_where_files_cannot_be_removed_it_is_said_that_they_are_published(
+    world: World, owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    abandoned(owner, publish=False)
+
+    def fails(path: Path) -> None:
+        if path.suffix == ".change":
+            raise PermissionError(13, "no")
+
+    owner.warnings.clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(system, "remove", fails)
+        with pytest.raises(StorageError) as caught:
+            staging(owner).publish(GUN)
+    assert caught.value.why[-1].startswith(f"what was staged of {GUN} is published; ")
+    assert any("too few of its keys" in warning for warning in owner.warnings)
+    version = read(world).targets["targets"].version
+    assert staging(owner).publish(GUN).published == ()
+    assert (files(owner), read(world).targets["targets"].version) == ([], version)
+
+
 # -- keys
 
 
@@ -171,14 +350,15 @@ def test_a_key_goes_from_every_role_that_can_be_signed(world: World, owner: Pers
 # -- files that are signed by nobody who may
 
 
-def abandoned(owner: Person) -> None:
+def abandoned(owner: Person, *, publish: bool = True) -> None:
     """Take the key out that alone signed a role's file, and put another one in."""
     ann, ben = owner.key("ann"), owner.key("ben")
     with_team(owner, ann)
     staging(owner).add_delegation(GUN, TEAM, [ben])
     staging(owner).remove_delegation_keys(GUN, TEAM, [keyid(ann)])
     owner.warnings.clear()
-    staging(owner).publish(GUN)
+    if publish:
+        staging(owner).publish(GUN)
 
 
 def test_a_file_that_lost_its_signer_is_said(world: World, owner: Person) -> None:

@@ -5,15 +5,23 @@ from __future__ import annotations
 import os
 import re
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from notarypy import files, system
-from notarypy.errors import StorageError
+from notarypy.errors import MetadataError, StorageError
 from notarypy.limits import Limits
 from notarypy.storage.changelist import Changelist
+from notarypy.storage.trustdir import TrustDirectory
+from notarypy.storage.unsettled import Unsettled
 from notarypy.tuf.stagedchanges import Staged
+from support.author import NOW
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 GUN = "registry.test/app"
 NAME = re.compile(r"\d{20}_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.change")
@@ -30,8 +38,17 @@ def staged(tmp_path: Path) -> Changelist:
     return made(tmp_path)
 
 
+def stage(staged: Changelist, changes: Sequence[Staged]) -> list[str]:
+    return staged.add(changes, NOW)
+
+
 def targets(staged: Changelist) -> list[str]:
     return [one.change.path for one in staged.read().changes]
+
+
+def beside(staged: Changelist) -> Path:
+    """Return the folder that no repository has for its own."""
+    return staged.unsettled.path.parent
 
 
 def names(staged: Changelist) -> list[str]:
@@ -46,25 +63,24 @@ def test_an_empty_one_has_nothing_and_makes_nothing(staged: Changelist, tmp_path
 
 def test_what_is_staged_is_read_in_the_order_it_was_staged(staged: Changelist) -> None:
     for number in range(30):
-        staged.add([Staged("delete", "targets", "target", f"{number}-{part}") for part in "ab"])
+        stage(staged, [Staged("delete", "targets", "target", f"{number}-{part}") for part in "ab"])
     assert targets(staged) == [f"{number}-{part}" for number in range(30) for part in "ab"]
 
 
 def test_files_are_private_and_named_as_go_names_them(staged: Changelist) -> None:
-    [name] = staged.add([CHANGE])
+    [name] = stage(staged, [CHANGE])
     assert NAME.fullmatch(name)
     assert names(staged) == [name]
     assert stat.S_IMODE((staged.directory / name).stat().st_mode) == 0o600
     assert stat.S_IMODE(staged.directory.stat().st_mode) == 0o700
 
 
-def test_a_clock_that_was_set_back_changes_no_order(
-    staged: Changelist, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    staged.add([Staged("delete", "targets", "target", "first")])
-    monkeypatch.setattr("notarypy.storage.changelist.time.time_ns", lambda: 5)
-    staged.add([Staged("delete", "targets", "target", "second")])
-    staged.add([Staged("delete", "targets", "target", "third")])
+def test_a_clock_that_was_set_back_changes_no_order(staged: Changelist) -> None:
+    changes = [Staged("delete", "targets", "target", name) for name in ("first", "second", "third")]
+    [first] = staged.add(changes[:1], datetime(2026, 5, 4, 3, 2, 1, 7, UTC))
+    assert first.startswith("01777863721000007000_")
+    for change in changes[1:]:
+        staged.add([change], datetime(1969, 1, 1, tzinfo=UTC))
     assert targets(staged) == ["first", "second", "third"]
 
 
@@ -72,13 +88,13 @@ def test_a_name_that_go_could_not_count_on_from_is_passed_over(staged: Changelis
     staged.directory.mkdir(parents=True)
     last = staged.directory / f"{2**63 - 1:020}_x.change"
     last.write_bytes(CHANGE.document())
-    [name] = staged.add([CHANGE])
+    [name] = stage(staged, [CHANGE])
     assert NAME.fullmatch(name)
     assert int(name.partition("_")[0]) < 2**63
 
 
 def test_only_what_is_named_is_removed(staged: Changelist) -> None:
-    first, second = staged.add([CHANGE, CHANGE])
+    first, second = stage(staged, [CHANGE, CHANGE])
     staged.remove([first, "0_gone.change"])
     assert names(staged) == [second]
 
@@ -110,7 +126,7 @@ def test_every_regular_file_counts_and_folders_do_not(staged: Changelist) -> Non
     ],
 )
 def test_what_is_no_change_is_named_and_in_nobodys_way(staged: Changelist, text: bytes, problem: str) -> None:
-    staged.add([CHANGE])
+    stage(staged, [CHANGE])
     (staged.directory / "0_x.change").write_bytes(text)
     read = staged.read()
     assert [one.change for one in read.changes] == [CHANGE]
@@ -119,7 +135,7 @@ def test_what_is_no_change_is_named_and_in_nobodys_way(staged: Changelist, text:
 
 
 def test_links_and_pipes_are_not_read(staged: Changelist, tmp_path: Path) -> None:
-    staged.add([CHANGE])
+    stage(staged, [CHANGE])
     outside = tmp_path / "outside"
     outside.write_bytes(CHANGE.document())
     (staged.directory / "link").symlink_to(outside)
@@ -132,10 +148,10 @@ def test_links_and_pipes_are_not_read(staged: Changelist, tmp_path: Path) -> Non
 
 
 def test_a_link_in_place_of_the_folder_is_refused(staged: Changelist, tmp_path: Path) -> None:
-    staged.home.mkdir(parents=True)
+    staged.directory.parent.mkdir(parents=True)
     (tmp_path / "elsewhere").mkdir()
     staged.directory.symlink_to(tmp_path / "elsewhere")
-    for use in (staged.read, lambda: staged.add([CHANGE]), lambda: staged.remove(["x"])):
+    for use in (staged.read, lambda: stage(staged, [CHANGE]), lambda: staged.remove(["x"])):
         with pytest.raises(StorageError, match="cannot use"):
             use()
     assert list((tmp_path / "elsewhere").iterdir()) == []
@@ -152,7 +168,7 @@ def test_nothing_unfinished_is_in_the_folder_for_a_moment(
         real(source, target)
 
     monkeypatch.setattr(system, "replace", replace)
-    [name] = staged.add([CHANGE])
+    [name] = stage(staged, [CHANGE])
     assert (seen, names(staged)) == ([[]], [name])
 
 
@@ -166,29 +182,29 @@ def test_what_a_killed_process_left_goes_with_the_next_change(
         patched.setattr(system, "replace", killed)
         patched.setattr(os, "unlink", killed)
         with pytest.raises(SystemExit):
-            staged.add([CHANGE])
-    left = list(staged.home.glob(files.UNFINISHED))
+            stage(staged, [CHANGE])
+    left = list(beside(staged).glob(files.UNFINISHED))
     assert len(left) == 1
     assert staged.read().changes == ()
-    staged.add([CHANGE])
+    stage(staged, [CHANGE])
     assert not left[0].exists()
     assert len(staged.read().changes) == 1
 
 
 def test_limits(tmp_path: Path) -> None:
     size = len(CHANGE.document())
-    made(tmp_path).add([CHANGE] * 3)
+    stage(made(tmp_path), [CHANGE] * 3)
     with pytest.raises(StorageError, match="too much is staged") as caught:
         made(tmp_path, Limits(staged_changes=2)).read()
     assert caught.value.why == ("it has 3 files; the limit is 2",)
     with pytest.raises(StorageError, match="too much is staged"):
         made(tmp_path, Limits(staged_bytes=3 * size - 1)).read()
     with pytest.raises(StorageError, match="too much is staged"):
-        made(tmp_path, Limits(staged_changes=3)).add([CHANGE])
+        stage(made(tmp_path, Limits(staged_changes=3)), [CHANGE])
     with pytest.raises(StorageError, match="too large"):
-        made(tmp_path, Limits(staged_change_bytes=size - 1)).add([CHANGE])
+        stage(made(tmp_path, Limits(staged_change_bytes=size - 1)), [CHANGE])
     with pytest.raises(StorageError, match="too much is staged") as caught:
-        made(tmp_path, Limits(staged_bytes=4 * size - 1)).add([CHANGE])
+        stage(made(tmp_path, Limits(staged_bytes=4 * size - 1)), [CHANGE])
     assert caught.value.why == (f"it would have {4 * size} bytes; the limit is {4 * size - 1}",)
     assert len(made(tmp_path, Limits(staged_changes=3, staged_bytes=3 * size)).read().changes) == 3
     assert len(made(tmp_path, Limits(staged_change_bytes=size - 1)).read().unusable) == 3
@@ -199,15 +215,97 @@ def test_whatever_can_be_added_can_be_read(tmp_path: Path) -> None:
     (staged.directory / "sub").mkdir(parents=True)
     (staged.directory / "junk").write_bytes(b"junk!")
     for _ in range(10):
-        staged.add([CHANGE])
+        stage(staged, [CHANGE])
     with pytest.raises(StorageError, match="too much is staged"):
-        staged.add([CHANGE])
+        stage(staged, [CHANGE])
     assert len(staged.read().changes) == 10
 
 
 def test_names_have_no_limit(tmp_path: Path) -> None:
-    added = made(tmp_path).add([CHANGE] * 3)
+    added = stage(made(tmp_path), [CHANGE] * 3)
     small = made(tmp_path, Limits(staged_changes=1, staged_bytes=1))
     assert small.names() == added
     small.remove(small.names())
     assert small.read().changes == ()
+
+
+@pytest.mark.parametrize("name", ["changelist", "metadata", "x/changelist"])
+def test_beside_repositories_that_are_called_like_folders_nothing_goes_wrong(
+    tmp_path: Path, name: str
+) -> None:
+    """The home of one of them is the folder of another, which takes all that is in it for its own."""
+    trust = TrustDirectory(tmp_path)
+    guns = [GUN, f"{GUN}/{name}"]
+    for gun in guns:
+        change = Changelist(gun, tmp_path / "tuf" / gun, tmp_path)
+        stage(change, [CHANGE])
+        change.note(["a"], [{"targets": (1, "00")}])
+        for purpose in ("cache", "publish", "staged"):
+            with (
+                trust.repository(gun).lock(0, purpose),
+                trust.repository(guns[0]).lock(0, f"other-{purpose}"),
+            ):
+                pass
+    for gun in guns:
+        found = Changelist(gun, tmp_path / "tuf" / gun, tmp_path)
+        read = found.read()
+        assert (len(read.changes), read.unusable) == (1, {})
+        assert found.unsettled.read() == (["a"], [{"targets": (1, "00")}])
+    assert not [
+        path
+        for path in (tmp_path / "tuf").rglob("*")
+        if path.name.startswith(".") and path.parent.name == "changelist"
+    ]
+
+
+def test_what_others_have_begun_to_write_is_left_to_them(tmp_path: Path) -> None:
+    inner = Changelist(f"{GUN}/metadata", tmp_path / "tuf" / GUN / "metadata", tmp_path)
+    begun = tmp_path / "tuf" / GUN / "metadata" / ".notarypy-0.tmp"
+    begun.parent.mkdir(parents=True)
+    begun.touch()
+    stage(inner, [CHANGE])
+    assert begun.exists()
+
+
+def test_two_repositories_of_almost_one_name_have_locks_of_their_own(tmp_path: Path) -> None:
+    trust = TrustDirectory(tmp_path)
+    ours, other = trust.repository("a/changelist"), trust.repository("b/changelist")
+    with ours.lock(0), other.lock(0), pytest.raises(StorageError, match="at work"), ours.lock(0):
+        pass
+
+
+# -- what was sent
+
+
+def test_what_is_noted_is_read_again(staged: Changelist) -> None:
+    name = os.fsdecode(b"\xff.change")
+    uploads = [{"targets": (3, "ab"), "root": (1, "cd")}, {}]
+    staged.note([name, "\u20ac"], uploads)
+    assert staged.unsettled.read() == ([name, "\u20ac"], uploads)
+    assert stat.S_IMODE(staged.unsettled.path.stat().st_mode) == 0o600
+    staged.unsettled.remove()
+    staged.unsettled.remove()
+    assert staged.unsettled.read() == ([], [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"uploads": {}}',
+        b'{"uploads": [1]}',
+        b'{"uploads": [{"targets": 1}]}',
+        b'{"uploads": [{"targets": [1]}]}',
+        b'{"uploads": [{"targets": [true, ""]}]}',
+        b'{"uploads": [{"targets": [1, 2]}]}',
+        b'{"uploads": [], "changes": [1]}',
+        b" " * 200,
+    ],
+)
+def test_what_is_no_note_is_an_error(tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "note"
+    path.write_bytes(text)
+    with pytest.raises((MetadataError, StorageError)):
+        Unsettled(path, Limits(staged_bytes=100)).read()

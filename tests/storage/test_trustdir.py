@@ -295,7 +295,7 @@ def test_what_a_killed_process_had_begun_is_removed_by_the_next(cache: Repositor
 def test_forget_takes_the_root_last(cache: RepositoryCache) -> None:
     cache.store(ALL)
     spoil(cache.directory / "snapshot.json", "directory")
-    with pytest.raises(StorageError, match=r"cannot remove .*snapshot\.json"):
+    with pytest.raises(StorageError, match=r"cannot delete .*snapshot\.json"):
         cache.forget()
     assert cache.load_root() == ALL["root"]
 

@@ -68,6 +68,14 @@ def test_rule_3_root_keys_of_earlier_versions_sign_where_they_are_named_and_here
     assert here.keyid not in Root.from_signed(root.signed).roles[roles.ROOT].keyids
 
 
+def test_earlier_root_keys_of_two_changes_sign_the_one_root(state: State) -> None:
+    one, two = root_key("earlier", GUN), root_key("earlier still", GUN)
+    after = AssignKeys(roles.TARGETS, [NEXT], None, (one,)).apply(state)
+    after = AssignKeys(roles.ROOT, [NEXT_ROOT], None, (two,)).apply(after)
+    root, _ = plan(after, LATER, _held(state, "next", "next root", "earlier", "earlier still"))
+    assert {one, two} < set(root.keys)
+
+
 def test_two_changes_are_one_next_root(state: State) -> None:
     after = AssignKeys(roles.TARGETS, [NEXT]).apply(AssignKeys(roles.ROOT, [NEXT_ROOT]).apply(state))
     assert after.former == state.root

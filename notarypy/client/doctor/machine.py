@@ -100,13 +100,13 @@ def trust_files(found: Findings, session: Session) -> None:
             with found.looking(area):
                 _cached(found, session, gun)
     with found.looking(area):
-        _old_folders(found, directory)
+        _old_folders(found, directory, session.now())
     _left_behind(found, directory.path, session.now())
 
 
-def _old_folders(found: Findings, directory: TrustDirectory) -> None:
+def _old_folders(found: Findings, directory: TrustDirectory, now: datetime) -> None:
     """Say what is there of the folders of Notary before 0.4 (`migrating`)."""
-    old = migrating.migrate(directory, lambda: datetime.now(UTC), 0, dry_run=True)
+    old = migrating.migrate(directory, lambda: now, 0, dry_run=True)
     if old.keys or old.others:
         text = f"keys and other files are in folders of Notary before 0.4: {len(old.keys) + len(old.others)}"
         what = "Go notary moves such keys when it is next used, and deletes what it does not understand"

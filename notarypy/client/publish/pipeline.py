@@ -11,11 +11,11 @@ Rules:
    sent. HTTP 200 is not enough.
 3. After a refusal the state is read again. If a file we build on has moved it was a conflict: the edit is
    applied to the new state, with jitter, until the deadline. Otherwise the refusal is final.
-4. When the answer to an upload is lost the server is looked at. What landed is a success; what did not is
-   applied again, with jitter, until the deadline, which is safe since a version can be taken only once. It
-   may still arrive: an error that comes later says `unanswered`. A server in trouble (5xx) counts as silent:
-   one with a database answers so when it loses a race. Any other answer is final once the look has shown
-   that nothing landed.
+4. When the answer to an upload is lost the server is looked at. What landed is a success, whatever others
+   published on it; what did not is applied again, with jitter, until the deadline, which is safe since a
+   version can be taken only once. It may still arrive: later tries look for it, and an error that comes then
+   says `unanswered`. A server in trouble (5xx) counts as silent: one with a database answers so when it loses
+   a race. Any other answer is final once the look has shown that nothing landed.
 5. Keys are unlocked once; a retry never asks again.
 6. The server never forgets a version. A delegation that was removed and comes back goes on above the version
    it had. It is asked for by number: over the file that is gone a server with a database answers 500.
@@ -30,15 +30,15 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Self
 
 from notarypy.client import weight
 from notarypy.client.metadata.refresh import refresh
+from notarypy.client.publish import serverside
 from notarypy.client.publish.drafts import note_unanswered, sign_draft
 from notarypy.client.publish.readability import require_readable
-from notarypy.client.publish.serverside import confirm, keeps_snapshot, require_snapshot_key, taken_version
 from notarypy.errors import (
     Advice,
     AuthenticationError,
@@ -123,7 +123,8 @@ class Publisher:
 
     With `signer`, a role, the keys of that one alone may sign targets files and delegations. `read` refreshes
     the repository, as `refresh` does. With `handing_over`, an edit is not published but made a part of, which
-    several people sign; `finished` files are such, and sent as they are (`joining`).
+    several people sign; `finished` files are such, and sent as they are (`joining`). `sending` is called with
+    the files of every upload before it.
     """
 
     repository: Repository
@@ -133,6 +134,7 @@ class Publisher:
     read: Callable[..., TrustedMetadata] = refresh
     handing_over: Callable[[Publisher, Edit, State | None], Published] | None = None
     finished: Mapping[str, bytes] = field(default_factory=dict)
+    sending: Callable[[Mapping[str, bytes]], None] = lambda _: None
 
     def only(self, signer: str | None) -> Self:
         """Return a publisher that signs as this signer alone; with None the same."""
@@ -194,14 +196,14 @@ class Publisher:
         _LOG.debug("%s: a preview would sign %s", self.repository.gun, [draft.role for draft in drafts])
         if after.dirty:
             try:
-                require_snapshot_key(self.repository, after.root, self.keys.available)
+                serverside.require_snapshot_key(self.repository, after.root, self.keys.available)
             except AuthenticationError as error:
                 if unlock or self.repository.lacking is None:
                     raise
                 self.repository.lacking(f"with this login it could not be published: {error.message}")
         if unlock and after.dirty:
             keys = [key for draft in drafts for key in draft.keys]
-            if keeps_snapshot(after.root, self.keys.available):
+            if serverside.keeps_snapshot(after.root, self.keys.available):
                 signers = after.root.signers(roles.SNAPSHOT)
                 keys += [key for key in signers if key.canonical_id in self.keys.available]
             self.keys.prepare(key.canonical_id for key in keys)
@@ -228,6 +230,7 @@ class _PublishLoop:
         self.repository, self.keys = publisher.repository, publisher.keys
         self.gun, self.waits = publisher.repository.gun, Waits(publisher.patience)
         self.tries = self.lost = 0
+        self.silent: list[tuple[Mapping[str, tuple[int, str]], State]] = []
         self.stale: dict[str, int] = {}
 
     def run(self) -> Published:
@@ -246,6 +249,7 @@ class _PublishLoop:
             require_readable(self.repository, files, trusted.files)
             self.tries += 1
             _LOG.debug("%s: try %s sends %s", self.gun, self.tries, list(files))
+            self.publisher.sending(files)
             try:
                 self.repository.notary().update(self.gun, files)
             except RefusedUpdateError as refusal:
@@ -253,17 +257,21 @@ class _PublishLoop:
             except NOT_SENT:
                 raise
             except NetworkError as lost:
+                self.silent.append((serverside.upload_of(self.repository, files), after))
                 trusted, failure = self._after_silence(trusted, files, lost)
             else:
-                trusted = confirm(self.repository, files, self.publisher.read)
+                trusted = serverside.confirm(self.repository, files, self.publisher.read)
                 return Published(origin, after, uploaded=True, trusted=trusted)
+            for upload, reached in self.silent:
+                if serverside.landed(self.repository, trusted, upload):
+                    return Published(origin, reached, uploaded=True, trusted=trusted)
 
     def _signed(self, trusted: TrustedMetadata, after: State) -> dict[str, bytes]:
         files = dict(self.publisher.finished)
         if not files:
             drafts = plan(after, self.repository.now, self.publisher.available(after))
             files = {draft.role: sign_draft(draft, self.keys) for draft in drafts}
-        if keeps_snapshot(after.root, self.keys.available):
+        if serverside.keeps_snapshot(after.root, self.keys.available):
             draft = snapshot_draft(after.root, trusted.snapshot, files, after, self.repository.now)
             files[roles.SNAPSHOT] = sign_draft(draft, self.keys)
         return files
@@ -277,14 +285,14 @@ class _PublishLoop:
         except NetworkError as error:
             error.why = (*error.why, refusal.message, *refusal.why)
             raise
-        moved, first = _moved(old, new, files), not self.stale
+        moved, first = serverside.moved(old, new, files), not self.stale
         _LOG.debug("%s: try %s was refused; moved: %s: %s", self.gun, self.tries, moved, refusal.message)
         if moved:
             return new, self._conflict(new)
         if self.publisher.finished or not self._found_stale(old, files):
             if roles.ROOT not in files:  # whose key the server has under a root to come it does not say
                 with suppress(NetworkError, AuthenticationError):
-                    require_snapshot_key(self.repository, new.root, self.keys.available)
+                    serverside.require_snapshot_key(self.repository, new.root, self.keys.available)
             raise refusal
         return new, None if first else self._conflict(new)
 
@@ -302,7 +310,7 @@ class _PublishLoop:
                 why=(f"sending: {lost.message}", f"looking: {error.message}"),
                 advice=Advice("run-again"),
             ) from error
-        moved = _moved(old, new, files)
+        moved = serverside.moved(old, new, files)
         lost.why = (*lost.why, "looking since then shows nothing of it; what was sent may still arrive")
         return new, self._conflict(new) if moved else lost
 
@@ -330,7 +338,7 @@ class _PublishLoop:
         for role, data in files.items():
             if roles.is_delegation(role) and role not in trusted.files:
                 with suppress(NotarypyError):  # the refusal says more than a look that fails
-                    self.stale[role] = taken_version(self.repository, role, data)
+                    self.stale[role] = serverside.taken_version(self.repository, role, data)
         _LOG.debug("%s: stale versions on the server: %s", self.gun, self.stale)
         return self.stale != before
 
@@ -340,9 +348,3 @@ class _PublishLoop:
         for role in self.stale.keys() & state.dirty:
             targets[role] = replace(targets[role], version=max(self.stale[role], targets[role].version))
         return replace(state, targets=targets)
-
-
-def _moved(old: TrustedMetadata, new: TrustedMetadata, files: Collection[str]) -> list[str]:
-    """Return the roles we build on whose files are others than before."""
-    relevant = {*files, roles.ROOT, roles.TARGETS, roles.SNAPSHOT}
-    return [role for role in relevant if old.files.get(role) != new.files.get(role)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.refresh import refresh
@@ -73,6 +74,36 @@ def _serves(repository: Repository, trusted: TrustedMetadata, role: str, data: b
     version = _version(repository, role, data)
     overtaken = role in trusted.files and _version(repository, role, trusted.files[role]) > version
     return overtaken and repository.fetch_version(role, version) == data
+
+
+def upload_of(repository: Repository, files: Mapping[str, bytes]) -> dict[str, tuple[int, str]]:
+    """Return what `landed` has to know of files that are sent: version and SHA-256 by role, in order."""
+    return {
+        role: (_version(repository, role, files[role]), sha256(files[role]).hexdigest())
+        for role in sorted(files)
+        if role != roles.SNAPSHOT  # a server may sign another one, and anybody makes the next one
+    }
+
+
+def landed(repository: Repository, trusted: TrustedMetadata, upload: Mapping[str, tuple[int, str]]) -> bool:
+    """Tell whether an upload is what the server serves, or was before others published.
+
+    What a server says of an earlier version counts only where what it serves is above that one, or nothing.
+    """
+    return bool(upload) and all(_had(repository, trusted, role, *one) for role, one in upload.items())
+
+
+def _had(repository: Repository, trusted: TrustedMetadata, role: str, version: int, digest: str) -> bool:
+    data = trusted.files.get(role)
+    if data is None or _version(repository, role, data) > version:
+        data = repository.fetch_version(role, version)
+    return data is not None and sha256(data).hexdigest() == digest
+
+
+def moved(old: TrustedMetadata, new: TrustedMetadata, files: Collection[str]) -> list[str]:
+    """Return the roles we build on whose files are others than before."""
+    relevant = {*files, roles.ROOT, roles.TARGETS, roles.SNAPSHOT}
+    return [role for role in relevant if old.files.get(role) != new.files.get(role)]
 
 
 def taken_version(repository: Repository, role: str, data: bytes) -> int:

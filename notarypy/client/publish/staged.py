@@ -8,7 +8,8 @@ Rules:
 1. To stage, list and drop asks no server and needs no key. A change that nobody could ever publish is not
    staged: a name, a role or custom data that cannot be signed.
 2. What is published is what was there when it began; exactly these files are removed, after it has succeeded.
-   Whoever is killed between the two publishes nothing twice: what is true already changes nothing.
+   To publish them twice would undo what others signed in between, so what is sent is noted before. Who finds
+   such a note looks whether the server has it: then only the files go, which says so.
 3. Two that publish one changelist wait for each other.
 4. A repository that was only begun here is published with them, and one that nobody knows is begun
    (`stagedinit`).
@@ -30,7 +31,8 @@ from typing import TYPE_CHECKING
 from notarypy.client.publish import stagedinit
 from notarypy.client.publish.initialise import Wanted
 from notarypy.client.publish.pipeline import publisher_for
-from notarypy.errors import KeyAccessError, UsageError
+from notarypy.client.publish.serverside import landed, upload_of
+from notarypy.errors import KeyAccessError, MetadataError, StorageError, UsageError
 from notarypy.storage.changelist import Changelist
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
@@ -41,7 +43,7 @@ from notarypy.tuf.vouching import signatures
 from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from notarypy.client.metadata.repository import Repository
     from notarypy.client.publish.pipeline import Published, Publisher
@@ -51,7 +53,8 @@ if TYPE_CHECKING:
     from notarypy.tuf.changes import Change, State
 
 _LOG = logging.getLogger(__name__)
-_SHOWN = 20
+_SHOWN, _NOTED = 20, 20
+_UNSEEN = "whoever did it could not see it to the end"
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ class DroppedChange:
 class StagedPublished:
     """What became of staged changes: those that are `published`, and those that were `dropped`.
 
-    `uploaded` are the roles that have new files; none where all was true already. `created` tells that the
+    `uploaded` are root, targets and delegations as far as they have new files; none where all was true
+    already. `created` tells that the
     repository had no trust data at its server before, `begun` what was made for one that nobody knew.
     `root_pins` are its root keys.
     """
@@ -107,7 +111,7 @@ def listed(session: Session, text: str) -> list[StagedChange]:
 
 def stage(session: Session, text: str, changes: Sequence[Staged]) -> None:
     """Stage changes for the next publish."""
-    names = changelist(session, text).add(changes)
+    names = changelist(session, text).add(changes, session.now())
     _LOG.debug("%s: staged %s", text, dict(zip(names, (one.words for one in changes), strict=True)))
 
 
@@ -121,6 +125,8 @@ def reset(session: Session, text: str, numbers: Sequence[int] | None) -> int:
     with cache.lock(session.settings.retry_for, "staged"):
         chosen = set(found.names() if numbers is None else _by_number(found, numbers))
         found.remove(chosen)
+        if numbers is None:
+            found.unsettled.remove()
     return len(chosen)
 
 
@@ -139,25 +145,55 @@ def publish(session: Session, text: str) -> StagedPublished:
     publisher = publisher_for(session, text, staged=True)
     repository, begun = publisher.repository, None
     with repository.cache.lock(publisher.patience.seconds, "staged"):
-        files = _read(session, text)
-        edit = _StagedEdit(publisher, files)
+        found = changelist(session, text)
+        _settle(publisher, found)
+        edit = _StagedEdit(publisher, _read(session, text), found)
         created = publisher.handing_over is None and stagedinit.is_unpublished(repository)
         if created and roles.ROOT not in repository.cache.cached():
             begun = stagedinit.begin(session, publisher, Wanted(snapshot="local"))
-            edit.publisher = publisher_for(session, text, staged=True)
+            edit.use(publisher_for(session, text, staged=True))
         done = edit.publish(first=created)
+        for note in (*edit.applied.notes, *_unsigned(done.before, done.after)):
+            session.warn(note)
         if publisher.handing_over is None:
-            changelist(session, text).remove(one.name for one in files)
-    for note in (*edit.applied.notes, *_unsigned(done.before, done.after)):
-        session.warn(note)
+            _remove(found, [one.name for one in edit.files])
     return _result(edit, done, begun, created=created)
 
 
-class _StagedEdit:
-    """An edit that makes what is staged true."""
+def _settle(publisher: Publisher, found: Changelist) -> None:
+    """Remove the files of changes that were published by somebody who could not do it any more (rule 2)."""
+    repository = publisher.repository
+    try:
+        noted, uploads = found.unsettled.read()
+    except (StorageError, MetadataError) as error:
+        repository.warn(f"{found.unsettled.path} is passed over: {error.message}")
+        return
+    left = sorted({*noted} & {*found.names()}) if uploads else []
+    if left and not stagedinit.is_unpublished(repository):
+        trusted = publisher.read(repository)
+        if any(landed(repository, trusted, upload) for upload in uploads):
+            repository.warn(f"{len(left)} of the changes that were staged are published already: {_UNSEEN}")
+            _remove(found, left)
+            return
+    found.unsettled.remove()
 
-    def __init__(self, publisher: Publisher, files: Sequence[StagedFile]) -> None:
-        self.publisher, self.files = publisher, files
+
+def _remove(found: Changelist, names: Sequence[str]) -> None:
+    try:
+        found.remove(names)
+        found.unsettled.remove()
+    except StorageError as error:
+        why = f"what was staged of {found.gun} is published; the next publish removes the files that are left"
+        raise error.saying(why) from error
+
+
+class _StagedEdit:
+    """An edit that makes what is staged true, and notes what is sent for it."""
+
+    def __init__(self, publisher: Publisher, files: Sequence[StagedFile], found: Changelist) -> None:
+        self.files, self.found = files, found
+        self.uploads: list[Mapping[str, tuple[int, str]]] = []
+        self.use(publisher)
         self.changes = [(number, file.change) for number, file in enumerate(files)]
         self.applied: Applied
 
@@ -168,6 +204,16 @@ class _StagedEdit:
             state = _verified_before(self.publisher.repository, state, role)
         self.applied = apply_staged(state, self.changes, self._signable)
         return [Reached(self.applied.state)]
+
+    def use(self, publisher: Publisher) -> None:
+        """Publish with this one."""
+        self.publisher = replace(publisher, sending=self._note)
+
+    def _note(self, sent: Mapping[str, bytes]) -> None:
+        """Note what is sent, beside what was sent before and may still arrive (rule 2)."""
+        self.uploads = [*self.uploads, upload_of(self.publisher.repository, sent)][-_NOTED:]
+        if self.files:
+            self.found.note([one.name for one in self.files], self.uploads)
 
     def _signable(self, state: State, role: str) -> bool:
         by_others = self.publisher.handing_over is not None

@@ -149,6 +149,7 @@ def publish_first(publisher: Publisher, edit: Edit) -> Published | None:
             draft = snapshot_draft(after.root, snapshot, files, after, repository.now)
             files[roles.SNAPSHOT] = sign_draft(draft, publisher.keys)
         require_readable(repository, files)
+        publisher.sending(files)
         trusted, created = send_first(publisher, files, lambda: None)
     return Published(start, after, uploaded=True, trusted=trusted) if created else None
 
