@@ -36,8 +36,7 @@ def worst(codes: Collection[int]) -> int:
 
 def beginning(lines: Sequence[str], most: int) -> tuple[str, ...]:
     """Return so many of many lines as people read, and how many more there are."""
-    left = len(lines) - most
-    return (*lines[:most], f"and {left} more") if left > 0 else tuple(lines)
+    return (*lines[:most], f"and {len(lines) - most} more") if len(lines) > most else tuple(lines)
 
 
 @dataclass(frozen=True)
@@ -159,6 +158,10 @@ class ExpiredError(TrustError, code="trust.expired", exit_code=5):
 
 class RepositoryMissingError(TrustError, code="trust.repo_missing", exit_code=3):
     """The server has no trust data for this repository."""
+
+
+class RepositoryUnpublishedError(TrustError, code="trust.repo_unpublished", exit_code=3):
+    """The server has no trust data for this repository, which was begun here and maybe never published."""
 
 
 class TagUnsignedError(TrustError, code="trust.tag_unsigned", exit_code=3):

@@ -18,7 +18,7 @@ import pytest
 from notarypy.cli.text.advice import TEXTS, advice, own_advice
 from notarypy.client.build import arguments
 from notarypy.client.build.builders import BUILDERS
-from notarypy.client.metadata.repository import no_trust_data
+from notarypy.client.metadata.missing import no_trust_data
 from notarypy.errors import (
     Advice,
     AlreadyExistsError,

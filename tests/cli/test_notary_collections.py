@@ -59,6 +59,37 @@ def test_init_makes_keys_and_files_and_publishes_nothing(notary: Run, fake: Fake
     assert [version(fake, role) for role in ("root", "targets", "snapshot", "timestamp")] == [1, 2, 2, 1]
 
 
+def test_what_is_begun_and_not_published_has_no_trust_data(notary: Run, home: Path) -> None:
+    """As for Go; a server that had it once is another matter."""
+    notary("init", GUN).expect(0)
+    text = f"{NOTARY_HOST} does not have trust data for {GUN}\n  why: "
+    for words, before in (
+        (("list", GUN), ""),
+        (("lookup", GUN, "v1"), ""),
+        (("verify", GUN, "v1"), "error retrieving target by name:v1, error:"),
+        (("delegation", "list", GUN), f"Error retrieving delegation roles for repository {GUN}: "),
+    ):
+        outcome = notary(*words).expect(3)
+        assert outcome.out == ""
+        assert outcome.err.startswith(f"* fatal: {before}{text}")
+        assert f"fix: publish it: notary publish {GUN}" in outcome.err
+    assert folder(home, "metadata") == ["root.json", "snapshot.json", "targets.json"]
+
+
+def test_what_the_server_lost_is_an_alarm_and_can_be_sent_again(
+    notary: Run, run: Run, fake: Fake, home: Path
+) -> None:
+    notary("init", GUN, "-p").expect(0)
+    fake.notary.store.delete(GUN, NOW)
+    notary("add", GUN, "v1", written(home / "file", b"x")).expect(0)
+    for words in (("list", GUN), ("publish", GUN)):
+        outcome = notary(*words).expect(4)
+        assert "no longer has the trust data" in outcome.err
+        assert f"--gun republish {GUN}" in outcome.err
+    run("-d", home / ".notary", "--gun", "republish", GUN).expect(0)
+    assert notary("publish", GUN).expect(0).out == PUSHED
+
+
 def test_init_publishes_at_once_and_names_the_root_key_that_was_there(notary: Run, home: Path) -> None:
     assert notary("init", GUN, "-p").expect(0).out == ALSO
     root = next(

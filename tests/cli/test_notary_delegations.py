@@ -198,7 +198,8 @@ def test_a_role_without_keys_or_paths_has_a_line_and_a_warning(notary: Run) -> N
 def test_list_of_what_there_is_not(notary: Run) -> None:
     outcome = notary(*LIST).expect(3)
     assert outcome.out == ""
-    assert outcome.err.startswith(f"* fatal: {NOTARY_HOST} does not have trust data for {GUN}\n")
+    before = f"* fatal: Error retrieving delegation roles for repository {GUN}: "
+    assert outcome.err.startswith(f"{before}{NOTARY_HOST} does not have trust data for {GUN}\n")
 
 
 def test_list_goes_on_with_what_is_cached_and_says_so(notary: Run, fake: Fake) -> None:

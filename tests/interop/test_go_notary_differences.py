@@ -148,6 +148,14 @@ def a_certificate_that_was_trusted_is_what_the_first_root_must_have(pair: Pair, 
     assert (theirs.code, ours.code) == (0, 4), f"{theirs}\n{ours}"
 
 
+@row("lost")
+def what_the_server_has_lost_is_not_made_anew(pair: Pair, front: Gateway) -> None:
+    del front
+    both(pair, "init {R} -p", "list {R}", "-d gone delete {R} --remote")
+    theirs, ours = run(pair.go, "publish {R}"), run(pair.ours, "publish {R}")
+    assert (theirs.code, ours.code) == (0, 4), f"{theirs}\n{ours}"
+
+
 def test_every_row_of_the_page_is_shown() -> None:
     listed = [pages.code(cells[0]) for cells in pages.table(pages.read("docs/go-notary.md"), "row")]
     shown = {name for line in LINES for name in line.differs} | ROWS.keys() | ELSEWHERE.keys()

@@ -19,10 +19,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notarypy.cli.gonotary import givenfiles
+from notarypy.cli.gonotary import givenfiles, goerrors
 from notarypy.cli.gonotary.autopublish import publish_if_asked
 from notarypy.cli.text.render import safe
-from notarypy.errors import Advice, InvalidNameError, UnsupportedKeyError, UsageError
+from notarypy.errors import Advice, InvalidNameError, NotarypyError, UnsupportedKeyError, UsageError
 from notarypy.keys.signers import is_uri
 from notarypy.tuf import roles
 
@@ -127,7 +127,8 @@ def purge(shell: NotaryShell, line: CommandLine) -> None:
 def list_roles(shell: NotaryShell, line: CommandLine) -> None:
     """List the delegations of a repository."""
     gun = line.arguments[0]
-    found = shell.read(lambda client: client.delegations(gun))
+    with goerrors.after(f"Error retrieving delegation roles for repository {gun}: ", NotarypyError):
+        found = shell.read(lambda client: client.delegations(gun))
     for one in found:
         few = (
             f"it takes {one.threshold} signatures and has too few keys"

@@ -43,8 +43,8 @@ TEXTS: Mapping[str, str] = {
     "sign-together": "publish all of it at once, or give it more time: notarypy --retry-for TIME notary",
     # -- trust
     "forget": (
-        "name the right server: -s URL; else ask its operator; "
-        "to take it for a new one: {program} delete {gun}"
+        "name the right server: -s URL; else ask its operator; to publish it again from what is known here: "
+        "notarypy republish {gun}; to take it for a new one: {program} delete {gun}"
     ),
     "pin-first-root": (
         "compare the root with the owner, then pin it: trust_pinning.certs in the configuration file"

@@ -7,14 +7,16 @@ Rules:
 1. An error is `* fatal:` with Go notary's text where it has one, lines `why:` with what is known beyond it,
    and a line `fix:`.
 2. Whoever raises an error in this program gives it Go notary's text; here are the texts for errors that are
-   raised below the command line. The first row that fits, and has a text, counts.
+   raised below the command line. The first row that fits, and has a text, counts. Some commands say more
+   before it.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,7 @@ _UNPINNED = "could not validate the path to a trusted root: invalid trust pinnin
 _CHANGED = (
     "could not rotate trust to a new trusted root: failed to validate data with current trusted certificates"
 )
+_BEFORE = "before"
 _LOCKED = "could not find necessary signing keys, at least one of these keys must be available"
 
 
@@ -42,8 +45,24 @@ def text_of(error: NotarypyError, shell: NotaryShell) -> str:
     return "\n".join([*lines, f"  fix: {fix}"] if fix else lines)
 
 
+@contextmanager
+def after(before: str, *kinds: type[NotarypyError]) -> Iterator[None]:
+    """Put what a command says before them in front of the words of such errors (rule 2)."""
+    try:
+        yield
+    except kinds as error:
+        error.facts[_BEFORE] = before
+        raise
+
+
 def _gos_words(error: NotarypyError) -> str:
     """Return what Go notary says of an error; nothing where that says nothing (rule 2)."""
+    if before := error.facts.get(_BEFORE):
+        return f"{before}{_known_words(error) or error.message}"
+    return _known_words(error)
+
+
+def _known_words(error: NotarypyError) -> str:
     found = (words(error.facts) for kind, words in _WORDS if isinstance(error, kind))
     return next(filter(None, found), "")
 
@@ -87,6 +106,7 @@ def _config(facts: dict[str, Any]) -> str:
 
 _WORDS: tuple[tuple[type[errors.NotarypyError], Callable[[dict[str, Any]], str]], ...] = (
     (errors.RepositoryMissingError, _unknown),
+    (errors.RepositoryUnpublishedError, _unknown),
     (errors.UnreachableError, lambda _: "client is offline"),
     (errors.DeadlineError, lambda _: "client is offline"),
     (errors.TlsError, _tls),

@@ -27,11 +27,18 @@ from typing import TYPE_CHECKING, BinaryIO
 from notarypy import system
 from notarypy.cli import userfiles
 from notarypy.cli.cobra import parse_int
-from notarypy.cli.gonotary import givenfiles
+from notarypy.cli.gonotary import givenfiles, goerrors
 from notarypy.cli.gonotary.autopublish import publish_if_asked
 from notarypy.cli.text import terminal
 from notarypy.client.stagingapi import StagedContent
-from notarypy.errors import Advice, DigestMismatchError, TagUnsignedError, UsageError
+from notarypy.errors import (
+    Advice,
+    DigestMismatchError,
+    RepositoryMissingError,
+    RepositoryUnpublishedError,
+    TagUnsignedError,
+    UsageError,
+)
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -117,12 +124,11 @@ def verify(shell: NotaryShell, line: CommandLine) -> None:
     def call(client: Client) -> ListedTarget:
         return client.targets.verify(gun, name, stream, sink, progress=_progress(stream))
 
-    missing = f"error retrieving target by name:{name}, error:No valid trust data for {name}"
-    with (
-        _interrupted(),
-        givenfiles.opened(source) if source else _standard_input() as stream,
-        _in_gos_words(missing),
-    ):
+    before = f"error retrieving target by name:{name}, error:"
+    opened = givenfiles.opened(source) if source else _standard_input()
+    in_words = _in_gos_words(f"{before}No valid trust data for {name}")
+    missing = goerrors.after(before, RepositoryMissingError, RepositoryUnpublishedError)
+    with _interrupted(), opened as stream, in_words, missing:
         shell.read(call)
 
 

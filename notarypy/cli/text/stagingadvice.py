@@ -11,5 +11,8 @@ TEXTS = {
         "publish it: notary publish {gun}; or begin anew without what is here: notary delete {gun}"
     ),
     "publish-staged": "publish them: notary publish {gun}; or drop them: notary reset {gun} --all",
+    "publish-unpublished": (
+        "publish it: notary publish {gun}; if that was done, name the right server, or ask its operator"
+    ),
     "reset-staged": "drop it, and publish the others: notary reset {gun} -n {number}",
 }

@@ -30,7 +30,8 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.dates import warn_of_age, warn_of_expiry
 from notarypy.client.metadata.flight import Flight
-from notarypy.client.metadata.repository import KnownFiles, Repository, no_trust_data, store, vanished
+from notarypy.client.metadata.missing import no_trust_data, vanished
+from notarypy.client.metadata.repository import KnownFiles, Repository, store
 from notarypy.client.metadata.roots import first_pinned, first_root, require_pinned, walk
 from notarypy.client.weight import Weight
 from notarypy.errors import (

@@ -41,14 +41,11 @@ from notarypy.errors import (
     FileMissingError,
     NotFoundError,
     OperationError,
-    RepositoryMissingError,
-    RepositoryVanishedError,
     ResponseLimitError,
     StorageError,
     UnreachableError,
     VerificationError,
 )
-from notarypy.images.reference import DOCKER_HUB
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import roles
 from notarypy.tuf.canonical import too_many
@@ -210,30 +207,6 @@ class Repository:
         if self.server is None:
             raise RuntimeError("nobody publishes to an archive")
         return self.server
-
-
-def no_trust_data(repository: Repository) -> RepositoryMissingError:
-    """Return the error for a repository that the server does not know, and that is not known here."""
-    gun, url, hub = repository.gun, repository.server_url, repository.gun.startswith(f"{DOCKER_HUB}/")
-    advice = Advice("init-hub" if hub else "init", gun=gun)
-    if gun.startswith(f"{DOCKER_HUB}/library/"):  # Docker's own: nobody else can vouch for these
-        advice = Advice("not-the-official")
-    return RepositoryMissingError(f"{gun} has no trust data on {url}", advice=advice, gun=gun, server=url)
-
-
-def vanished(repository: Repository) -> RepositoryVanishedError:
-    """Return the alarm for a repository that is trusted here and unknown to the server (`refresh`: 2)."""
-    return RepositoryVanishedError(
-        f"{repository.server_url} no longer has the trust data of {repository.gun}",
-        why=(
-            "the trust directory holds its root, so it had some once",
-            "it was deleted, the server was reset, or somebody answers in its place",
-            "a repository that Go notary initialised and never published looks the same",
-        ),
-        advice=Advice("forget", gun=repository.gun),
-        gun=repository.gun,
-        server=repository.server_url,
-    )
 
 
 class KnownFiles(Mapping[str, bytes]):

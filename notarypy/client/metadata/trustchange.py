@@ -17,8 +17,9 @@ import tempfile
 from pathlib import Path
 
 from notarypy import files
+from notarypy.client.metadata.missing import no_trust_data, vanished
 from notarypy.client.metadata.refresh import refresh
-from notarypy.client.metadata.repository import LOCK_SECONDS, Repository, no_trust_data, vanished
+from notarypy.client.metadata.repository import LOCK_SECONDS, Repository
 from notarypy.client.results import TrustedRoot
 from notarypy.errors import Advice, NotFoundError, RootNotPinnedError, VerificationError
 from notarypy.storage.trustdir import RepositoryCache, TrustDirectory
