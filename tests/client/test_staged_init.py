@@ -14,6 +14,7 @@ from notarypy.errors import (
     AlreadyExistsError,
     AuthenticationError,
     NotarypyError,
+    RepositoryVanishedError,
     RootChangedError,
     RootNotPinnedError,
     SignatureError,
@@ -26,7 +27,7 @@ from notarypy.remote.http.messages import Response
 from notarypy.storage.trustdir import RepositoryCache
 from notarypy.tuf import roles
 from support.author import GUN
-from support.people import copy_of, root_pem
+from support.people import SERVER, copy_of, root_pem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,6 +89,35 @@ def test_the_first_publish_may_have_nothing_staged(world: World, owner: Person) 
     assert served(world)["targets"] == 2
 
 
+def test_the_first_publish_names_the_server(owner: Person) -> None:
+    staging(owner).init(GUN)
+    owner.warnings.clear()
+    staging(owner).publish(GUN)
+    staging(owner).publish(GUN)
+    assert owner.warnings == [f"{GUN} is published for the first time, to {SERVER}"]
+
+
+@pytest.mark.parametrize("lost", [("timestamp",), ("timestamp", "targets"), ("timestamp", "snapshot")])
+def test_what_was_published_and_is_gone_from_the_server_is_not_published_anew(
+    world: World, owner: Person, lost: tuple[str, ...]
+) -> None:
+    calls = staging(owner)
+    calls.add_target(GUN, "1", CONTENT)
+    calls.publish(GUN)
+    for role in lost:
+        owner.cached(role).unlink()
+    world.attacker.delete(GUN)
+    calls.add_target(GUN, "2", CONTENT)
+    world.requests()
+    for publish in (calls.publish, calls.publish_begun):
+        try:
+            assert publish(GUN) is False
+        except RepositoryVanishedError:
+            assert publish == calls.publish
+    assert "POST" not in world.requests()
+    assert len(calls.list(GUN)) == 1
+
+
 def test_the_root_key_need_not_be_here_to_publish(world: World, owner: Person) -> None:
     made = staging(owner).init(GUN)
     (owner.trust_dir / "private" / f"{made.root_keys[0]}.key").unlink()
@@ -136,8 +166,9 @@ def test_a_second_one_changes_nothing(world: World, owner: Person) -> None:
     assert caught.value.advice is not None
     assert caught.value.advice.name == "publish-begun"
     staging(owner).publish(GUN)
-    with pytest.raises(AlreadyExistsError):
+    with pytest.raises(AlreadyExistsError) as caught:
         staging(owner).init(GUN)
+    assert caught.value.advice is None  # to begin anew would throw away the root that is trusted
     other = world.person("other")
     with pytest.raises(AlreadyExistsError):
         staging(other).init(GUN)
@@ -223,7 +254,7 @@ def test_a_first_file_that_somebody_changed_is_not_built_on(world: World, owner:
     staging(owner).init(GUN)
     path = owner.cached(role)
     text = json.loads(path.read_bytes())
-    text["signed"]["version"] = 7
+    text["signed"]["expires"] = "2031-01-01T00:00:00Z"
     path.write_bytes(json.dumps(text).encode())
     world.requests()
     with pytest.raises(SignatureError):

@@ -56,6 +56,7 @@ def test_nothing_is_half_published_and_nothing_lost(
         killed = one["killed"]
         assert killed["listed"] in (before, ALL), number
         assert killed["left"] == STAGED or killed["listed"] == ALL, number
-        assert one["then"] == {"left": 0, "listed": ALL, "lost": []}, number
+        assert one["then"] == {"left": 0, "listed": ALL, "roots": 2, "lost": []}, number
         assert killed["lost"] == [], number
+    assert {one["killed"]["roots"] for one in found} == ({0, 1, 2} if begun else {2})
     assert {STAGED, 0} < {one["killed"]["left"] for one in found}

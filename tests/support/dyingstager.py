@@ -13,16 +13,17 @@ import json
 import os
 import shutil
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 # What publishing needs is loaded once, and not in each process.
 from notarypy import Client, StagedContent
 from notarypy.client.metadata import refresh
 from notarypy.client.publish import staged
-from notarypy.errors import NotarypyError
+from notarypy.errors import RepositoryMissingError
 from notarypy.keys.formats import pkcs8
 from notarypy.tuf import roles
+from notarypy.tuf.envelope import Envelope
+from notarypy.tuf.metadata import Root
 from support.dying import die
 
 _LOADED = refresh, staged
@@ -68,21 +69,31 @@ def main(home: Path, server: str, *, begun: bool) -> None:
 
 
 def seen(home: Path, server: str, gun: str) -> dict[str, object]:
-    """Return what is staged, what a reader finds, and how many keys the root needs that are not here."""
+    """Return what is staged, what a reader finds, and the keys that a root needs and that are not here.
+
+    That goes for the root of the server and for the one that is here. A reader may find nothing at all; what
+    it cannot read is an error of this program.
+    """
     reader = home.with_name(f"{home.name}-reader")
     shutil.rmtree(reader, ignore_errors=True)
     shutil.copytree(home / "tls", reader / "tls")
     listed: dict[str, list[str]] = {}
-    lost: list[str] = []
-    with suppress(NotarypyError):
+    found: list[Root] = []
+    try:
         trusted = client(reader, server).refresh(gun)
+    except RepositoryMissingError:
+        pass
+    else:
         listed = {role: sorted(file.targets) for role, file in trusted.targets.items()}
-        wanted = {key.canonical_id for role in roles.BASE_ROLES for key in trusted.root.signers(role)}
-        wanted -= {key.canonical_id for key in trusted.root.signers(roles.TIMESTAMP)}
-        here = {path.stem for path in (home / "trust" / "private").glob("*.key")}
-        lost = sorted(wanted - here)
+        found.append(trusted.root)
+    cached = home / "trust" / "tuf" / gun / "metadata" / "root.json"
+    if cached.exists():
+        found.append(Root.from_signed(Envelope.parse(cached.read_bytes(), roles.ROOT).signed))
+    owned = [role for role in roles.BASE_ROLES if role != roles.TIMESTAMP]
+    wanted = {key.canonical_id for root in found for role in owned for key in root.signers(role)}
+    here = {path.stem for path in (home / "trust" / "private").glob("*.key")}
     left = len(client(home, server).staging.list(gun))
-    return {"left": left, "listed": listed, "lost": lost}
+    return {"left": left, "listed": listed, "roots": len(found), "lost": sorted(wanted - here)}
 
 
 if __name__ == "__main__":

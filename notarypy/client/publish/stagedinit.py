@@ -15,6 +15,8 @@ Rules:
 4. The first publish sends the root as it is, and targets and snapshot in the version after, as Go does: root
    keys need not be here then. What is here is verified before anything is built on it.
 5. Root, targets and snapshot stay here whatever becomes of the publish: it can be done again.
+6. Begun is what looks like it: a root, targets and a snapshot of version 1, as far as they are there, and
+   nothing else. Anything else was published, and a server that has nothing of it has lost it.
 """
 
 from __future__ import annotations
@@ -29,7 +31,14 @@ from notarypy.client.publish.initialise import Wanted, check_root, first_files, 
 from notarypy.client.publish.pipeline import Published, publisher_for
 from notarypy.client.publish.readability import require_readable
 from notarypy.client.publish.serverside import keeps_snapshot
-from notarypy.errors import Advice, AlreadyExistsError, NotarypyError, NotFoundError, UsageError
+from notarypy.errors import (
+    Advice,
+    AlreadyExistsError,
+    MetadataError,
+    NotarypyError,
+    NotFoundError,
+    UsageError,
+)
 from notarypy.tuf import roles
 from notarypy.tuf.changes import State, apply_all
 from notarypy.tuf.envelope import Envelope, require_threshold
@@ -43,6 +52,7 @@ if TYPE_CHECKING:
     from notarypy.client.session import Session
 
 _LOG = logging.getLogger(__name__)
+_FIRST = frozenset({roles.ROOT, roles.TARGETS, roles.SNAPSHOT})
 
 
 @dataclass(frozen=True)
@@ -72,14 +82,25 @@ def init(session: Session, text: str, wanted: Wanted) -> StagedInit:
 
 
 def is_unpublished(repository: Repository) -> bool:
-    """Tell whether a repository was never read from a server, and the server has nothing of it."""
+    """Tell whether a repository is unknown or was begun here, and the server has nothing of it."""
     if roles.TIMESTAMP in repository.cache.cached():
         return False
     try:
         repository.fetch(roles.ROOT)
     except NotFoundError:
-        return True
+        return roles.ROOT not in repository.cache.cached() or _is_begun(repository)
     return False
+
+
+def _is_begun(repository: Repository) -> bool:
+    """Tell whether what is here looks like a repository that was begun (rule 6)."""
+    cached = repository.cache.cached()
+    for role in cached:
+        data = repository.cache.load(role)
+        with suppress(MetadataError):  # what nobody can read proves nothing
+            if data is not None and Envelope.parse(data, role, repository.limits).version != 1:
+                return False
+    return roles.ROOT in cached and _FIRST.issuperset(cached)
 
 
 def begin(session: Session, publisher: Publisher, wanted: Wanted) -> StagedInit:
@@ -140,6 +161,7 @@ def publish_begun(session: Session, text: str) -> bool:
 def publish_first(publisher: Publisher, edit: Edit) -> Published | None:
     """Publish what is only here, with an edit (rule 4); None if it was published by now."""
     repository = publisher.repository
+    repository.warn(f"{repository.gun} is published for the first time, to {repository.server_url}")
     with publisher.turn():
         root, start, snapshot = _begun(repository)
         after = apply_all(start, edit(start))
@@ -180,10 +202,11 @@ def _verified(root: Root, data: bytes, role: str) -> Envelope:
 
 def _exists(repository: Repository) -> AlreadyExistsError:
     here = roles.ROOT in repository.cache.cached()
+    begun = here and _is_begun(repository)
     place = "this trust directory" if here else repository.server_url
     return AlreadyExistsError(
         f"{repository.gun} has trust data already",
         why=f"it is in {place}; another root would not be trusted by whoever knows this one",
-        advice=Advice("publish-begun", gun=repository.gun) if here else None,
+        advice=Advice("publish-begun", gun=repository.gun) if begun else None,
         gun=repository.gun,
     )
