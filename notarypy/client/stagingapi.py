@@ -16,7 +16,7 @@ from notarypy.client.publish.signing import custom_data
 from notarypy.errors import InvalidNameError, UsageError
 from notarypy.tuf import roles
 from notarypy.tuf.canonical import MAX_INTEGER
-from notarypy.tuf.roles import check_old_name, check_target_name
+from notarypy.tuf.roles import TARGETS, check_old_name, check_target_name
 from notarypy.tuf.stagedchanges import (
     ALL_DELEGATIONS,
     CREATE,
@@ -131,6 +131,9 @@ class Staging:
     def witness(self, repository: str, roles: Sequence[str]) -> None:
         """Stage that roles are signed anew, content unchanged."""
         require_lists(roles=roles)
+        for role in roles:
+            if role != TARGETS:
+                _require_delegation(role)
         staged.stage(self._session, repository, [Staged(UPDATE, role, WITNESS) for role in roles])
 
     def reset(self, repository: str, numbers: Sequence[int] | None = None) -> int:

@@ -9,7 +9,7 @@ Rules:
    is written byte for byte as Go does, for Go reads it too.
 2. Changes are applied in order, each to what those before it left. One that is impossible is an error that
    names its number; nothing of all of them counts then.
-3. A role that is witnessed and does not exist is dropped instead, and said: nothing is lost by it, and with
+3. What is witnessed and is no role that exists is dropped instead, and said: nothing is lost by it, and with
    Go notary it stands in the way of everything that was staged with it.
 4. `targets/*` and `targets/x/*` are every delegation below, to take keys out of. Those above which nothing
    can be signed here are said and left as they are.
@@ -19,7 +19,8 @@ Rules:
 7. A path that is added is within those of the role above, as Go has it too: readers would ignore it.
 8. Keys of root, targets, snapshot and timestamp are never taken from a file: who may put a file into a folder
    would make others sign that.
-9. A key or path that is to go and is not there is said: the one that was meant may be there still.
+9. Members of a change file are read in any case, as Go reads them; one that is there twice makes it no
+   change.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from notarypy.errors import Advice, InvalidNameError, MetadataError, NotarypyError, UsageError
 from notarypy.limits import DEFAULT, Limits
-from notarypy.tuf import canonical, roles
+from notarypy.tuf import canonical, roles, stagednotes
 from notarypy.tuf.changes import (
     AddDelegation,
     Change,
@@ -43,18 +44,21 @@ from notarypy.tuf.changes import (
     apply_all,
 )
 from notarypy.tuf.fields import is_integer, strings
-from notarypy.tuf.keys import SHORT_KEYID, PublicKey, decode_base64
+from notarypy.tuf.keys import PublicKey, decode_base64
 from notarypy.tuf.stagedtargets import ListTarget, content_of
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from notarypy.tuf.stagednotes import Note
 
 CREATE, UPDATE, DELETE = "create", "update", "delete"
 TARGET, DELEGATION, WITNESS = "target", "delegation", "witness"
 ALL_DELEGATIONS = "targets/*"
 _ESCAPES = {one: f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"}
 _NOT_FROM_FILES = "no change file changes root, snapshot or timestamp"
+_NO_ROLE = "change files change targets, and delegations, which are called targets/NAME"
 
 
 @dataclass(frozen=True)
@@ -71,10 +75,11 @@ class Staged:
     def parse(cls, text: bytes, limits: Limits = DEFAULT) -> Self:
         """Read a change file (rule 1); raise MetadataError. What it asks for may still be impossible."""
         found = canonical.decode(text, "a change file", limits)
-        fields = [found.get(name, "") for name in ("action", "role", "type", "path")]
+        given = {name.lower(): value for name, value in found.items() if value is not None}
+        fields = [given.get(name, "") for name in ("action", "role", "type", "path")]
         if not all(isinstance(one, str) for one in fields):
             raise MetadataError("a change file has something in the place of a text")
-        data = found.get("data")
+        data = given.get("data")
         action, role, kind, path = fields
         return cls(action, role, kind, path, None if data is None else decode_base64(data, "a change's data"))
 
@@ -87,10 +92,8 @@ class Staged:
     @property
     def words(self) -> str:
         """What the change is, for people."""
-        if self.type == TARGET:
-            name = self.path or '""'
-            return f"{self.action} target {name} in {self.role}"
-        return f"{self.action} {self.type} {self.role}"
+        action, role, kind, path = (one or '""' for one in (self.action, self.role, self.type, self.path))
+        return f"{action} target {path} in {role}" if kind == TARGET else f"{action} {kind} {role}"
 
 
 def written(value: object) -> bytes:
@@ -137,20 +140,22 @@ def apply_staged(
     Raises the error of the first one that is impossible, with its number.
     """
     dropped: dict[int, str] = {}
-    notes: list[str] = []
+    notes: list[Note] = []
+    before = state
     for entries in _runs(changes):
         number, first = entries[0]
         if first.type == TARGET:
             state = _with_targets(state, entries)
         elif first.type == WITNESS and _unknown(state, first.role):
-            dropped[number] = f"{state.gun} has no role {first.role}"
+            role = first.role or '""'
+            dropped[number] = f"{state.gun} has no role {role}"
         else:
             try:
                 for change in _changes(state, first, signable, notes):
                     state = change.apply(state)
             except NotarypyError as error:
                 raise _impossible(number, first, error, state) from error
-    return Applied(state, dropped, tuple(dict.fromkeys(notes)))
+    return Applied(state, dropped, stagednotes.said(notes, before, state))
 
 
 def _runs(changes: Sequence[tuple[int, Staged]]) -> Iterator[list[tuple[int, Staged]]]:
@@ -201,10 +206,11 @@ def _target(state: State, staged: Staged) -> ListTarget | RemoveTarget:
 
 
 def _changes(
-    state: State, staged: Staged, signable: Callable[[State, str], bool], notes: list[str]
+    state: State, staged: Staged, signable: Callable[[State, str], bool], notes: list[Note]
 ) -> Iterator[Change]:
     if staged.role != roles.TARGETS and not staged.role.startswith(f"{roles.TARGETS}/"):
-        raise UsageError(f"{staged.role or 'nothing'} is not changed by change files", why=_NOT_FROM_FILES)
+        why = _NOT_FROM_FILES if staged.role in roles.BASE_ROLES else _NO_ROLE
+        raise UsageError(f"scope not supported: {staged.role}", why=why)
     if staged.type == WITNESS and staged.action == UPDATE:
         yield Resign(staged.role)
     elif staged.type != DELEGATION or staged.role == roles.TARGETS:
@@ -236,18 +242,18 @@ def _created(state: State, staged: Staged) -> Change:
     return AddDelegation(staged.role, keys, paths, threshold)
 
 
-def _updated(state: State, staged: Staged, notes: list[str]) -> Iterator[Change]:
+def _updated(state: State, staged: Staged, notes: list[Note]) -> Iterator[Change]:
     role, data = staged.role, _data(staged)
     _require_known(state, role)
     delegation = state.delegation(role)
     removed = frozenset(strings(data.get("remove_keys"), "remove_keys"))
     cleared = data.get("clear_paths") is True and delegation is not None
     paths = delegation.paths if cleared and delegation else strings(data.get("remove_paths"), "remove_paths")
-    notes += _not_there(state, role, removed, () if cleared else paths)
+    notes += stagednotes.missing(state, role, removed, () if cleared else paths)
     if keys := _keys(data):
         yield AddDelegation(role, keys, ())
     if removed:
-        yield from _without(state, role, removed, notes)
+        yield RemoveKeys(role, removed)
     if added := strings(data.get("add_paths"), "add_paths"):
         _require_within(state, role, added)
         yield AddDelegation(role, (), added)
@@ -256,7 +262,7 @@ def _updated(state: State, staged: Staged, notes: list[str]) -> Iterator[Change]
 
 
 def _purged(
-    state: State, staged: Staged, signable: Callable[[State, str], bool], notes: list[str]
+    state: State, staged: Staged, signable: Callable[[State, str], bool], notes: list[Note]
 ) -> Iterator[Change]:
     """Yield what takes keys out of every delegation below a role, from the top to the bottom (rule 4)."""
     above = staged.role.removesuffix("*")
@@ -266,37 +272,12 @@ def _purged(
         ids = gone.intersection(key.canonical_id for key in state.keys_for(role)[0])
         unknown -= ids
         if ids and signable(state, roles.parent(role)):
-            yield from _without(state, role, gone, notes)
-            state = RemoveKeys(role, gone).apply(state)
+            yield (removal := RemoveKeys(role, gone))
+            state = removal.apply(state)
         elif ids:
-            stay = ", ".join(sorted(one[:SHORT_KEYID] for one in ids))
-            notes.append(f"{stay} stays in {role}: the keys here cannot sign {roles.parent(role)}")
+            notes.append(stagednotes.staying(role, ids))
     if unknown:
-        notes.append(f"no delegation has the key {_quoted(unknown)}")
-
-
-def _not_there(state: State, role: str, keys: frozenset[str], paths: Sequence[str]) -> Iterator[str]:
-    """Say what is to be removed from a role that has it not (rule 9)."""
-    known = state.paths(role)
-    if unknown := keys - {key.canonical_id for key in state.keys_for(role)[0]}:
-        yield f"{role} has no key {_quoted(unknown)}"
-    if other := [path for path in paths if path not in known]:
-        yield f"{role} has no path {_quoted(other)}"
-
-
-def _quoted(names: Iterable[str]) -> str:
-    return ", ".join(json.dumps(name, ensure_ascii=False) for name in sorted(names))
-
-
-def _without(state: State, role: str, gone: frozenset[str], notes: list[str]) -> Iterator[Change]:
-    yield RemoveKeys(role, gone)
-    keys, threshold = state.keys_for(role)
-    left = {key.canonical_id for key in keys} - gone
-    if len(left) < threshold:
-        notes.append(
-            f"{role} has {len(left)} keys left and takes {threshold} signatures: "
-            "nobody can use it until keys are added"
-        )
+        notes.append(stagednotes.unknown_keys(unknown))
 
 
 def _keys(data: canonical.JsonObject) -> list[PublicKey]:
@@ -313,8 +294,8 @@ def _data(staged: Staged) -> canonical.JsonObject:
 
 
 def _unknown(state: State, role: str) -> bool:
-    """Tell whether a role that could be witnessed does not exist (rule 3)."""
-    return role.startswith(f"{roles.TARGETS}/") and state.delegation(role) is None
+    """Tell whether what is to be witnessed is no role that exists (rule 3)."""
+    return role not in roles.BASE_ROLES and state.delegation(role) is None
 
 
 def _require_known(state: State, role: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy import StagedContent
+from notarypy import PublicKey, StagedContent
 from notarypy.errors import (
     ConfigurationError,
     InvalidNameError,
@@ -199,7 +199,7 @@ def test_numbers_that_are_dropped_are_those_of_the_list(owner: Person) -> None:
     assert calls.list(GUN) == []
 
 
-def test_a_file_that_is_no_change_is_said_and_left_until_all_go(world: World, owner: Person) -> None:
+def test_while_a_file_is_no_change_nothing_is_published(world: World, owner: Person) -> None:
     calls = staging(owner)
     calls.add_target(GUN, "1", content("x"))
     junk = change_files(owner)[0].with_name("0_junk.change")
@@ -208,12 +208,40 @@ def test_a_file_that_is_no_change_is_said_and_left_until_all_go(world: World, ow
     calls.reset(GUN, [0])
     assert change_files(owner) == [junk]
     calls.add_target(GUN, "2", content("x"))
+    kept = change_files(owner)
+    world.requests()
+    with pytest.raises(UsageError, match=r"0_junk\.change is no staged change") as caught:
+        calls.publish(GUN)
+    assert caught.value.facts["path"] == str(junk)
+    assert "POST" not in world.requests()
+    assert change_files(owner) == kept
+    assert any("0_junk.change is no staged change" in warning for warning in owner.warnings)
+    junk.unlink()
     calls.publish(GUN)
     assert list(published(world)) == ["2"]
-    assert change_files(owner) == [junk]
-    assert any("0_junk.change is no staged change" in warning for warning in owner.warnings)
+    junk.symlink_to(owner.trust_dir)
     calls.reset(GUN)
     assert change_files(owner) == []
+
+
+def test_what_is_no_role_of_targets_is_not_staged_to_be_signed_anew(owner: Person) -> None:
+    for role in ("root", "snapshot", "timestamp", "bogus", "", "targets/", "targets/*", "\udcff"):
+        with pytest.raises(InvalidNameError):
+            staging(owner).witness(GUN, ["targets", role])
+    assert staging(owner).list(GUN) == []
+
+
+def test_a_key_that_was_replaced_is_no_reason_for_a_warning(world: World, owner: Person) -> None:
+    """As keys usually are: the old one goes, and the new one comes, in either order."""
+    calls, jeff, bob = staging(owner), owner.key("jeff"), world.person("bob").key("bob")
+    old, new = (PublicKey.from_pem(key).canonical_id for key in (jeff, bob))
+    calls.add_delegation(GUN, "targets/new", [jeff], [""])
+    calls.publish(GUN)
+    for changes in ((old, bob), (new, jeff)):
+        calls.remove_delegation_keys(GUN, "targets/new", [changes[0]])
+        calls.add_delegation(GUN, "targets/new", [changes[1]])
+        calls.publish(GUN)
+    assert not any("keys left" in warning for warning in owner.warnings)
 
 
 def test_an_impossible_change_fails_all_and_names_its_number(world: World, owner: Person) -> None:

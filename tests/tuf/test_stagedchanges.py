@@ -101,6 +101,13 @@ def test_members_that_are_not_there_are_empty_as_for_go() -> None:
     assert Staged.parse(b"{}") == Staged("", "", "", "", None)
 
 
+def test_members_have_any_case_as_for_go_and_the_last_counts() -> None:
+    found = Staged.parse(
+        b'{"Action":"delete","action":null,"ROLE":"x","role":"targets","tyPe":"target","PATH":"n"}'
+    )
+    assert found == removal("n")
+
+
 def test_members_are_put_in_the_order_that_is_signed() -> None:
     assert json.dumps(in_order({"b": [{"d": 1, "c": 2}], "a": 1})) == '{"a": 1, "b": [{"c": 2, "d": 1}]}'
 
@@ -269,6 +276,32 @@ def test_a_role_without_enough_keys_is_said(state: State) -> None:
     )
 
 
+def test_what_is_said_of_keys_and_paths_holds_in_the_end(state: State) -> None:
+    gone = delegation("update", "targets/new", remove_keys=[JEFF.keyid, BOB.keyid], remove_paths=["x"])
+    come = delegation("create", "targets/new", add_keys=[key_object("bob")])
+    too_few = "targets/new has 0 keys left and takes 1 signatures: nobody can use it until keys are added"
+    not_there = (f'targets/new has no key "{BOB.keyid}"', 'targets/new has no path "x"', too_few)
+    assert applied(state, gone).notes == not_there
+    assert applied(state, gone, come).notes == ('targets/new has no path "x"',)
+    assert applied(state, come, gone).notes == ('targets/new has no path "x"', too_few)
+    both = delegation("update", "targets/new", add_keys=[key_object("bob")], remove_keys=[JEFF.keyid])
+    assert applied(state, both).notes == ()
+    assert applied(state, gone, delegation("delete", "targets/new")).notes == ()
+    purge = delegation("update", "targets/*", remove_keys=[BOB.keyid])
+    before = applied(state, delegation("delete", TEAM)).state
+    assert applied(before, purge).notes == (f'no delegation has the key "{BOB.keyid}"',)
+    assert applied(before, purge, come).notes == ()
+
+
+@pytest.mark.parametrize("role", ["", "bogus", "snapshot"])
+def test_a_change_of_no_role_that_has_any_says_so_as_go_does(state: State, role: str) -> None:
+    with pytest.raises(UsageError, match=f"^scope not supported: {role}$") as caught:
+        applied(state, Staged("", role, ""))
+    assert ("snapshot" in caught.value.why[0]) == (role == "snapshot")
+    named = role or '""'
+    assert caught.value.why[-1] == f'that is staged change 0: "" "" {named}'
+
+
 def test_a_role_goes_with_what_is_below_it(state: State) -> None:
     after = applied(state, delegation("delete", TEAM)).state
     assert after.delegation(TEAM) is None
@@ -323,11 +356,11 @@ def test_roles_are_signed_anew_also_those_without_a_file(state: State) -> None:
 
 
 def test_a_witness_of_nobody_is_dropped_and_the_rest_counts(state: State) -> None:
-    done = applied(state, witness("targets/nobody"), target("n"), witness("targets/UP"), witness(TEAM))
-    assert done.dropped == {
-        0: f"{GUN} has no role targets/nobody",
-        2: f"{GUN} has no role targets/UP",
-    }
+    nobody = [witness(role) for role in ("targets/nobody", "targets/UP", "bogus", "", "targets/")]
+    done = applied(state, *nobody, target("n"), witness(TEAM))
+    assert list(done.dropped) == [0, 1, 2, 3, 4]
+    assert done.dropped[0] == f"{GUN} has no role targets/nobody"
+    assert done.dropped[3] == f'{GUN} has no role ""'
     assert done.state.dirty == {"targets", TEAM}
 
 

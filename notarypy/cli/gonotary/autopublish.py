@@ -32,5 +32,6 @@ def publish_staged(shell: NotaryShell, client: Client, gun: str) -> None:
     done = client.staging.publish(gun)
     for one in done.dropped:
         change = one.change
-        shell.warn(f"change {change.number} ({change.type} of {change.role}) is left out: {one.why}")
+        role = change.role or '""'
+        shell.warn(f"change {change.number} ({change.type} of {role}) is left out: {one.why}")
     shell.out(f"Successfully published changes for repository {gun}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 TEXTS = {
     "drop-staged": "none of it can be read any more; drop all of it: notary reset {gun} --all",
+    "drop-unreadable": "remove that file, or drop all that is staged: notary reset {gun} --all",
     "publish-begun": (
         "publish it: notary publish {gun}; or begin anew without what is here: notary delete {gun}"
     ),

@@ -21,6 +21,9 @@ Rules:
 9. Such a file is witnessed, its content kept, only if this trust directory has verified the very same one
    before: whoever has the server could put any other in its place, to be signed by us. Go signs whatever is
    there.
+10. While there is a file that is no change, nothing is published, as with Go: it may be half of one.
+11. Keys and paths of a new delegation are two changes, as Go stages them, the keys first: whoever is killed
+    between the two has staged a role that may list nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ from notarypy.client.publish import stagedinit
 from notarypy.client.publish.initialise import Wanted
 from notarypy.client.publish.pipeline import publisher_for
 from notarypy.client.publish.serverside import landed, upload_of
-from notarypy.errors import KeyAccessError, MetadataError, StorageError, UsageError
+from notarypy.errors import Advice, KeyAccessError, MetadataError, StorageError, UsageError
 from notarypy.storage.changelist import Changelist
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
@@ -147,7 +150,7 @@ def publish(session: Session, text: str) -> StagedPublished:
     with repository.cache.lock(publisher.patience.seconds, "staged"):
         found = changelist(session, text)
         _settle(publisher, found)
-        edit = _StagedEdit(publisher, _read(session, text), found)
+        edit = _StagedEdit(publisher, _all_of(found), found)
         created = publisher.handing_over is None and stagedinit.is_unpublished(repository)
         if created and roles.ROOT not in repository.cache.cached():
             begun = stagedinit.begin(session, publisher, Wanted(snapshot="local"))
@@ -198,9 +201,8 @@ class _StagedEdit:
         self.applied: Applied
 
     def __call__(self, state: State) -> Sequence[Change]:
-        for role in {
-            change.role for _, change in self.changes if change.type == WITNESS
-        } & state.failures.keys():
+        witnessed = {change.role for _, change in self.changes if change.type == WITNESS}
+        for role in witnessed & state.failures.keys():
             state = _verified_before(self.publisher.repository, state, role)
         self.applied = apply_staged(state, self.changes, self._signable)
         return [Reached(self.applied.state)]
@@ -261,6 +263,17 @@ def _unsigned(before: State, after: State) -> list[str]:
     signed = signatures(after) if changed else {}  # which looks at every file
     few = [one for one in sorted(changed & signed.keys()) if not meets(signed[one], after.keys_for(one)[1])]
     return [f"{one} is signed by too few of its keys now: readers lose it until it is again" for one in few]
+
+
+def _all_of(found: Changelist) -> Sequence[StagedFile]:
+    """Return all that is staged; raise UsageError if a file is no change that can be read (rule 10)."""
+    read = found.read()
+    for name, problem in read.unusable.items():
+        path = found.directory / name
+        why = (problem, "it may be one that was to be published, so nothing is")
+        advice = Advice("drop-unreadable", path=path, gun=found.gun)
+        raise UsageError(f"{path} is no staged change", why=why, advice=advice, path=str(path))
+    return read.changes
 
 
 def _read(session: Session, text: str) -> Sequence[StagedFile]:
