@@ -30,7 +30,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 
 from notarypy import files, system
@@ -230,6 +229,8 @@ class RepositoryCache:
         files.make_private_directory(self._home, below=self._base)
         place = self._home / f".notarypy-{purpose}.lock"
         if self._home.name.lower() == CHANGELIST:  # another repository's: to Go, files there are its changes
+            from hashlib import sha256  # its 4 MiB are a fifth of what listing keys takes
+
             digest = sha256(self.gun.encode()).hexdigest()
             place = self._base / "tuf" / f".notarypy-{purpose}-{digest}.lock"
         return files.locked(place, timeout)
