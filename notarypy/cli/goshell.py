@@ -11,11 +11,16 @@ Rules:
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 
 from notarypy.cli.text.render import safe
 from notarypy.keys.questions import SHORT_ID, PassphraseRequest, Wording
 from notarypy.limits import DEFAULT
+
+# A pipe, a file or a socket may hold answers; a device that is no terminal does not.
+_GIVEN = frozenset({stat.S_IFIFO, stat.S_IFREG, stat.S_IFSOCK})
 
 
 class GoShell:
@@ -45,6 +50,15 @@ class GoShell:
     def line(self) -> str:
         """Return a line of standard input with its end; nothing where there is none."""
         return "" if sys.stdin is None else sys.stdin.readline(DEFAULT.reply_chars)
+
+    def is_given(self) -> bool:
+        """Tell whether standard input is a pipe or a file that may hold answers."""
+        if sys.stdin is None:
+            return False
+        try:
+            return stat.S_IFMT(os.fstat(sys.stdin.fileno()).st_mode) in _GIVEN
+        except (OSError, ValueError):
+            return False
 
 
 class GoWording(Wording):

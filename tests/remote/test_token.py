@@ -598,3 +598,15 @@ def test_the_tokens_of_the_latest_repositories_are_kept(fake: ScriptedTransport)
     assert len(site.token_requests) == KEPT + 1
     exchange.send(Request("GET", URL), scope="repository:a/b0:pull")
     assert len(site.token_requests) == KEPT + 2
+
+
+def test_the_time_that_a_person_takes_is_not_the_servers(fake: ScriptedTransport) -> None:
+    Site(fake, 'Basic realm="x"')
+
+    def slow() -> tuple[str, str]:
+        fake.now += 1000
+        return "jo", "s3cret"
+
+    exchange = fake.exchange(TokenAuthenticator("notary.corp", Keychain([], slow)))
+    assert exchange.send(Request("GET", URL), scope=SCOPE).body == b"data"
+    assert fake.deadlines[-1] > fake.now

@@ -15,9 +15,7 @@ Rules:
 from __future__ import annotations
 
 import getpass
-import os
 import re
-import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -49,7 +47,6 @@ _OPTIONS = (
     ", or name it: --tlscacert",
     ", or name them: --tlscert, --tlskey",
 )
-_GIVEN = (stat.S_IFIFO, stat.S_IFREG, stat.S_IFSOCK)
 _NAMES = {"snapshot": "repository", "targets": "repository"}
 
 
@@ -99,7 +96,7 @@ class Shell(GoShell):
             return None
         if sys.stdin.isatty():
             return self._typed if terminal.present() else None
-        return self._piped if _is_given() else None
+        return self._piped if self.is_given() else None
 
     def _typed(self, question: str) -> str:
         self._show(question)
@@ -164,14 +161,6 @@ def _dockers_words(error: NotarypyError) -> str | None:
     if isinstance(error, TagUnsignedError):
         return f"No valid trust data for {error.facts.get('tag')}"
     return None
-
-
-def _is_given() -> bool:
-    """Return whether standard input is a pipe or a file that may hold answers."""
-    try:
-        return stat.S_IFMT(os.fstat(sys.stdin.fileno()).st_mode) in _GIVEN
-    except (OSError, ValueError):
-        return False
 
 
 class DockersWording(GoWording):

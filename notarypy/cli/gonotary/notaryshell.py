@@ -15,7 +15,8 @@ Rules:
 5. Keys in the folders of Notary before 0.4 are moved when a command begins that works with the trust
    directory, as Go notary does then. No command fails for it, and where nothing is moved nothing is said.
 6. Where a server wants a login, and no place has one, it is asked for on standard output, and read from
-   standard input, as there; not from content that is to be verified.
+   standard input, as there, be it a terminal, a pipe or a file; not from content that is to be verified, and
+   on standard error where content is what standard output gets.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class NotaryShell(GoShell):
         self.name = name  # in help and errors
         self.verbose = 0
         self._warned, self._logins = set[str](), list[tuple[str, str] | None]()
-        self.reads_content = False  # whether standard input is what a target is to be
+        self.reads_content = self.writes_content = False  # on standard input, and output (rule 6)
 
     def take(self, line: CommandLine) -> None:
         """Take the global options of a line."""
@@ -158,18 +159,22 @@ class NotaryShell(GoShell):
     def login(self) -> tuple[str, str] | None:
         """Ask for the server's login, once in a run; None where nobody answers (rule 6)."""
         if not self._logins:
-            self._logins.append(None if self.reads_content else self._answered_login())
+            person = sys.stdin is not None and sys.stdin.isatty()
+            somebody = not self.reads_content and (person or self.is_given())
+            self._logins.append(self._answered_login(person=person) if somebody else None)
         return self._logins[0]
 
-    def _answered_login(self) -> tuple[str, str] | None:
-        self.write("Enter username: ", flush=True)
-        user, password = self.line(), ""
-        if user:
-            self.write("Enter password: ", flush=True)
-            person = sys.stdin is not None and sys.stdin.isatty()
-            password = terminal.secret("") if person else self.line().rstrip("\r\n")
-        self.out()
-        return (user.strip(), password) if user.strip() else None
+    def _answered_login(self, *, person: bool) -> tuple[str, str] | None:
+        stream = sys.stderr if self.writes_content else sys.stdout
+        with terminal.aside():
+            terminal.shown(stream, "Enter username: ")
+            user, password = self.line(), ""
+            if user:
+                terminal.shown(stream, "Enter password: ")
+                password = terminal.unseen(stream) if person else self.line()
+            if not (user and person):
+                terminal.shown(stream, "\n")
+        return (user.strip(), password.strip()) if user.strip() and password else None
 
     def prompt(self) -> Callable[[str], str] | None:
         """Return what asks for a passphrase; None where nobody can answer."""

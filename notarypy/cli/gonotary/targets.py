@@ -118,6 +118,7 @@ def verify(shell: NotaryShell, line: CommandLine) -> None:
     source, output = line.text("input"), line.text("output")
     shell.reads_content = not source
     sink = None if line.switch("quiet") else _sink(shell, output)
+    shell.writes_content = sink is not None and not isinstance(sink, Path)
     if output and sink is None:
         shell.warn(f"nothing is written to {output}: --quiet leaves out all output")
 

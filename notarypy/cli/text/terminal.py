@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from notarypy import system
 from notarypy.cli.text.render import safe
@@ -88,6 +88,23 @@ def secret(question: str) -> str:
     try:
         with aside(), _own_line():
             return getpass.getpass(safe(question))
+    except EOFError:
+        return ""
+
+
+def shown(stream: TextIO | None, text: str) -> None:
+    """Write to a stream, at once."""
+    if stream is not None:
+        stream.write(text)
+        stream.flush()
+
+
+def unseen(stream: TextIO | None) -> str:
+    """Return what is typed without echo; a stream, on which it was asked for, gets the end of that line."""
+    import getpass  # which nobody but a person at the terminal needs
+
+    try:
+        return getpass.getpass("", stream)
     except EOFError:
         return ""
 

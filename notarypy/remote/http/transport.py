@@ -45,6 +45,7 @@ from notarypy.errors import (
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.http import attempts, failures
 from notarypy.remote.http.attempts import ATTEMPTS
+from notarypy.remote.http.deadline import Deadline
 from notarypy.remote.http.messages import Redaction, Request, Response
 from notarypy.remote.http.throttle import Throttles
 from notarypy.remote.http.urls import host_port, is_loopback, next_hop, origin, public_headers
@@ -183,7 +184,7 @@ class Exchange:
             ServerError: Redirect, 408, 429 or 5xx, after the retries.
             NetworkError: See `Transport.send`.
         """
-        deadline = _Deadline(self._monotonic() + self._timeout + policy.allowance)
+        deadline = Deadline(self._monotonic() + self._timeout + policy.allowance)
         headers = {**self._for_server(request.url), **self._headers, **request.headers}
         stall = self._timeout if _flows(request) and policy.allowance else None
         limit = self.limits.answer_bytes if policy.limit is None else policy.limit
@@ -210,7 +211,7 @@ class Exchange:
             throttle.leave(passage, good=False)
 
     def _followed(
-        self, request: Request, policy: RequestPolicy, at_home: Fetch, deadline: _Deadline
+        self, request: Request, policy: RequestPolicy, at_home: Fetch, deadline: Deadline
     ) -> tuple[Request, Response]:
         """Send, and follow redirects (rule 4); return the last request and its answer."""
         start, same_origin, seen = origin(request.url), True, {request.url}
@@ -242,15 +243,18 @@ class Exchange:
             self._secrets.note(value)
         return headers
 
-    def _authenticated(self, request: Request, scope: Scope, deadline: _Deadline, attempts: int) -> Response:
+    def _authenticated(self, request: Request, scope: Scope, deadline: Deadline, attempts: int) -> Response:
         """Send with what is known, answer one 401, refuse the next."""
 
         def fetch(wanted: Request, /) -> Response:
             wanted = replace(wanted, headers={**self._headers, **wanted.headers})
             policy = RequestPolicy(redirects=self.limits.redirects)
-            return self._followed(
+            deadline.extend(self._monotonic())
+            answer = self._followed(
                 wanted, policy, lambda asked: self._send(asked, deadline, ATTEMPTS), deadline
             )[1]
+            deadline.asking = self._monotonic()
+            return answer
 
         known = self._authenticator
         used = known.authorize(request.url, scope, fetch) if known is not None else None
@@ -262,13 +266,15 @@ class Exchange:
         with self._lock:  # two threads that are refused at once share one, and its tokens
             known = self._authenticator = self._authenticator or self._make_authenticator()
         if response.status == HTTPStatus.UNAUTHORIZED:
+            deadline.asking = self._monotonic()
             used = known.answer(request.url, scope, response, fetch, used)
+            deadline.extend(self._monotonic())
             response = self._send(_carrying(request, used), deadline, attempts)
         if response.status in _REFUSALS:
             raise known.refused(request.url, scope, response, used)
         return response
 
-    def _send(self, request: Request, deadline: _Deadline, most: int) -> Response:
+    def _send(self, request: Request, deadline: Deadline, most: int) -> Response:
         """Send once, or several times what may be repeated, until an answer is worth returning."""
         repeatable = request.method in _REPEATABLE
         last, attempt = most if repeatable else 1, 1
@@ -296,7 +302,7 @@ class Exchange:
         return outcome
 
     def _passed(
-        self, throttle: Throttle, passage: Passage, request: Request, deadline: _Deadline
+        self, throttle: Throttle, passage: Passage, request: Request, deadline: Deadline
     ) -> Response | NetworkError:
         """Send once, when the throttle lets it; return the answer, or an error that may pass (rule 8)."""
         self._check()
@@ -314,15 +320,6 @@ class Exchange:
             return response
         finally:
             throttle.leave(passage, good=good)
-
-
-class _Deadline:
-    """The moment until which a request may take; it moves while the request waits for others (rule 1)."""
-
-    __slots__ = ("at",)
-
-    def __init__(self, at: float) -> None:
-        self.at = at
 
 
 def _flows(request: Request) -> bool:

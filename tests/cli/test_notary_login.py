@@ -1,0 +1,104 @@
+"""User and password of a Notary server, which `notary` asks for where somebody can answer."""
+
+from __future__ import annotations
+
+import io
+import sys
+from base64 import b64encode
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy.cli.gonotary.notaryshell import NotaryShell
+from notarypy.cli.text import terminal
+from notarypy.devserver.calls import Login, notary_scope
+from notarypy.devserver.core import NOTARY_HOST
+from support.fakes import Clock, repeatable_random
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from notarypy.devserver.core import Fake
+    from support.commands import Run
+
+GUN, CONTENT = "docker.io/alice/app", b"content"
+ASKED = "Enter username: Enter password: \n"
+LOGIN = "dev\nsecret\n"
+
+
+@pytest.fixture(autouse=True)
+def guarded(fake: Fake) -> None:
+    """Let nobody in without a login."""
+    fake.services[NOTARY_HOST] = Login(
+        fake.services[NOTARY_HOST],
+        notary_scope,
+        kind="token",
+        users={"dev": "secret"},
+        clock=Clock(),
+        random=repeatable_random(),
+    )
+
+
+@pytest.fixture
+def owned(notary: Run, home: Path) -> None:
+    """Publish a target."""
+    (home / "file").write_bytes(CONTENT)
+    notary("init", GUN, "-p", typed=LOGIN).expect(0)
+    notary("add", GUN, "v1", "file", "-p", typed=LOGIN).expect(0)
+
+
+def test_it_is_asked_for_once_on_standard_output(notary: Run) -> None:
+    done = notary("init", GUN, "-p", typed=LOGIN).expect(0)
+    assert done.out.startswith(ASKED)
+    assert "secret" not in done.out + done.err
+
+
+def test_a_question_before_it_leaves_it_what_follows(notary: Run, owned: None) -> None:  # noqa: ARG001
+    done = notary("key", "rotate", GUN, "root", typed=f"yes\n{LOGIN}").expect(0)
+    assert f"(yes/no)  {ASKED}Successfully rotated root key" in done.out
+    done = notary("delete", "--remote", GUN, typed=LOGIN).expect(0)
+    assert ASKED in done.out
+
+
+@pytest.mark.parametrize("typed", [None, "", "\n", "dev\n", "dev\nwrong\n"])
+def test_without_a_right_answer_it_is_an_error(notary: Run, typed: str | None) -> None:
+    done = notary("list", GUN, typed=typed).expect(7)
+    assert done.out in {"", "Enter username: \n", ASKED}
+    assert (typed is None) == (not done.out)
+    if typed != "dev\nwrong\n":
+        assert "NOTARY_AUTH" in done.err.splitlines()[-1]
+
+
+def test_a_login_that_is_known_is_not_asked_for(
+    notary: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    owned: None,  # noqa: ARG001
+) -> None:
+    monkeypatch.setenv("NOTARY_AUTH", b64encode(b"dev:secret").decode())
+    assert not notary("list", GUN, typed="").expect(0).out.startswith("Enter")
+
+
+def test_content_is_no_login_and_a_question_is_no_content(
+    notary: Run,
+    home: Path,
+    owned: None,  # noqa: ARG001
+) -> None:
+    done = notary("verify", GUN, "v1", typed=LOGIN).expect(7)
+    assert (done.out, "NOTARY_AUTH" in done.err) == ("", True)
+    done = notary("verify", GUN, "v1", "-i", "file", typed=LOGIN).expect(0)
+    assert (done.out, done.err) == (CONTENT.decode(), ASKED)
+    done = notary("verify", GUN, "v1", "-i", "file", "-o", "copy", typed=LOGIN).expect(0)
+    assert (done.out, (home / "copy").read_bytes()) == (ASKED, CONTENT)
+
+
+def test_at_a_terminal_the_password_is_typed_unseen(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Typed(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Typed("dev\nnot the password\n"))
+    monkeypatch.setattr(terminal, "unseen", lambda stream: f"secret to {stream is sys.stdout}")
+    assert NotaryShell({"HOME": str(home)}).login() == ("dev", "secret to True")
+    assert capsys.readouterr().out == "Enter username: Enter password: "
