@@ -86,6 +86,17 @@ def is_kept_by_go(form: bytes) -> bool:
     return not _CONTROL.search(form) and not any(raw in form for raw, _ in _STORAGE_ESCAPES)
 
 
+def not_json(data: bytes) -> tuple[str, ...]:
+    """Say what is wrong with a text that is no JSON, and where; nothing of one that only cannot be signed."""
+    try:
+        json.loads(data)
+    except json.JSONDecodeError as error:
+        return "it is not JSON", f"{error.msg} at line {error.lineno}, column {error.colno}"
+    except (ValueError, RecursionError):
+        return ()
+    return ()
+
+
 def storage_form(signed: bytes, signatures: Sequence[JsonObject]) -> bytes:
     """Join a canonical `signed` part and its signatures to the uploaded file (rule 2)."""
     if _CONTROL.search(signed):  # Go can neither write nor rewrite such a file

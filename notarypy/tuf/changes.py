@@ -148,7 +148,9 @@ class AddTarget:
         """Tell whether this is another entry than the present one of its name (rule 1)."""
         self.check_name()
         if not roles.covers(paths, self.name):  # rule 5
-            raise InvalidNameError(f'"{self.name}" is outside the paths of {self.role}', role=self.role)
+            raise InvalidNameError(
+                f'"{self.name}" is outside the paths of {self.role}', role=self.role, outside=self.name
+            )
         same = present is not None and self.content.same_content(present)
         return not (same and self.content.custom in (None, present and present.custom))
 
@@ -320,7 +322,9 @@ def _listed_anew(state: State, role: str, changes: Iterable[AddTarget | RemoveTa
 def _above(state: State, role: str) -> Targets:
     above = roles.parent(roles.check_role(role))
     if above != roles.TARGETS and state.delegation(above) is None:
-        raise InvalidNameError(f"{role} has no role above it", why=f"{above} is not delegated to", role=role)
+        raise InvalidNameError(
+            f"{role} has no role above it", why=f"{above} is not delegated to", role=role, unknown=above
+        )
     return state.file(above)
 
 

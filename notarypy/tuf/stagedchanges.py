@@ -234,8 +234,8 @@ def _created(state: State, staged: Staged) -> Change:
     if present is not None:
         return AddDelegation(staged.role, keys, paths)
     if not keys:
-        why = "a role begins with the keys that sign it"
-        raise InvalidNameError(f"{state.gun} has no role {staged.role}", why=why, role=staged.role)
+        role, why = staged.role, "a role begins with the keys that sign it"
+        raise InvalidNameError(f"{state.gun} has no role {role}", why=why, role=role, keyless=role)
     threshold = data.get("threshold", 1)
     if not is_integer(threshold):
         raise MetadataError("the threshold is no number")
@@ -300,7 +300,7 @@ def _unknown(state: State, role: str) -> bool:
 
 def _require_known(state: State, role: str) -> None:
     if role != roles.TARGETS and state.delegation(roles.check_role(role)) is None:
-        raise InvalidNameError(f"{state.gun} has no role {role}", role=role)
+        raise InvalidNameError(f"{state.gun} has no role {role}", role=role, unknown=role)
 
 
 def _require_within(state: State, role: str, paths: Sequence[str]) -> None:

@@ -130,7 +130,7 @@ def test_no_key_and_no_path_stages_nothing_and_says_so(notary: Run, home: Path) 
         (
             ["targets/a", "jeff.pub", "junk"],
             6,
-            f"{UNPARSED} junk: this file holds no public key or certificate",
+            f"{UNPARSED} junk: no valid public key found",
         ),
     ],
 )
@@ -193,6 +193,33 @@ def test_a_role_without_keys_or_paths_has_a_line_and_a_warning(notary: Run) -> N
         "\n"
     )
     assert outcome.err.startswith("warning: targets/b cannot be used: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (
+            ["add", GUN, "x", "jeff.pub", "-r", "targets/no"],
+            2,
+            "tuf: invalid role targets/no. delegation does not exist",
+        ),
+        (["add", GUN, "x", "jeff.pub", "-r", "targets/a"], 2, "Could not add all targets"),
+        ([*ADD, "targets/b/c", "jeff.pub"], 2, "tuf: invalid role targets/b. delegation does not exist"),
+        (
+            [*ADD, "targets/a/b", "jeff.pub"],
+            6,
+            f"could not find necessary signing keys, at least one of these keys must be available: {JEFF}",
+        ),
+    ],
+)
+def test_what_cannot_be_published_is_said_as_by_go(
+    notary: Run, words: list[str], code: int, text: str
+) -> None:
+    notary("init", GUN, "-p").expect(0)
+    notary(*ADD, "targets/a", "jeff.pub", "--paths", "only/", "-p").expect(0)
+    outcome = notary(*words, "-p").expect(code)
+    assert outcome.err.splitlines()[0] == f"* fatal: {text}"
+    assert "reset" in outcome.err or code == 6
 
 
 def test_list_of_what_there_is_not(notary: Run) -> None:

@@ -167,6 +167,18 @@ def test_files_that_cannot_be_added(
     assert outcome.err.splitlines()[0] == f"* fatal: {text}"
 
 
+@pytest.mark.parametrize(
+    ("data", "where"),
+    [("", "line 1, column 1"), ("nojson", "line 1, column 1"), ("{\n 1}", "line 2, column 2")],
+)
+def test_where_custom_data_is_wrong_is_counted_in_its_file(
+    notary: Run, file: Path, home: Path, data: str, where: str
+) -> None:
+    (home / "custom").write_text(data)
+    outcome = notary("add", GUN, "v1", file.name, "--custom", "custom").expect(2)
+    assert f" at {where}\n" in outcome.err
+
+
 def test_custom_data_is_attached(notary: Run, file: Path, home: Path) -> None:
     (home / "custom").write_text('{"b": 1, "a": [2]}')
     said(notary("add", GUN, "v1", file.name, "--custom", "custom"), 0)
@@ -329,8 +341,8 @@ def test_nothing_is_left_where_it_is_ended(
     [
         (("-i", "none"), 2, "open none: no such file or directory"),
         (("-i", "."), 2, "read .: is a directory"),
-        (("-i", "file", "-o", "none/out"), 1, "cannot write"),
-        (("-i", "file", "-o", "."), 1, "cannot write"),
+        (("-i", "file", "-o", "none/out"), 1, "open none/out: no such file or directory"),
+        (("-i", "file", "-o", "."), 1, "open .: is a directory"),
         (("-i", "file", "-o", ".notary/private/x.key"), 2, "inside of the trust directory"),
     ],
 )

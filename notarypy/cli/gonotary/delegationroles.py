@@ -195,8 +195,10 @@ def _checked(client: Client, word: str, key: bytes) -> str:
     try:
         return client.keys.check_public(key)
     except UnsupportedKeyError as error:
-        message = f"unable to parse valid public key certificate from PEM file {word}: {error.message}"
-        raise type(error)(message, why=error.why, advice=error.advice, **error.facts) from None
+        pem = b"-----BEGIN" in key
+        said, why = (error.message, ()) if pem else ("no valid public key found", (error.message,))
+        message = f"unable to parse valid public key certificate from PEM file {word}: {said}"
+        raise type(error)(message, why=(*why, *error.why), advice=error.advice, **error.facts) from None
 
 
 def _require_role(role: str, text: str) -> None:

@@ -1,7 +1,7 @@
 """Files that a line of `notary` names, and their errors in the words of Go's programs.
 
-What it is: content and keys, to be read. What it is not: files that are written (`cli.userfiles`), or what a
-file has to hold.
+What it is: content and keys, to be read, and whether a file can be written. What it is not: writing it
+(`cli.userfiles`), or what a file has to hold.
 
 Rules:
 
@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from notarypy.errors import Advice, UsageError
+from notarypy.errors import Advice, StorageError, UsageError
 from notarypy.keys.signers import is_uri
 from notarypy.limits import DEFAULT
 
@@ -44,6 +44,16 @@ def unreadable(path: str, error: OSError | ValueError, before: str = "") -> Usag
     what = "read" if isinstance(error, IsADirectoryError) else "open"
     text = f"{before}{what} {path}: {reason[:1].lower()}{reason[1:]}"
     return UsageError(text, advice=Advice("check-file"), path=path)
+
+
+def require_place(path: str) -> None:
+    """Raise StorageError for a path where no file can be written (rule 3)."""
+    if Path(path).is_dir():
+        raise StorageError(f"open {path}: is a directory", advice=Advice("name-new-file"), path=path)
+    if not Path(path).parent.is_dir():
+        text, advice = f"open {path}: no such file or directory", Advice("make-directory")
+        why = f"the directory {Path(path).parent} does not exist"
+        raise StorageError(text, why=why, advice=advice, path=path)
 
 
 def content(path: str, before: str = "") -> bytes:

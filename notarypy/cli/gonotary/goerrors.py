@@ -100,6 +100,20 @@ def _locked(facts: dict[str, Any]) -> str:
     return f"{_LOCKED}: {known}" if known else "maximum number of passphrase attempts exceeded"
 
 
+def _not_here(facts: dict[str, Any]) -> str:
+    accepted = facts.get("accepted")
+    return f"{_LOCKED}: {', '.join(accepted)}" if isinstance(accepted, list) and accepted else ""
+
+
+def _refused_change(facts: dict[str, Any]) -> str:
+    """Return what is said of a change that cannot be published."""
+    if unknown := facts.get("unknown"):
+        return f"tuf: invalid role {unknown}. delegation does not exist"
+    if keyless := facts.get("keyless"):
+        return f"tuf: invalid role {keyless}."
+    return "Could not add all targets" if "outside" in facts else ""
+
+
 def _config(facts: dict[str, Any]) -> str:
     return f"error opening config file: {facts['config']}" if "config" in facts else ""
 
@@ -118,5 +132,7 @@ _WORDS: tuple[tuple[type[errors.NotarypyError], Callable[[dict[str, Any]], str]]
     (errors.FirstUseError, lambda _: _UNPINNED),
     (errors.PassphraseNeededError, _locked),
     (errors.PassphraseWrongError, _locked),
+    (errors.KeyNotAuthorisedError, _not_here),
+    (errors.InvalidNameError, _refused_change),
     (errors.ConfigurationError, _config),
 )

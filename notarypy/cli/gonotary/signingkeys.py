@@ -94,6 +94,7 @@ def export_keys(shell: NotaryShell, line: CommandLine) -> None:
         raise UsageError("Only the --gun or --key flag may be provided, not a mix of the two flags")
     with shell.client() as client:
         if output:
+            givenfiles.require_place(output)
             userfiles.require_directory(Path(output))
             userfiles.require_outside(Path(output), client.settings.trust_dir)
         chosen = _chosen(shell, client, selectors, guns)

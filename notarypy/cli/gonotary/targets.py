@@ -196,6 +196,7 @@ def _standard_input() -> Iterator[BinaryIO]:
 def _sink(shell: NotaryShell, output: str | None) -> BinaryIO | Path:
     """Return where content goes (rules 2 and 3)."""
     if output and system.descriptor(Path(output)) != _STDOUT:
+        givenfiles.require_place(output)
         userfiles.require_outside(path := Path(output), shell.settings().trust_dir)
         return path.absolute()
     if sys.stdout is None:

@@ -47,7 +47,7 @@ from notarypy.errors import (
 from notarypy.images import reference as references
 from notarypy.images.manifests import OCI_MANIFEST, Manifest
 from notarypy.tuf import roles
-from notarypy.tuf.canonical import decode, encode, is_kept_by_go
+from notarypy.tuf.canonical import decode, encode, is_kept_by_go, not_json
 from notarypy.tuf.changes import AddTarget, Change, Discard, State
 from notarypy.tuf.fields import TargetFile
 from notarypy.tuf.keys import SHORT_KEYID
@@ -196,7 +196,7 @@ def custom_data(data: bytes) -> object:
         [value] = decode(b'{"custom":' + data + b"}", "custom data").values()
         canonical = encode(value)
     except NotarypyError as error:
-        why = (error.message, *error.why)
+        why = not_json(data) or (error.message, *error.why)
     except ValueError:
         why = ("it is more than one JSON value",)
     else:
