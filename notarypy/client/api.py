@@ -80,6 +80,7 @@ class Client(Groups):
         warn: Callable[[str], None] = lambda _: None,
         literal_gun: bool = False,
         ask_login: Callable[[], tuple[str, str] | None] | None = None,
+        cached_if_unreachable: bool = False,
         limits: Limits = DEFAULT,
     ) -> None:
         """Make a client; nothing is read or sent yet.
@@ -92,14 +93,15 @@ class Client(Groups):
         None for real HTTPS. `clock` gives the aware moment. `progress` is given how far images are, `warn`, a
         line each, what a person should know. `literal_gun` takes names of repositories as they stand, and
         asks no registry. `ask_login` gives the user and password of a Notary server that wants them, where no
-        place has any. `limits` bound what is taken.
+        place has any. With `cached_if_unreachable` calls of `targets` and `delegations` go on with what is
+        cached and has not ended where no server can be reached, and warn. `limits` bound what is taken.
         """
         require_lists(signers=signers)
         self.settings = settings = chosen(settings, server, trust_dir, first_use=first_use)
         self._session = session = Session(
             settings, transport, passphrases, clock, warn, limits=limits, literal=literal_gun
         )
-        session.ask_login = ask_login
+        session.ask_login, session.cached_if_unreachable = ask_login, cached_if_unreachable
         session.progress, session.first_uses.confirm = progress, confirm_root
         for place in settings.unread:
             session.warn(f"{place} is not known, and is left out")

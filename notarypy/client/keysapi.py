@@ -5,13 +5,10 @@ What it is: a door for each use case, as in `client.api`. What it is not: logic.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Literal
 
 from notarypy.client.parameters import RemovalOptions, require_lists
-from notarypy.keys.keypaths import old_files
 from notarypy.keys.keystore import KeyStore
-from notarypy.storage.trustfolders import CERTIFICATES
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -96,10 +93,17 @@ class Keys:
                 what = f"other keys here are called {name} too: {', '.join(others)}"
                 self._session.warn(f"{what}; where one is meant, write digits of its id")
 
-    def export(self, keys: Sequence[str]) -> bytes:
-        """Return keys as PEM, encrypted as they are here, in the form `notary key import` reads."""
-        require_lists(keys=keys)
-        return self._session.keys().export(keys)
+    def export(self, keys: Sequence[str] | None = None, *, guns: Sequence[str] | None = None) -> bytes:
+        """Return keys as PEM, encrypted as they are here, in the form `notary key import` reads.
+
+        These keys, or those made for repositories, or without either all. Of the latter two keys that are
+        elsewhere are left out, with a warning; KeyMissingError: of one of them none is here.
+        """
+        from notarypy.client.keys.exporting import export
+
+        require_lists(keys=keys or (), guns=guns or ())
+        session = self._session
+        return export(session.keys(), session.directory(), keys, guns, session.warn)
 
     def of_repository(self, repository: str) -> KeyInfos:
         """Return the keys here, damaged ones too, that a repository known here has (KeyMissingError)."""
@@ -163,10 +167,10 @@ class Keys:
         return change_passphrase(self._session.keys(), key, new if callable(new) else lambda _: new)
 
     def any_old(self) -> bool:
-        """Tell whether keys or certificates of Notary before 0.4 are here; StorageError if nobody can."""
-        directory = self._session.directory()
-        certificates = os.path.lexists(directory.path / CERTIFICATES)
-        return certificates or any(True for _ in old_files(directory.private))
+        """Tell whether `migrate` has anything to move; StorageError if nobody can."""
+        from notarypy.client.keys.oldfolders import any_old
+
+        return any_old(self._session.directory())
 
     def migrate(self, *, dry_run: bool = False) -> MigratedKeys:
         """Move keys out of the folders of Notary before 0.4, which stay in a backup; no passphrase is asked.
@@ -218,6 +222,7 @@ class Keys:
         threshold: int | None = None,
         replaces: Sequence[str] = (),
         legacy: int = 0,
+        begun: bool = False,
     ) -> RotatedKey:
         """Give `root`, `targets`, `snapshot` or `timestamp` another key.
 
@@ -227,14 +232,15 @@ class Keys:
         keys they have, and files of what others hold, for root their certificates for the repository. They
         are in the place of all keys of the role, or of those it `replaces`, digits of ids. Root keys of as
         many earlier versions as `legacy` says sign the new root too, where they are here: readers that trust
-        only such a root need no version in between then.
+        only such a root need no version in between then. With `begun` a repository that `Staging.init` began
+        is published first, without what is staged.
         """
         from notarypy.client.publish.rotating import Rotation, rotate
 
         require_lists(replaces=replaces)
         keys = () if key is None else (key,) if isinstance(key, str) else tuple(key)
         wanted = Rotation(role, keys, threshold, tuple(replaces), server_managed, legacy)
-        return rotate(self._session, repository, wanted)
+        return rotate(self._session, repository, wanted, begun=begun)
 
     def certify(self, repository: str, *, key: str | None = None) -> tuple[str, bytes]:
         """Return the id of a root key, and a new certificate of it for a repository, PEM.

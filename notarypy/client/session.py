@@ -73,7 +73,7 @@ class Session:
         self.signers: Mapping[str, Signer] = {}
         self._archives: dict[Path, TrustArchive] = {}
         self._policy: list[TrustPolicy | ConfigurationError | None] = []
-        self._given, self._lock = set[str](), threading.RLock()
+        self._given, self._lock, self.cached_if_unreachable = set[str](), threading.RLock(), False
 
     def close(self) -> None:
         """Close all connections, and lock all keys again."""

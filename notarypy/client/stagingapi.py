@@ -160,10 +160,6 @@ class Staging:
         wanted = Wanted(root_keys=keys, root_certs=certificates, snapshot=snapshot)
         return stagedinit.init(self._session, repository, wanted)
 
-    def publish_begun(self, repository: str) -> bool:
-        """Publish a repository that `init` began, and nothing that is staged; tell whether there was one."""
-        return stagedinit.publish_begun(self._session, repository)
-
     def publish(self, repository: str) -> StagedPublished:
         """Publish what is staged, all or nothing, and the repository too if its server has none.
 

@@ -52,12 +52,13 @@ class Upkeep:
         return republish(self._session, repository, agree, over=over)
 
     def delete(
-        self, repository: str, *, confirm: str | None = None, forget: bool = False
+        self, repository: str, *, confirm: str | None = None, forget: bool = False, staged: bool = False
     ) -> DeletedRepository:
         """Delete the trust data of a repository at its Notary server, for everybody.
 
         `confirm` is its name in full, once more; with a star behind it, where a server takes all that begins
-        so. Keys stay; with `forget` what is cached here is dropped, as `Client.forget` does.
+        so. Keys stay; with `forget` what is cached here is dropped after that, as `Client.forget` does, and
+        with `staged` also what is staged.
 
         Raises:
             ConfirmationNeededError: `confirm` does not say so; nothing was done, and it says what is there.
@@ -66,7 +67,16 @@ class Upkeep:
         """
         from notarypy.client.publish.deleting import delete
 
-        return delete(self._session, repository, confirm, forget_too=forget)
+        return delete(self._session, repository, confirm, forget_too=forget, staged=staged)
+
+    def forget(self, repository: str) -> bool:
+        """Drop what is staged of a repository and then, as `Client.forget` does, what is cached.
+
+        Tells whether there was anything. StorageError: what comes after is as it was.
+        """
+        from notarypy.client.publish.deleting import forget_with_staged
+
+        return forget_with_staged(self._session, repository)
 
     def doctor(
         self, repositories: Sequence[str] = (), *, problems: Sequence[NotarypyError] = ()

@@ -137,8 +137,8 @@ def notary(
 ) -> Run:
     """Return a function that runs one command line of notary against the fake; `typed` is its input."""
 
-    def opened(run: notaryshell.NotaryShell, *, offline: bool = False) -> Client:
-        options = {"server": f"https://{NOTARY_HOST}", **run.options, "offline": offline}
+    def opened(run: notaryshell.NotaryShell) -> Client:
+        options = {"server": f"https://{NOTARY_HOST}", **run.options}
         settings = gosettings.load_as_go(options, run.environ)
         chain = notaryshell.passphrases(settings, run)
         return Client(
@@ -149,6 +149,7 @@ def notary(
             warn=run.warn,
             literal_gun=True,
             ask_login=run.login,
+            cached_if_unreachable=True,
         )
 
     monkeypatch.setattr(notaryshell, "open_client", opened)

@@ -263,6 +263,17 @@ def test_what_cannot_be_exported_is_an_error(
     assert not (home / "no").exists()
 
 
+def test_a_key_that_a_repository_has_elsewhere_is_not_in_its_export_and_said(
+    notary: Run, owned: str, fake_kms: FakeKms
+) -> None:
+    uri = fake_kms.make("targets")
+    notary("key", "rotate", owned, "targets", "-k", uri).expect(0)
+    for words in (("--gun", owned), ()):
+        done = notary("key", "export", *words).expect(0)
+        assert f"stays at {uri}, and is not in it" in done.err
+        assert pem.split(done.out.encode())
+
+
 def test_without_keys_nothing_is_exported(notary: Run, home: Path) -> None:
     notary("key", "export", "-o", "out.pem").expect(6)
     assert not (home / "out.pem").exists()

@@ -27,7 +27,6 @@ from notarypy.keys.questions import PassphraseRequest
 from support.fakes import Clock, repeatable_random
 
 if TYPE_CHECKING:
-    from notarypy.client.api import Client
     from notarypy.devserver.core import Fake
     from support.commands import Run
 
@@ -315,78 +314,6 @@ def test_passphrases_are_asked_for_at_the_terminal_in_gos_words(
     assert printed.out == ""
     assert "too short" in printed.err
     assert "Passphrases do not match. Please retry.\n" in printed.err
-
-
-# -- what is cached
-
-
-class Reader:
-    """A client of which the first call fails."""
-
-    def __init__(self, shell: NotaryShell, first: NotarypyError, second: NotarypyError | None = None) -> None:
-        self.asked: list[bool] = []
-        self._errors = [first, second]
-        self._shell = shell
-
-    def call(self, _: Client) -> str:
-        error = self._errors.pop(0)
-        if error is not None:
-            raise error
-        return "found"
-
-    def opened(self, shell: NotaryShell, *, offline: bool = False) -> Client:
-        self.asked.append(offline)
-        return original(shell, offline=offline)
-
-
-original = notaryshell.open_client
-
-
-@pytest.mark.parametrize("kind", [errors.UnreachableError, errors.DeadlineError])
-def test_where_no_server_is_reached_what_is_cached_is_read(
-    shell: NotaryShell,
-    kind: type[NotarypyError],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    reader = Reader(shell, kind("localhost refused"))
-    monkeypatch.setattr(notaryshell, "open_client", reader.opened)
-    assert shell.read(reader.call) == "found"
-    assert reader.asked == [False, True]
-    assert capsys.readouterr().err == "warning: localhost refused: this is what is cached here\n"
-
-
-def test_what_is_cached_and_does_not_count_is_no_answer(
-    shell: NotaryShell, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = errors.UnreachableError("refused"), errors.ExpiredError("timestamp ended")
-    reader = Reader(shell, first, second)
-    monkeypatch.setattr(notaryshell, "open_client", reader.opened)
-    with pytest.raises(errors.UnreachableError) as raised:
-        shell.read(reader.call)
-    assert raised.value.why == ("and what is cached cannot be used: timestamp ended",)
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        errors.TlsError("unknown CA"),
-        errors.AuthenticationError("401"),
-        errors.ServerError("503", status=503),
-        errors.RepositoryMissingError("404"),
-        errors.RepositoryVanishedError("404"),
-        errors.SignatureError("bad"),
-        errors.RollbackError("old"),
-    ],
-)
-def test_any_other_failure_is_not_hidden_by_what_is_cached(
-    shell: NotaryShell, error: NotarypyError, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reader = Reader(shell, error)
-    monkeypatch.setattr(notaryshell, "open_client", reader.opened)
-    with pytest.raises(type(error)):
-        shell.read(reader.call)
-    assert reader.asked == [False]
 
 
 # -- tables, and the outermost frame

@@ -11,12 +11,14 @@ from notarypy.errors import (
     ConfirmationNeededError,
     RepositoryMissingError,
     RepositoryVanishedError,
+    StorageError,
     UnconfirmedPublishError,
     UnknownOutcomeError,
 )
 from notarypy.remote.http.messages import Response
+from notarypy.storage.changelist import Changelist
 from support.author import GUN
-from support.people import Person, World, released
+from support.people import SERVER, Person, World, released
 
 OTHER = f"{GUN}-two"
 FEED = r".*/_trust/changefeed"
@@ -168,3 +170,46 @@ def test_who_may_not_gets_to_know_it(world: World, owner: Person) -> None:
     world.attacker.answer(Response(403), method="DELETE")
     with pytest.raises(AuthenticationError):
         owner.client().upkeep.delete(GUN, confirm=GUN)
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_rule_5_what_is_staged_goes_if_that_is_wanted(owner: Person, *, remote: bool) -> None:
+    client = owner.client(gun=True)
+    client.staging.witness(GUN, ["targets/jeff"])
+    assert client.forget(GUN)  # what is staged stays
+    assert len(client.staging.list(GUN)) == 1
+    if remote:
+        done = client.upkeep.delete(GUN, confirm=GUN, staged=True)
+        assert (done.deleted, done.forgotten) == (True, True)
+    else:
+        assert client.upkeep.forget(GUN)
+        assert not client.upkeep.forget(GUN)
+    assert client.staging.list(GUN) == []
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_rule_5_where_it_fails_the_root_stays_and_what_went_is_said(
+    world: World, owner: Person, monkeypatch: pytest.MonkeyPatch, *, remote: bool
+) -> None:
+    client, cache = owner.client(gun=True), owner.cache()
+    client.staging.witness(GUN, ["targets/jeff"])
+
+    def fail(*_: object) -> None:
+        raise StorageError("cannot remove it")
+
+    monkeypatch.setattr(Changelist, "remove", fail)
+    with pytest.raises(StorageError) as raised:
+        client.upkeep.delete(GUN, confirm=GUN, staged=True) if remote else client.upkeep.forget(GUN)
+    assert owner.cache() == cache
+    assert deletions(world) == int(remote)
+    said = [f"at {SERVER} it is deleted: {GUN}"] if remote else []
+    assert list(raised.value.why) == said
+
+
+def test_rule_5_nothing_goes_where_the_server_refuses(world: World, owner: Person) -> None:
+    world.attacker.answer(Response(403), method="DELETE")
+    client, cache = owner.client(gun=True), owner.cache()
+    client.staging.witness(GUN, ["targets/jeff"])
+    with pytest.raises(AuthenticationError):
+        client.upkeep.delete(GUN, confirm=GUN, forget=True, staged=True)
+    assert (len(client.staging.list(GUN)), owner.cache()) == (1, cache)

@@ -65,6 +65,24 @@ def test_what_we_export_comes_back_to_the_byte(world: World) -> None:
     heir.client().add_signer("bob", GUN, [heir.key("bob")])
 
 
+def test_keys_are_exported_by_repository(world: World) -> None:
+    owner = owned(world, "jeff")
+    keys, every = owner.client().keys, _keys(owner)
+    own = [key.keyid for key in every if key.gun == GUN]
+    assert 0 < len(own) < len(every)
+    assert keys.export(guns=[GUN]) == keys.export(sorted(own))
+    assert keys.export() == keys.export(sorted(key.keyid for key in every))
+    with pytest.raises(KeyMissingError, match="there are no keys of other/one here"):
+        keys.export(guns=[GUN, "other/one"])
+    with pytest.raises(KeyMissingError, match=r"there are no keys of .* here"):
+        world.person("nobody").client().keys.export()
+    with pytest.raises(TypeError):
+        keys.export(own, guns=[GUN])
+    with pytest.raises(TypeError):
+        keys.export(guns=GUN)
+    assert owner.warnings == []
+
+
 def test_a_second_import_leaves_what_is_there(world: World) -> None:
     alice = world.person()
     alice.client().keys.import_(BUNDLE)

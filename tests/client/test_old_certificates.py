@@ -184,6 +184,23 @@ def test_a_look_alone_moves_nothing(tmp_path: Path, world: World) -> None:
     assert not person.client().keys.any_old()
 
 
+def test_there_is_something_old_as_long_as_something_would_move(world: World, owner: Person) -> None:
+    reader, made = world.person("reader"), certificate(owner)
+    assert not reader.client().keys.any_old()
+    folder = knows(reader, made)
+    keys = reader.client().keys
+    assert not keys.any_old()  # it is all that says which root the repository has
+    assert keys.migrate().backup is None
+    files.write_atomic(folder / "note.txt", b"")
+    assert keys.any_old()
+    assert keys.migrate().backup is not None
+    assert not keys.any_old()
+    reader.client(pins=(made.name.removesuffix(".crt"),)).refresh(GUN)
+    assert keys.any_old()
+    assert keys.migrate().backup is not None
+    assert not keys.any_old()
+
+
 def test_keys_move_in_the_lock_of_whoever_makes_keys(world: World) -> None:
     person = world.person("old")
     shutil.copytree(FIXTURES / "go" / "notary-0.3", person.trust_dir)

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy import StagedContent, files, system
-from notarypy.client.publish import initialise, stagedinit
+from notarypy.client.publish import initialise, rotating, stagedinit
 from notarypy.errors import (
     AlreadyExistsError,
     AuthenticationError,
+    KeyAccessError,
+    KeyNotAuthorisedError,
     NotarypyError,
+    RepositoryUnpublishedError,
     RepositoryVanishedError,
     RootChangedError,
     RootNotPinnedError,
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from notarypy.client.metadata.repository import Repository
+    from notarypy.client.results import RotatedKey
+    from notarypy.client.session import Session
     from notarypy.client.stagingapi import Staging
     from support.people import Person, World
 
@@ -109,11 +114,10 @@ def test_what_was_published_and_is_gone_from_the_server_is_not_published_anew(
     world.attacker.delete(GUN)
     calls.add_target(GUN, "2", CONTENT)
     world.requests()
-    for publish in (calls.publish, calls.publish_begun):
-        try:
-            assert publish(GUN) is False
-        except RepositoryVanishedError:
-            assert publish == calls.publish
+    with pytest.raises(RepositoryVanishedError):
+        calls.publish(GUN)
+    with pytest.raises(RepositoryVanishedError):
+        owner.client(gun=True).keys.rotate(GUN, "targets", begun=True)
     assert "POST" not in world.requests()
     assert len(calls.list(GUN)) == 1
 
@@ -362,3 +366,63 @@ def test_who_was_killed_after_the_upload_has_published_it(owner: Person) -> None
     done = staging(owner).publish(GUN)
     assert (done.uploaded, len(done.published)) == ((), 1)
     assert staging(owner).list(GUN) == []
+
+
+@pytest.mark.parametrize("role", ["root", "targets", "snapshot"])
+def test_what_was_begun_is_published_before_its_keys_rotate(world: World, owner: Person, role: str) -> None:
+    staging(owner).init(GUN)
+    staging(owner).add_target(GUN, "v1", CONTENT)
+    with pytest.raises(RepositoryUnpublishedError):
+        owner.client(gun=True).keys.rotate(GUN, role)
+    assert owner.client(gun=True).keys.rotate(GUN, role, begun=True).published
+    assert f"{GUN} had not been published, and has been now" in owner.warnings
+    assert served(world)["root"] == 2
+    assert [change.path for change in staging(owner).list(GUN)] == ["v1"]
+    owner.client(gun=True).keys.rotate(GUN, role, begun=True)
+    assert owner.warnings.count(f"{GUN} had not been published, and has been now") == 1
+
+
+def test_what_cannot_rotate_is_not_published_either(world: World, owner: Person) -> None:
+    made = staging(owner).init(GUN)
+    before, away = owner.key_files(), owner.trust_dir / "private" / f"{made.root_keys[0]}.key"
+    key = away.read_bytes()
+    away.unlink()
+    with pytest.raises(KeyNotAuthorisedError):
+        owner.client(gun=True).keys.rotate(GUN, "targets", begun=True)
+    files.write_atomic(away, key)
+    with pytest.raises(KeyAccessError):
+        owner.client(gun=True, passphrase="another one").keys.rotate(GUN, "targets", begun=True)
+    with pytest.raises(UsageError):
+        owner.client(gun=True).keys.rotate(GUN, "root", threshold=3, begun=True)
+    assert owner.key_files() == before
+    assert "POST" not in "".join(world.requests())
+
+
+def test_in_a_part_nothing_that_was_begun_is_published(world: World, owner: Person) -> None:
+    staging(owner).init(GUN)
+    client = owner.client(gun=True)
+    with pytest.raises(RepositoryUnpublishedError):
+        client.parts.make(lambda: client.keys.rotate(GUN, "targets", begun=True))
+    assert "POST" not in "".join(world.requests())
+
+
+def test_nobody_publishes_what_is_staged_while_a_key_rotates(
+    owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One lock from the first publish to the last: what is staged is not published in between."""
+    staging(owner).init(GUN)
+    staging(owner).add_target(GUN, "v1", CONTENT)
+    tried: list[str] = []
+    real = rotating._rotated  # noqa: SLF001 - between the two publishes
+
+    def between(session: Session, repository: str, wanted: rotating.Rotation) -> RotatedKey:
+        with pytest.raises(StorageError) as raised:
+            staging_impatient.publish(GUN)
+        tried.append(raised.value.message)
+        return real(session, repository, wanted)
+
+    staging_impatient = owner.client(gun=True, retry_for=0).staging
+    monkeypatch.setattr(rotating, "_rotated", between)
+    owner.client(gun=True).keys.rotate(GUN, "targets", begun=True)
+    assert tried
+    assert [change.path for change in staging(owner).list(GUN)] == ["v1"]

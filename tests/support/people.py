@@ -94,6 +94,7 @@ class Person:
         passphrase: str = PASSPHRASE,
         limits: Limits = DEFAULT,
         signers: Sequence[Signer] = (),
+        cached: bool = False,
         **flags: object,
     ) -> Client:
         """Return a fresh client: nothing is unlocked and nothing remembered but files.
@@ -104,6 +105,7 @@ class Person:
             passphrase: What every question for a passphrase is answered with.
             limits: What the client takes at most.
             signers: Keys that are no files.
+            cached: Look at what is cached where no server can be reached.
             flags: As the command line's options.
         """
         flags = {
@@ -129,6 +131,7 @@ class Person:
             literal_gun=gun,
             limits=limits,
             signers=signers,
+            cached_if_unreachable=cached,
         )
 
     def cache(self, gun: str = GUN) -> dict[str, bytes]:

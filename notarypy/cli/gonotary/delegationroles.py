@@ -127,8 +127,9 @@ def purge(shell: NotaryShell, line: CommandLine) -> None:
 def list_roles(shell: NotaryShell, line: CommandLine) -> None:
     """List the delegations of a repository."""
     gun = line.arguments[0]
-    with goerrors.after(f"Error retrieving delegation roles for repository {gun}: ", NotarypyError):
-        found = shell.read(lambda client: client.delegations(gun))
+    words = f"Error retrieving delegation roles for repository {gun}: "
+    with goerrors.after(words, NotarypyError), shell.client() as client:
+        found = client.delegations(gun)
     for one in found:
         few = (
             f"it takes {one.threshold} signatures and has too few keys"

@@ -10,7 +10,7 @@ Rules:
 2. Questions that are answered yes or no are asked on standard output, and answered on standard input, as
    there. Whatever is not `y` or `yes`, in any case, is no: nothing is done, and that is an error.
 3. Where the server cannot be reached a command that only reads goes on with what is cached, as Go notary
-   does, and says so (`read`). Any other failure of the server, of TLS or of verification is an error.
+   does, and says so (`client.metadata.fallback`).
 4. Names of repositories are taken as they stand.
 5. Keys in the folders of Notary before 0.4 are moved when a command begins that works with the trust
    directory, as Go notary does then. No command fails for it, and where nothing is moved nothing is said.
@@ -25,7 +25,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from shlex import quote
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from notarypy.cli import steplog
 from notarypy.cli.gonotary import fixes
@@ -35,10 +35,7 @@ from notarypy.cli.text import terminal
 from notarypy.errors import (
     Advice,
     ConfirmationNeededError,
-    DeadlineError,
-    ExpiredError,
     NotarypyError,
-    UnreachableError,
 )
 from notarypy.keys.passphrases import standard_chain
 from notarypy.storage.settings.gosettings import load_as_go
@@ -50,7 +47,6 @@ if TYPE_CHECKING:
     from notarypy.keys.questions import PassphraseRequest
     from notarypy.storage.settings.settings import Settings
 
-T = TypeVar("T")
 # Go notary's options, and what `GlobalOptions` calls them.
 _OPTIONS = {
     "configFile": "config",
@@ -87,7 +83,7 @@ class NotaryShell(GoShell):
         self.verbose = max(self.verbose, 2 if line.switch("debug") else int(line.switch("verbose")))
 
     def warn(self, text: str) -> None:
-        """Print a warning, once: a command may need a second client (rule 3)."""
+        """Print a warning, once."""
         if text not in self._warned:
             self._warned.add(text)
             super().warn(fixes.of_warning(text))
@@ -116,26 +112,11 @@ class NotaryShell(GoShell):
         return " ".join([self.name, *(f"--{gos} {quote(str(value))}" for gos, value in given if value)])
 
     @contextmanager
-    def client(self, *, offline: bool = False) -> Iterator[Client]:
-        """Open a client, for which old keys are moved (rule 5); an `offline` one asks no server."""
-        with open_client(self, offline=offline) as client:
+    def client(self) -> Iterator[Client]:
+        """Open a client, for which old keys are moved (rule 5)."""
+        with open_client(self) as client:
             _move_old_keys(client, self.warn)
             yield client
-
-    def read(self, call: Callable[[Client], T]) -> T:
-        """Return what a call returns that only reads: of the cache where no server is reached (rule 3)."""
-        try:
-            with self.client() as client:
-                return call(client)
-        except (UnreachableError, DeadlineError) as error:
-            unreachable = error
-        try:
-            with self.client(offline=True) as client:
-                found = call(client)
-        except (UnreachableError, ExpiredError) as error:  # what is cached, if anything, does not count
-            raise unreachable.saying(f"and what is cached cannot be used: {error.message}") from None
-        self.warn(f"{unreachable.message}: this is what is cached here")
-        return found
 
     def table(self, heading: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print a table as Go notary does."""
@@ -193,14 +174,20 @@ class NotaryShell(GoShell):
             yield
 
 
-def open_client(shell: NotaryShell, *, offline: bool = False) -> Client:
-    """Make the client of a run."""
+def open_client(shell: NotaryShell) -> Client:
+    """Make the client of a run (rules 3 and 4)."""
     from notarypy.client.api import Client
 
-    options = {**shell.options, "offline": True} if offline else shell.options
-    settings = load_as_go(options, shell.environ)
+    settings = load_as_go(shell.options, shell.environ)
     chain = passphrases(settings, shell)
-    return Client(settings, passphrases=chain, warn=shell.warn, literal_gun=True, ask_login=shell.login)
+    return Client(
+        settings,
+        passphrases=chain,
+        warn=shell.warn,
+        literal_gun=True,
+        ask_login=shell.login,
+        cached_if_unreachable=True,
+    )
 
 
 def _move_old_keys(client: Client, warn: Callable[[str], None]) -> None:

@@ -97,8 +97,8 @@ def export_keys(shell: NotaryShell, line: CommandLine) -> None:
             givenfiles.require_place(output)
             userfiles.require_directory(Path(output))
             userfiles.require_outside(Path(output), client.settings.trust_dir)
-        chosen = _chosen(shell, client, selectors, guns)
-        data = client.keys.export(sorted({info.keyid for info in chosen})).decode()
+        named = [_find(client, word, "No key with ID {} found").keyid for word in selectors]
+        data = client.keys.export(sorted(set(named)) or None, guns=guns or None).decode()
     if output:
         userfiles.write(Path(output), data, _PRIVATE_MODE)
     else:
@@ -135,9 +135,9 @@ def rotate(shell: NotaryShell, line: CommandLine) -> None:
         shell.agreed(_ROOT_QUESTION)
     legacy = DEFAULT.root_versions if legacy < 0 else min(legacy, DEFAULT.root_versions)
     with shell.client() as client:
-        if client.staging.publish_begun(gun):
-            shell.warn(f"{gun} had not been published, and has been now")
-        done = client.keys.rotate(gun, role, key=keys or None, server_managed=server, legacy=legacy)
+        done = client.keys.rotate(
+            gun, role, key=keys or None, server_managed=server, legacy=legacy, begun=True
+        )
     if not done.published:
         shell.warn(f"these are the {role} keys of {gun} already; nothing was published")
     shell.out(f"Successfully rotated {role} key for repository {gun}")
@@ -172,22 +172,6 @@ def _find(client: Client, word: str, words: str, *, damaged: bool = False) -> Ke
         return client.keys.find(word, damaged=damaged)
     except KeyMissingError as error:
         raise KeyMissingError(words.format(word), why=error.why, advice=error.advice, **error.facts) from None
-
-
-def _chosen(shell: NotaryShell, client: Client, selectors: list[str], guns: list[str]) -> list[KeyInfo]:
-    """Return the keys to export: those with these ids, those of these repositories, or all that are here."""
-    if selectors:
-        return [_find(client, word, "No key with ID {} found") for word in selectors]
-    every = client.keys.list()
-    for info in every if not guns else ():
-        if info.uri:
-            shell.warn(f"key {info.keyid} stays at {info.uri}, and is not in it")
-    found = [info for info in every if info.uri is None and (not guns or info.gun in guns)]
-    lacking = [gun for gun in guns if all(info.gun != gun for info in found)]
-    if lacking or not found:
-        where = ", ".join(lacking) or str(client.settings.trust_dir)
-        raise KeyMissingError(f"there are no keys of {where} here", advice=Advice("list-keys"))
-    return found
 
 
 def _write_pair(client: Client, role: str, base: str) -> None:

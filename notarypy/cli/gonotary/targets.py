@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from notarypy.cli.gonotary.notaryshell import NotaryShell
     from notarypy.cli.text.progressline import CountedWork
     from notarypy.client.api import Client
-    from notarypy.client.verify.content import ListedTarget
 
 _HEADING = ("NAME", "DIGEST", "SIZE (BYTES)", "ROLE")
 _NOTHING = "\nNo targets present in this repository.\n\n"
@@ -97,7 +96,8 @@ def remove(shell: NotaryShell, line: CommandLine) -> None:
 def list_targets(shell: NotaryShell, line: CommandLine) -> None:
     """List targets."""
     gun, wanted = line.arguments[0], line.texts("roles")
-    found = shell.read(lambda client: client.targets.list(gun, roles=wanted))
+    with shell.client() as client:
+        found = client.targets.list(gun, roles=wanted)
     if not found:
         shell.write(_NOTHING)
         return
@@ -107,8 +107,8 @@ def list_targets(shell: NotaryShell, line: CommandLine) -> None:
 def lookup(shell: NotaryShell, line: CommandLine) -> None:
     """Show one target."""
     gun, name = line.arguments[:2]
-    with _in_gos_words(f"No valid trust data for {name}"):
-        found = shell.read(lambda client: client.targets.lookup(gun, name))
+    with shell.client() as client, _in_gos_words(f"No valid trust data for {name}"):
+        found = client.targets.lookup(gun, name)
     shell.out(f"{found.name} sha256:{found.sha256 or ''} {found.length}")
 
 
@@ -122,15 +122,12 @@ def verify(shell: NotaryShell, line: CommandLine) -> None:
     if output and sink is None:
         shell.warn(f"nothing is written to {output}: --quiet leaves out all output")
 
-    def call(client: Client) -> ListedTarget:
-        return client.targets.verify(gun, name, stream, sink, progress=_progress(stream))
-
     before = f"error retrieving target by name:{name}, error:"
     opened = givenfiles.opened(source) if source else _standard_input()
     in_words = _in_gos_words(f"{before}No valid trust data for {name}")
     missing = goerrors.after(before, RepositoryMissingError, RepositoryUnpublishedError)
-    with _interrupted(), opened as stream, in_words, missing:
-        shell.read(call)
+    with _interrupted(), opened as stream, in_words, missing, shell.client() as client:
+        client.targets.verify(gun, name, stream, sink, progress=_progress(stream))
 
 
 # What they share

@@ -5,8 +5,7 @@ What it is: these commands in Go notary's words. What it is not: how things are 
 
 Rules:
 
-1. `delete` takes what is staged and then what is known here, never keys. With `--remote` the server's comes
-   first. Where one of them fails what comes after it stays as it is; the last is the root that is trusted.
+1. `delete` takes what is staged and what is known here, never keys, and with `--remote` what the server has.
 2. What was not there to be deleted is said. Where a server would delete other repositories as well, these are
    named, and nothing is deleted without a yes.
 3. `reset` knows every number that it is given, or drops nothing.
@@ -91,11 +90,11 @@ def delete(shell: NotaryShell, line: CommandLine) -> None:
     gun, remote = line.arguments[0], line.switch("remote")
     shell.out(f"Deleting trust data for repository {gun}")
     with shell.client() as client:
-        if remote:
-            _say_what_went(shell, _delete_remote(shell, client, gun))
-        staged = client.staging.reset(gun)
-        known = client.forget(gun)
-    if not (known or staged):
+        done = _delete_remote(shell, client, gun) if remote else None
+        known = client.upkeep.forget(gun) if done is None else done.forgotten
+    if done is not None:
+        _say_what_went(shell, done)
+    if not known:
         shell.warn(f"there was nothing of {gun} here")
     where = "local and remote" if remote else "local"
     shell.out(f"Successfully deleted {where} trust data for repository {gun}")
@@ -103,12 +102,12 @@ def delete(shell: NotaryShell, line: CommandLine) -> None:
 
 def _delete_remote(shell: NotaryShell, client: Client, gun: str) -> DeletedRepository:
     try:
-        return client.upkeep.delete(gun, confirm=gun)
+        return client.upkeep.delete(gun, confirm=gun, staged=True)
     except ConfirmationNeededError as error:
         for text in (error.message, *error.why):
             shell.err(text)
         shell.agreed("\nAre you sure you want to delete all of these? (yes/no)\n")
-        return client.upkeep.delete(gun, confirm=f"{gun}*")
+        return client.upkeep.delete(gun, confirm=f"{gun}*", staged=True)
 
 
 def _say_what_went(shell: NotaryShell, done: DeletedRepository) -> None:

@@ -14,6 +14,8 @@ Rules:
 3. Where the server has nothing, nothing is sent: a deletion would still take others.
 4. Gone is what the server no longer has when it is read again. A file that is asked for by its hash may be
    served a while longer, which no reader does without a timestamp.
+5. What is here goes after what the server has: what is staged, then what is cached, of that the root at last.
+   Where one of these fails what comes after it stays as it is, and what is gone already is said.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from typing import TYPE_CHECKING
 from notarypy.client.metadata.feed import OddFeedError, read_feed
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.metadata.trustchange import forget
+from notarypy.client.publish.staged import reset
 from notarypy.errors import (
     Advice,
     AuthenticationError,
@@ -55,7 +58,7 @@ class DeletedRepository:
     """A repository whose trust data is `deleted` at its server; False where it had none.
 
     `others` are repositories that went with it. It was `forgotten` in this trust directory, if that was
-    wanted and there was something.
+    wanted and there was something, be it staged or cached.
     """
 
     repository: str
@@ -66,9 +69,9 @@ class DeletedRepository:
 
 
 def delete(
-    session: Session, text: str, confirm: str | None, *, forget_too: bool = False
+    session: Session, text: str, confirm: str | None, *, forget_too: bool = False, staged: bool = False
 ) -> DeletedRepository:
-    """Delete a repository's trust data at its server, if `confirm` names it again (rules 1 to 4).
+    """Delete a repository's trust data at its server, if `confirm` names it again (rules 1 to 5).
 
     Raises:
         ConfirmationNeededError: `confirm` does not name it, or there is more that would go.
@@ -85,10 +88,22 @@ def delete(
         server.delete(gun)
         _require_gone(repository)
         others = tuple(other for other in others if not _is_there(replace(repository, gun=other)))
-    elif forget_too and confirm not in {gun, f"{gun}*"}:
+    elif (forget_too or staged) and confirm not in {gun, f"{gun}*"}:
         raise _unconfirmed(repository, "there is nothing of it at the server")
-    forgotten = forget_too and forget(repository.cache)
+    try:
+        forgotten = forget_with_staged(session, text) if staged else forget_too and forget(repository.cache)
+    except NotarypyError as error:
+        these = "; ".join(beginning((gun, *others), _SHOWN))
+        error.why = (*error.why, *((f"at {repository.server_url} it is deleted: {these}",) if there else ()))
+        raise
     return DeletedRepository(gun, repository.server_url, there, others, forgotten)
+
+
+def forget_with_staged(session: Session, text: str) -> bool:
+    """Drop what is staged of a repository and then what is cached (rule 5); tell whether there was any."""
+    gun, _ = session.gun(text, whole=True)
+    dropped = reset(session, text, None)
+    return forget(session.directory().repository(gun)) or dropped > 0
 
 
 def _is_there(repository: Repository) -> bool:

@@ -22,6 +22,8 @@ Rules:
    unless it is said which of its keys they replace. Without any and with a threshold the keys stay.
 8. Whatever is rotated, the new root may be signed by root keys of `legacy` earlier versions too, for readers
    that cannot be shown the versions in between (`earlierkeys`). A part has no such signatures.
+9. A repository that was only begun here is published first, if that is wanted, once it is certain that its
+   root key can sign; what is staged stays so. There are two versions of its root then, for readers to follow.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from notarypy.client.publish.drafts import not_signed, unanswered
 from notarypy.client.publish.earlierkeys import earlier_keys
 from notarypy.client.publish.pipeline import Publisher, publisher_for
 from notarypy.client.publish.serverside import server_key
+from notarypy.client.publish.stagedinit import published_first
 from notarypy.client.results import RotatedKey
 from notarypy.errors import (
     Advice,
@@ -132,10 +135,23 @@ class Rotation:
             require_reachable(self.role, self.kept(present) or present[:1], wanted)
 
 
-def rotate(session: Session, repository: str, wanted: Rotation) -> RotatedKey:
-    """Give a base role other keys, given or new ones, here or at the server (rules 1 to 8)."""
+def rotate(session: Session, repository: str, wanted: Rotation, *, begun: bool = False) -> RotatedKey:
+    """Give a base role other keys, given or new ones, here or at the server (rules 1 to 9)."""
     wanted.require_possible()
     session.whole_repository(repository)
+    if not begun:
+        return _rotated(session, repository, wanted)
+    publisher = publisher_for(session, repository, staged=True)
+
+    def check(state: State) -> None:
+        wanted.require_enough(*state.keys_for(wanted.role))
+        _require_rotatable(state, publisher)
+
+    with published_first(publisher, check):
+        return _rotated(session, repository, wanted)
+
+
+def _rotated(session: Session, repository: str, wanted: Rotation) -> RotatedKey:
     role = wanted.role
     read = refresh_to_renew if role == roles.ROOT else refresh
     publisher = replace(publisher_for(session, repository), read=read)

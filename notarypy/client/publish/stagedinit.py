@@ -22,7 +22,7 @@ Rules:
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.repository import LOCK_SECONDS
@@ -47,9 +47,12 @@ from notarypy.tuf.plan import TARGETS_LIFETIME, plan, snapshot_draft
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from notarypy.client.metadata.repository import Repository
     from notarypy.client.publish.pipeline import Edit, Publisher
     from notarypy.client.session import Session
+    from notarypy.tuf.changes import Change
 
 _LOG = logging.getLogger(__name__)
 _FIRST = frozenset({roles.ROOT, roles.TARGETS, roles.SNAPSHOT})
@@ -147,15 +150,27 @@ def _taken_back(repository: Repository, files: dict[str, bytes]) -> bool:
     return False
 
 
-def publish_begun(session: Session, text: str) -> bool:
-    """Publish a repository that was only begun here, and nothing that is staged; tell whether it was."""
-    session.whole_repository(text)
-    publisher = publisher_for(session, text, staged=True)
+@contextmanager
+def published_first(publisher: Publisher, check: Callable[[State], None]) -> Iterator[None]:
+    """Publish a repository that was only begun here, and nothing that is staged, for what is to follow.
+
+    `check` raises where that cannot follow, before anything is published. Meanwhile nobody publishes what is
+    staged. In a part for others to sign nothing is published.
+    """
+
+    def nothing(state: State) -> Sequence[Change]:
+        check(state)
+        return ()
+
     repository = publisher.repository
-    if roles.ROOT not in repository.cache.cached() or not is_unpublished(repository):
-        return False
+    here = publisher.handing_over is None and roles.ROOT in repository.cache.cached()
+    if not (here and is_unpublished(repository)):
+        yield
+        return
     with repository.cache.lock(publisher.patience.seconds, "staged"):
-        return publish_first(publisher, lambda _: []) is not None
+        if publish_first(publisher, nothing) is not None:
+            repository.warn(f"{repository.gun} had not been published, and has been now")
+        yield
 
 
 def publish_first(publisher: Publisher, edit: Edit) -> Published | None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.dates import role_entries, statuses
 from notarypy.client.metadata.expired import refresh_outdated
+from notarypy.client.metadata.fallback import refresh_or_cached
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.parameters import VerifyOptions
 from notarypy.client.results import Inspection, RepositoryStatus, TagEntry
@@ -68,7 +69,8 @@ def signed_tags(session: Session, text: str, root: str | None, cache: MetadataCa
 
 def delegations(session: Session, repository: str, root: str | None = None) -> tuple[RoleEntry, ...]:
     """Return every delegation of a repository."""
-    entries = role_entries(refresh(looked_at(session, repository, root)))
+    known = looked_at(session, repository, root)
+    entries = role_entries(refresh_or_cached(known, allowed=session.cached_if_unreachable))
     return tuple(entry for entry in entries if entry.role not in roles.BASE_ROLES)
 
 

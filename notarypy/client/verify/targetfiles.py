@@ -22,7 +22,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
-from notarypy.client.metadata.refresh import refresh
+from notarypy.client.metadata.fallback import refresh_or_cached
 from notarypy.client.verify.content import ListedTarget
 from notarypy.client.verify.inspection import looked_at
 from notarypy.errors import Advice, TagUnsignedError, TrustError, VerificationError
@@ -116,7 +116,7 @@ def _may_list(trusted: TrustedMetadata, role: str, name: str) -> bool:
 
 def _trusted(session: Session, text: str, root: str | None) -> TrustedMetadata:
     session.whole_repository(text)
-    return refresh(looked_at(session, text, root))
+    return refresh_or_cached(looked_at(session, text, root), allowed=session.cached_if_unreachable)
 
 
 def _target(gun: str, name: str, role: str, entry: TargetFile) -> ListedTarget:
