@@ -28,18 +28,26 @@ from notarypy.tuf.envelope import Envelope
 
 if TYPE_CHECKING:
     from notarypy.client.metadata.repository import Repository
-    from notarypy.storage.trustdir import RepositoryCache
+
+_FIRST = frozenset({roles.ROOT, roles.TARGETS, roles.SNAPSHOT})
 
 
-def is_begun(cache: RepositoryCache) -> bool:
-    """Tell whether a cache has what `init` leaves, and nothing that a server served (rule 2)."""
-    present = set(cache.cached())
-    if not {roles.ROOT, roles.TARGETS} <= present <= {roles.ROOT, roles.TARGETS, roles.SNAPSHOT}:
+def is_begun(repository: Repository, *, whole: bool = True) -> bool:
+    """Tell whether a cache has what `init` leaves, and nothing that a server served (rule 2).
+
+    Where it need not be `whole`, files may be missing or damaged: these prove nothing.
+    """
+    present = set(repository.cache.cached())
+    if not {roles.ROOT, *([roles.TARGETS] if whole else [])} <= present <= _FIRST:
         return False
-    try:
-        return all(Envelope.parse(cache.load(role) or b"", role).version == 1 for role in present)
-    except NotarypyError:  # which whoever uses the file says
-        return False
+    for role in present:
+        try:
+            version = Envelope.parse(repository.cache.load(role) or b"", role, repository.limits).version
+        except NotarypyError:  # which whoever uses the file says
+            version = 0 if whole else 1
+        if version != 1:
+            return False
+    return True
 
 
 def no_trust_data(repository: Repository) -> RepositoryMissingError:
@@ -53,7 +61,7 @@ def no_trust_data(repository: Repository) -> RepositoryMissingError:
 
 def vanished(repository: Repository) -> TrustError:
     """Return the error for a repository that is known here and unknown to the server (rules 1 and 2)."""
-    return _unpublished(repository) if is_begun(repository.cache) else _lost(repository)
+    return _unpublished(repository) if is_begun(repository) else _lost(repository)
 
 
 def _lost(repository: Repository) -> RepositoryVanishedError:

@@ -25,6 +25,7 @@ import logging
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from notarypy.client.metadata.missing import is_begun
 from notarypy.client.metadata.repository import LOCK_SECONDS
 from notarypy.client.publish.drafts import sign_draft
 from notarypy.client.publish.initialise import Wanted, check_root, first_files, role_keys, send_first
@@ -34,7 +35,6 @@ from notarypy.client.publish.serverside import keeps_snapshot
 from notarypy.errors import (
     Advice,
     AlreadyExistsError,
-    MetadataError,
     NotarypyError,
     NotFoundError,
     UsageError,
@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from notarypy.tuf.changes import Change
 
 _LOG = logging.getLogger(__name__)
-_FIRST = frozenset({roles.ROOT, roles.TARGETS, roles.SNAPSHOT})
 
 
 @dataclass(frozen=True)
@@ -91,19 +90,8 @@ def is_unpublished(repository: Repository) -> bool:
     try:
         repository.fetch(roles.ROOT)
     except NotFoundError:
-        return roles.ROOT not in repository.cache.cached() or _is_begun(repository)
+        return roles.ROOT not in repository.cache.cached() or is_begun(repository, whole=False)
     return False
-
-
-def _is_begun(repository: Repository) -> bool:
-    """Tell whether what is here looks like a repository that was begun (rule 6)."""
-    cached = repository.cache.cached()
-    for role in cached:
-        data = repository.cache.load(role)
-        with suppress(MetadataError):  # what nobody can read proves nothing
-            if data is not None and Envelope.parse(data, role, repository.limits).version != 1:
-                return False
-    return roles.ROOT in cached and _FIRST.issuperset(cached)
 
 
 def begin(session: Session, publisher: Publisher, wanted: Wanted) -> StagedInit:
@@ -217,7 +205,7 @@ def _verified(root: Root, data: bytes, role: str) -> Envelope:
 
 def _exists(repository: Repository) -> AlreadyExistsError:
     here = roles.ROOT in repository.cache.cached()
-    begun = here and _is_begun(repository)
+    begun = here and is_begun(repository, whole=False)
     place = "this trust directory" if here else repository.server_url
     return AlreadyExistsError(
         f"{repository.gun} has trust data already",
