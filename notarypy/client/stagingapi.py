@@ -7,7 +7,7 @@ not: what becomes of them (`client.publish.staged`).
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from notarypy.client.parameters import require_lists
 from notarypy.client.publish import staged, stagedinit
@@ -15,7 +15,8 @@ from notarypy.client.publish.initialise import Wanted
 from notarypy.client.publish.signing import custom_data
 from notarypy.errors import InvalidNameError, UsageError
 from notarypy.tuf import roles
-from notarypy.tuf.canonical import MAX_INTEGER
+from notarypy.tuf.canonical import MAX_INTEGER, encode
+from notarypy.tuf.fields import TargetFile
 from notarypy.tuf.roles import TARGETS, check_old_name, check_target_name
 from notarypy.tuf.stagedchanges import (
     ALL_DELEGATIONS,
@@ -51,8 +52,19 @@ class StagedContent:
     sha512: bytes | None = None
     custom: bytes | None = None
 
+    @classmethod
+    def of(cls, entry: TargetFile) -> Self:
+        """Return what an entry stands for, such as `client.targets.describe` returns."""
+        custom = None if entry.custom is None else encode(entry.custom)
+        return cls(entry.length, entry.hashes.get("sha256"), entry.hashes.get("sha512"), custom)
+
     def document(self) -> bytes:
         """Return the entry as Go writes it; raise UsageError for what cannot be signed, by Go too."""
+        if not isinstance(self.length, int) or isinstance(self.length, bool):
+            raise TypeError(f"length takes a number of bytes, and no {type(self.length).__name__}")
+        for name in ("sha256", "sha512", "custom"):
+            if not isinstance(value := getattr(self, name), bytes | None):
+                raise TypeError(f"{name} takes bytes, and no {type(value).__name__}")
         given = {"sha256": self.sha256, "sha512": self.sha512}
         hashes = {name: b64encode(raw).decode() for name, raw in given.items() if raw is not None}
         if not hashes or any(raw is not None and len(raw) != _SIZES[name] for name, raw in given.items()):
@@ -77,10 +89,15 @@ class Staging:
         return staged.listed(self._session, repository)
 
     def add_target(
-        self, repository: str, name: str, content: StagedContent, *, roles: Sequence[str] = ("targets",)
+        self,
+        repository: str,
+        name: str,
+        content: StagedContent | TargetFile,
+        *,
+        roles: Sequence[str] = ("targets",),
     ) -> None:
         """Stage that roles list a name with this content."""
-        data = content.document()
+        data = (StagedContent.of(content) if isinstance(content, TargetFile) else content).document()
         self._stage_target(repository, check_target_name(name), roles, CREATE, data)
 
     def remove_target(self, repository: str, name: str, *, roles: Sequence[str] = ("targets",)) -> None:
@@ -92,6 +109,8 @@ class Staging:
     ) -> None:
         """Stage that the holders of keys, PEM each, sign as a role what begins with paths; "" is all."""
         require_lists(keys=keys, paths=paths)
+        if wrong := [one for one in keys if not isinstance(one, bytes)]:
+            raise TypeError(f"keys takes PEM as bytes, and no {type(wrong[0]).__name__}")
         given = [roles.check_path(path) for path in paths]
         changes = []
         if keys:
@@ -130,7 +149,7 @@ class Staging:
 
     def witness(self, repository: str, roles: Sequence[str]) -> None:
         """Stage that roles are signed anew, content unchanged."""
-        require_lists(roles=roles)
+        _require_any(roles)
         for role in roles:
             if role != TARGETS:
                 _require_delegation(role)
@@ -171,7 +190,7 @@ class Staging:
     def _stage_target(
         self, repository: str, name: str, listing: Sequence[str], action: str, data: bytes | None
     ) -> None:
-        require_lists(roles=listing)
+        _require_any(listing)
         for role in listing:
             if role != roles.TARGETS:
                 _require_delegation(role)
@@ -183,6 +202,13 @@ class Staging:
 def _delegation(action: str, role: str, data: dict[str, object] | None) -> Staged:
     _require_delegation(role)
     return Staged(action, role, DELEGATION, data=None if data is None else written(data))
+
+
+def _require_any(given: Sequence[str]) -> None:
+    """Refuse what names no role: nothing would be staged, and nobody would hear of it."""
+    require_lists(roles=given)
+    if not given:
+        raise UsageError("no role was given")
 
 
 def _require_delegation(role: str) -> None:

@@ -191,6 +191,21 @@ def test_status_shows_what_is_staged_without_a_server(notary: Run, fake: Fake) -
     assert outcome.err == ""
 
 
+def test_status_shows_what_changes_contain_where_it_is_asked_for(notary: Run) -> None:
+    for name, size in (("v1", "3"), ("empty", "0")):
+        notary("addhash", GUN, name, size, "--sha256", "ab" * 32).expect(0)
+    notary("delegation", "add", GUN, "targets/a", "--paths", "p").expect(0)
+    plain, shown = notary("status", GUN).expect(0), notary("-v", "status", GUN).expect(0)
+    assert plain.out == shown.out
+    assert "sha256" not in plain.out + plain.err
+    digest = "ab" * 32
+    assert [line for line in shown.err.splitlines() if line[:1].isdigit()] == [
+        f'0: {{"length": 3, "sha256": "{digest}"}}',
+        f'1: {{"length": 0, "sha256": "{digest}"}}',
+        '2: {"add_paths": ["p"]}',
+    ]
+
+
 @pytest.mark.parametrize(
     ("flags", "left"),
     [

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from notarypy import PublicKey, StagedContent
+from notarypy import PublicKey, StagedContent, StagedDetails
 from notarypy.errors import (
     ConfigurationError,
     InvalidNameError,
@@ -184,6 +187,69 @@ def test_names_that_go_gave_are_published_and_taken_away(world: World, owner: Pe
     assert list(published(world)) == []
 
 
+def test_the_list_has_what_each_change_contains(world: World, owner: Person) -> None:
+    calls, key = staging(owner), world.person("bob").key("bob")
+    found = PublicKey.from_pem(key).canonical_id
+    calls.add_target(GUN, "1", content("x", b'{"a": 1}'))
+    calls.add_target(GUN, "2", StagedContent(0, bytes(32)))
+    calls.remove_target(GUN, "1")
+    calls.add_delegation(GUN, "targets/a", [key], ["p", ""])
+    calls.remove_delegation_keys(GUN, "targets/a", ["0" * 64])
+    calls.remove_delegation_paths(GUN, "targets/a", ["q"])
+    calls.remove_delegation_paths(GUN, "targets/a", all_paths=True)
+    change_files(owner)[2].write_text('{"action":"create","role":"targets","type":"target","data":"e30="}')
+    sha256, sha512 = hashlib.sha256(b"x").hexdigest(), hashlib.sha512(b"x").hexdigest()
+    assert [one.details for one in calls.list(GUN)] == [
+        StagedDetails(length=1, sha256=sha256, sha512=sha512, custom={"a": 1}),
+        StagedDetails(length=0, sha256="0" * 64),
+        StagedDetails(problem="the entry has no usable length"),
+        StagedDetails(add_keys=(found,), threshold=1),
+        StagedDetails(add_paths=("p", "")),
+        StagedDetails(remove_keys=("0" * 64,)),
+        StagedDetails(remove_paths=("q",)),
+        StagedDetails(clear_paths=True),
+    ]
+
+
+def test_what_was_described_is_staged_as_it_is(world: World, owner: Person) -> None:
+    client = owner.client(gun=True)
+    found = client.targets.describe(io.BytesIO(b"x"))
+    client.staging.add_target(GUN, "1", found)
+    client.staging.add_target(GUN, "2", StagedContent.of(replace(found, custom={"a": "\u00e9"})))
+    client.staging.publish(GUN)
+    listed = published(world)
+    assert listed["1"] == found
+    assert (listed["2"].hashes, listed["2"].custom) == (found.hashes, {"a": "\u00e9"})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"length": 5.5}, {"length": "5"}, {"length": True}, {"sha256": "00" * 32}, {"sha512": 1},
+        {"custom": "{}"}, {"custom": {"a": 1}},
+    ],
+)  # fmt: skip
+def test_content_of_another_kind_is_a_mistake_at_once(owner: Person, wrong: dict[str, Any]) -> None:
+    [name] = wrong
+    with pytest.raises(TypeError, match=f"^{name} takes "):
+        staging(owner).add_target(GUN, "1", StagedContent(**{"length": 1, "sha256": bytes(32), **wrong}))
+    assert staging(owner).list(GUN) == []
+
+
+def test_what_names_no_role_or_no_pem_is_a_mistake(owner: Person) -> None:
+    calls = staging(owner)
+    for call in (
+        partial(calls.add_target, GUN, "1", content(), roles=()),
+        partial(calls.remove_target, GUN, "1", roles=()),
+        partial(calls.witness, GUN, []),
+    ):
+        with pytest.raises(UsageError, match="no role was given"):
+            call()
+    text: Any = owner.key("jeff").decode()
+    with pytest.raises(TypeError, match="keys takes PEM as bytes"):
+        calls.add_delegation(GUN, "targets/a", [text], [""])
+
+
 def test_numbers_that_are_dropped_are_those_of_the_list(owner: Person) -> None:
     calls = staging(owner)
     for name in "abcd":
@@ -323,7 +389,7 @@ def test_other_commands_leave_staged_changes_alone(world: World, owner: Person) 
     owner.warnings.clear()
     owner.client().sign([f"{GUN}:1"])
     assert [w for w in owner.warnings if "staged" in w] == [
-        f"1 changes of {GUN} are staged, and left alone: `notarypy notary publish {GUN}` publishes them"
+        f"1 change is staged for {GUN}, and left alone: `notarypy notary publish {GUN}` publishes that"
     ]
     assert len(change_files(owner)) == 1
     owner.warnings.clear()

@@ -104,8 +104,9 @@ _NO_GUN = re.compile(r" --gun(?= (?:key|login) )")  # these are not about a repo
 _PROGRAM, _NATIVE = re.compile(r"\bnotarypy notary(?= [a-z])"), re.compile(r"\bnotarypy (?=[a-z])(?!notary )")
 
 
-def of_warning(text: str) -> str:
+def of_warning(text: str, program: str) -> str:
     """Return a warning in the words of this program, which has no option for pins."""
+    text = _PROGRAM.sub(program, text)
     return _ROOTS.sub(lambda found: f"{_PIN} {found[0].replace('--root ', '')}", text)
 
 

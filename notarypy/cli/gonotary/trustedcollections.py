@@ -9,10 +9,12 @@ Rules:
 2. What was not there to be deleted is said. Where a server would delete other repositories as well, these are
    named, and nothing is deleted without a yes.
 3. `reset` knows every number that it is given, or drops nothing.
+4. `status` prints Go's table; with `-v` also what each change contains, on standard error.
 """
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from notarypy.cli.gonotary import givenfiles
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from notarypy.cli.gonotary.notaryshell import NotaryShell
     from notarypy.client.api import Client
     from notarypy.client.publish.deleting import DeletedRepository
+    from notarypy.tuf.stageddetails import StagedDetails
 
 _CERTIFICATE = "error reading certificate file: "
 
@@ -50,7 +53,7 @@ def publish(shell: NotaryShell, line: CommandLine) -> None:
 
 
 def status(shell: NotaryShell, line: CommandLine) -> None:
-    """Show what is staged."""
+    """Show what is staged (rule 4)."""
     gun = line.arguments[0]
     with shell.client() as client:
         staged = client.staging.list(gun)
@@ -61,6 +64,17 @@ def status(shell: NotaryShell, line: CommandLine) -> None:
     shell.out()
     rows = [(str(one.number), one.action, one.role, one.type, one.path) for one in staged]
     shell.table(("#", "ACTION", "SCOPE", "TYPE", "PATH"), rows)
+    if shell.verbose:
+        for one in staged:
+            shell.err(f"{one.number}: {safe(_contents(one.details))}")
+
+
+def _contents(details: StagedDetails) -> str:
+    """Return what a change contains, as JSON: any text in it may be hostile."""
+    found = {name: getattr(details, name) for name in details.__dataclass_fields__}
+    kept = {"length", "custom"}  # which may be 0
+    shown = {name: one for name, one in found.items() if one or (name in kept and one is not None)}
+    return json.dumps(shown)
 
 
 def reset(shell: NotaryShell, line: CommandLine) -> None:

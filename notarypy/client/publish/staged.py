@@ -42,6 +42,7 @@ from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.keys import meets
 from notarypy.tuf.metadata import Targets
 from notarypy.tuf.stagedchanges import DELEGATION, WITNESS, Applied, Reached, Staged, apply_staged
+from notarypy.tuf.stageddetails import StagedDetails, details
 from notarypy.tuf.vouching import signatures
 from notarypy.values import dataclass, replace
 
@@ -62,7 +63,7 @@ _UNSEEN = "whoever did it could not see it to the end"
 
 @dataclass(frozen=True)
 class StagedChange:
-    """A staged change by its number; `file` is the name of its file in the changelist."""
+    """A staged change by its number; `file` is its file in the changelist, `details` what it contains."""
 
     number: int
     action: str
@@ -70,6 +71,7 @@ class StagedChange:
     type: str
     path: str
     file: str
+    details: StagedDetails
 
 
 @dataclass(frozen=True)
@@ -286,8 +288,9 @@ def _read(session: Session, text: str) -> Sequence[StagedFile]:
 
 def _numbered(files: Sequence[StagedFile]) -> list[StagedChange]:
     return [
-        StagedChange(number, one.change.action, one.change.role, one.change.type, one.change.path, one.name)
+        StagedChange(number, found.action, found.role, found.type, found.path, one.name, details(found))
         for number, one in enumerate(files)
+        for found in [one.change]
     ]
 
 
