@@ -389,7 +389,7 @@ def test_other_commands_leave_staged_changes_alone(world: World, owner: Person) 
     owner.warnings.clear()
     owner.client().sign([f"{GUN}:1"])
     assert [w for w in owner.warnings if "staged" in w] == [
-        f"1 change is staged for {GUN}, and left alone: `notarypy notary publish {GUN}` publishes that"
+        f"1 change is staged, and left alone: `notarypy notary publish {GUN}` publishes that"
     ]
     assert len(change_files(owner)) == 1
     owner.warnings.clear()

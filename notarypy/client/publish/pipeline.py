@@ -216,9 +216,8 @@ def publisher_for(session: Session, text: str, root: str | None = None, *, stage
     repository = session.repository(text, root, publishing=True).past_caches()
     repository = replace(repository, connections=2, lacking=session.warn_once)  # the read-back asks for two
     if not staged and (count := repository.cache.staged()):
-        what = "1 change is" if count == 1 else f"{count} changes are"
-        command = f"`notarypy notary publish {repository.gun}`"
-        session.warn_once(f"{what} staged for {repository.gun}, and left alone: {command} publishes that")
+        text = f"{'1 change is' if count == 1 else f'{count} changes are'} staged, and left alone"
+        session.warn_once(f"{text}: `notarypy notary publish {repository.gun}` publishes that")
     keys, patience = session.keys().signing_keys(), Patience(session.settings.retry_for)
     return Publisher(repository, keys, patience, handing_over=session.handing_over.get())
 
