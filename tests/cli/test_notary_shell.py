@@ -360,3 +360,9 @@ def test_nothing_leaves_as_a_traceback(
     assert printed.startswith(text)
     assert "Traceback" not in printed
     assert bool(printed) == bool(text)
+
+
+@pytest.mark.parametrize("program", ["notary", "notarypy notary"])
+def test_a_warning_names_the_program_that_was_called(program: str) -> None:
+    text = "1 change is staged, and left alone: `notarypy notary publish a/b` publishes that"
+    assert fixes.of_warning(text, program) == text.replace("notarypy notary", program)
