@@ -68,6 +68,24 @@ def test_docker_and_notarypy_read_with_the_same_login(
     assert {granted.user for granted in token_server.granted} == {"publisher"}
 
 
+def test_go_asks_for_a_login_always_and_notary_where_there_is_none(
+    publisher: Person, bob: Person, notary_with_tokens: Endpoint, repository: Repository
+) -> None:
+    bob.use(notary_with_tokens)
+    publisher.own(repository.name)
+    publisher.share_keys_with(bob)
+    typed = f"publisher\n{tokens.USERS['publisher']}\n"
+    words = ("add", repository.name, "1", publisher.home / "jeff.crt", "-p")
+    ours = ("notary", "-s", notary_with_tokens.url, "--tlscacert", str(notary_with_tokens.ca), "-d")
+    said = publisher.notary(*words, text=typed).expect(0)
+    assert "Enter username: " in said.stdout  # although docker has a login
+    said = publisher.notarypy(*ours, publisher.trust_dir, *words, text="").expect(0)
+    assert "Enter username: " not in said.text
+    said = bob.notarypy(*ours, bob.trust_dir, *words, text=typed).expect(0)
+    assert said.text.count("Enter username: ") == 1
+    assert tokens.USERS["publisher"] not in said.text
+
+
 def test_a_reader_may_not_publish(
     publisher: Person, reader: Person, token_server: TokenServer, repository: Repository
 ) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docs import pages
-from interop import test_old_folders
+from interop import test_authentication, test_old_folders
 from interop.harness import gokeys, gopair, goscript
 from interop.harness.programs import openssl
 from interop.test_go_notary_lines import LINES, forked
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 ROWS: dict[str, Row] = {}
 # Rows that other tests show, which run Go notary too.
-ELSEWHERE = {"old-keys": test_old_folders.test_go_writes_an_old_copy_over_a_newer_one_and_we_do_not}
+ELSEWHERE = {
+    "old-keys": test_old_folders.test_go_writes_an_old_copy_over_a_newer_one_and_we_do_not,
+    "login": test_authentication.test_go_asks_for_a_login_always_and_notary_where_there_is_none,
+}
 
 
 def row(name: str) -> Callable[[Row], Row]:
