@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 if TYPE_CHECKING:
     import socket
@@ -272,3 +272,11 @@ def descriptor(path: Path) -> Path | None:
         except OSError:
             return None
     return None
+
+
+def writing(path: Path) -> BinaryIO:
+    """Open what is no file, to be written to; of our own descriptors the same: anew it would begin anew."""
+    opened = descriptor(path)
+    if opened is None or opened.parent != Path("/dev/fd"):
+        return path.open("wb")
+    return os.fdopen(os.dup(int(opened.name)), "wb")

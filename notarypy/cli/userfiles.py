@@ -1,7 +1,8 @@
 """Files that the user names: key files, lists, and public keys to write.
 
 What it is: links and pipes are fine to read, and `-` is standard input. What is written is new, or replaces a
-regular file as a whole, and never a device, a pipe, a link or a file of the trust directory.
+regular file as a whole, and never a link or a file of the trust directory; devices and pipes where `pour` is
+called alone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from notarypy import files
+from notarypy import files, system
 from notarypy.errors import (
     Advice,
     AlreadyExistsError,
@@ -117,6 +118,22 @@ def require_directory(path: Path) -> None:
         raise StorageError(f"cannot write {path}", why=why, advice=advice, path=str(path))
 
 
+def is_stream(path: Path) -> bool:
+    """Tell whether what is there can be written to and is no file: a pipe, a device, what is open."""
+    if system.descriptor(path) is not None:
+        return True
+    return path.exists() and (path.is_fifo() or path.is_char_device())
+
+
+def pour(path: Path, data: bytes) -> None:
+    """Write to what `is_stream`; raise StorageError."""
+    try:
+        with system.writing(path) as stream:
+            stream.write(data)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}", why=error.strerror or "", path=str(path)) from None
+
+
 def fill(stream: BinaryIO, path: Path, data: bytes, *known: str) -> None:
     """Write all of a new file; raise StorageError, with what is known of what was made for it."""
     try:
@@ -128,16 +145,22 @@ def fill(stream: BinaryIO, path: Path, data: bytes, *known: str) -> None:
 
 
 @contextmanager
-def new_file(path: Path, mode: int = PUBLIC_MODE, option: str = "--dir") -> Iterator[BinaryIO]:
-    """Make a file that must not exist, before anything else is made; what fails takes it away again."""
+def new_file(
+    path: Path, mode: int = PUBLIC_MODE, option: str = "--dir", half: str = "public"
+) -> Iterator[BinaryIO]:
+    """Make a file that must not exist, before anything else is made; what fails takes it away again.
+
+    For errors, `option` is what may name another place, and `half` which half of a key it is for.
+    """
     files.require_name(path)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError:
-        why, advice = "it may be the public half of another key", Advice("move-away-or", option=option)
+        why, advice = f"it may be the {half} half of another key", Advice("move-away-or", option=option)
         raise AlreadyExistsError(f"{path} exists", why=why, advice=advice) from None
     except OSError as error:
-        message, advice = f"cannot write the public key to {path}", Advice("make-directory-or-dir")
+        message = f"cannot write the {half} key to {path}"
+        advice = Advice("make-directory-or-dir" if option == "--dir" else "make-directory")
         raise StorageError(message, why=error.strerror or "", advice=advice) from None
     try:
         with open(descriptor, "wb", buffering=0) as stream:  # noqa: PTH123 - a descriptor, no path

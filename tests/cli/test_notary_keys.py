@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -272,6 +274,67 @@ def test_a_key_that_a_repository_has_elsewhere_is_not_in_its_export_and_said(
         done = notary("key", "export", *words).expect(0)
         assert f"stays at {uri}, and is not in it" in done.err
         assert pem.split(done.out.encode())
+
+
+def test_keys_are_exported_into_a_pipe_too(notary: Run, home: Path) -> None:
+    made(notary)
+    every = notary("key", "export").expect(0).out
+    os.mkfifo(home / "pipe")
+    taken: list[str] = []
+    reader = threading.Thread(daemon=True, target=lambda: taken.append((home / "pipe").read_text()))
+    reader.start()
+    notary("key", "export", "-o", "pipe").expect(0)
+    reader.join(60)
+    assert taken == [every]
+    assert stat.S_ISFIFO((home / "pipe").stat().st_mode)
+    notary("key", "export", "-o", "/dev/null").expect(0)
+    (home / "link").symlink_to(home / "elsewhere")
+    notary("key", "export", "-o", "link").expect(1)
+
+
+@pytest.mark.parametrize(
+    "words", [("key", "rotate", GUN, "targets", "-k"), ("init", "collection.test/new", "--rootkey")]
+)
+def test_a_key_may_come_from_a_pipe(notary: Run, home: Path, owned: str, words: tuple[str, ...]) -> None:
+    assert owned == GUN
+    path, keyid = key_file(home, "a.pem")
+    os.mkfifo(home / "pipe")
+    writer = threading.Thread(daemon=True, target=lambda: (home / "pipe").write_bytes(path.read_bytes()))
+    writer.start()
+    notary(*words, "pipe").expect(0)
+    writer.join(60)
+    assert keyid in notary("key", "list").expect(0).out
+
+
+def test_a_trust_directory_that_is_a_file_has_no_keys_and_is_no_empty_one(notary: Run, home: Path) -> None:
+    (home / "file").write_text("")
+    (home / "nowhere").symlink_to(home / "nosuch")
+    for name in ("file", "nowhere"):
+        done = notary("-d", name, "key", "list").expect(1)
+        assert (done.out, f"{home}/{name} cannot be used" in done.err) == ("", True)
+        assert "with -d" in done.err
+
+
+def test_the_halves_of_a_key_are_called_what_they_are(notary: Run, home: Path) -> None:
+    done = notary("key", "generate", "-o", "no/pair").expect(1)
+    assert "the private key to no/pair-key.pem" in done.err
+    assert "--" not in done.err
+    for name, half in (("pair-key.pem", "private"), ("pair.pem", "public")):
+        (home / name).write_text("")
+        done = notary("key", "generate", "-o", "pair").expect(1)
+        assert f"the {half} half of another key" in done.err
+        assert "--" not in done.err
+        (home / name).unlink()
+
+
+def test_what_is_not_imported_is_named(notary: Run, home: Path) -> None:
+    path, keyid = key_file(home, "a.pem", role="targets")
+    done = notary("key", "import", path).expect(2)
+    assert f"the file is {path}" in done.err
+    assert "nothing of it was imported" in done.err
+    exported = pem.text("ENCRYPTED PRIVATE KEY", {"role": "targets", "path": keyid}, b"x")
+    path.write_bytes(exported)
+    assert f"it is {keyid[:7]}" in notary("key", "import", path).expect(2).err
 
 
 def test_without_keys_nothing_is_exported(notary: Run, home: Path) -> None:

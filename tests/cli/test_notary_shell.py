@@ -316,6 +316,16 @@ def test_passphrases_are_asked_for_at_the_terminal_in_gos_words(
     assert "Passphrases do not match. Please retry.\n" in printed.err
 
 
+def test_the_worth_of_a_root_key_is_said_once() -> None:
+    wording = notaryshell.NotarysWording()
+    request = PassphraseRequest(KEYID, "root", new=True)
+    questions = [wording.new(request) for _ in range(3)]
+    assert [("most valuable" in question) for question in questions] == [True, False, False]
+    assert all(
+        question.endswith("Enter passphrase for new root key with ID abababa: ") for question in questions
+    )
+
+
 # -- tables, and the outermost frame
 
 

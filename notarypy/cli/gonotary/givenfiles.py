@@ -73,5 +73,7 @@ def key(word: str) -> str:
     """Return what means a key to notarypy's library: a URI, a path, or digits of an id (rules 2 and 3)."""
     if is_uri(word) or (_ID.fullmatch(word) and not Path(word).exists()):
         return word
-    with opened(word, _ROOT_KEY):
-        return str(Path(word).absolute())
+    if not Path(word).is_fifo():  # a pipe is opened once, by who reads it
+        with opened(word, _ROOT_KEY):
+            pass
+    return str(Path(word).absolute())

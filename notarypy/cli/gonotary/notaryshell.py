@@ -21,6 +21,7 @@ Rules:
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,11 +37,14 @@ from notarypy.errors import (
     Advice,
     ConfirmationNeededError,
     NotarypyError,
+    StorageError,
 )
 from notarypy.keys.passphrases import standard_chain
 from notarypy.storage.settings.gosettings import load_as_go
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from notarypy.cli.cobra import CommandLine
     from notarypy.client.api import Client
     from notarypy.keys.passphrases import PassphraseChain
@@ -115,6 +119,7 @@ class NotaryShell(GoShell):
     def client(self) -> Iterator[Client]:
         """Open a client, for which old keys are moved (rule 5)."""
         with open_client(self) as client:
+            _require_directory(client.settings.trust_dir)
             _move_old_keys(client, self.warn)
             yield client
 
@@ -190,6 +195,13 @@ def open_client(shell: NotaryShell) -> Client:
     )
 
 
+def _require_directory(path: Path) -> None:
+    """Raise StorageError for a trust directory that is something else: keys in it would not be listed."""
+    if os.path.lexists(path) and not path.is_dir():
+        message, advice = f"the trust directory {path} cannot be used", Advice("choose-trust-dir")
+        raise StorageError(message, why="it is not a directory", advice=advice, path=str(path))
+
+
 def _move_old_keys(client: Client, warn: Callable[[str], None]) -> None:
     """Move what is there, and say where it was moved."""
     try:
@@ -215,6 +227,11 @@ def passphrases(settings: Settings, shell: NotaryShell) -> PassphraseChain:
 class NotarysWording(GoWording):
     """See `Wording`."""
 
+    def __init__(self) -> None:
+        self._warned = set[str]()
+
     def new(self, request: PassphraseRequest) -> str:
-        """Return the question for a new passphrase, with a word of warning for a root key's."""
-        return f"{_ROOT if request.role == 'root' else ''}{super().new(request)}"
+        """Return the question for a new passphrase; the first for a root key's has a word of warning."""
+        warning = _ROOT if request.role == "root" and request.keyid not in self._warned else ""
+        self._warned.add(request.keyid)
+        return f"{warning}{super().new(request)}"

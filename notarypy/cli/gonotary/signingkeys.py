@@ -93,13 +93,16 @@ def export_keys(shell: NotaryShell, line: CommandLine) -> None:
     if selectors and guns:
         raise UsageError("Only the --gun or --key flag may be provided, not a mix of the two flags")
     with shell.client() as client:
-        if output:
+        if output and not userfiles.is_stream(Path(output)):
             givenfiles.require_place(output)
             userfiles.require_directory(Path(output))
             userfiles.require_outside(Path(output), client.settings.trust_dir)
         named = [_find(client, word, "No key with ID {} found").keyid for word in selectors]
         data = client.keys.export(sorted(set(named)) or None, guns=guns or None).decode()
-    if output:
+    if output and userfiles.is_stream(Path(output)):
+        shell.write("", flush=True)
+        userfiles.pour(Path(output), data.encode())
+    elif output:
         userfiles.write(Path(output), data, _PRIVATE_MODE)
     else:
         shell.write(data)
@@ -177,7 +180,8 @@ def _find(client: Client, word: str, words: str, *, damaged: bool = False) -> Ke
 def _write_pair(client: Client, role: str, base: str) -> None:
     """Make a key, and write it to two new files: what is in files that are there is not lost."""
     names = (Path(f"{base}-key.pem"), Path(f"{base}.pem"))
-    new = [userfiles.new_file(path, _PRIVATE_MODE, "--output") for path in names]
+    halves = zip(names, ("private", "public"), strict=True)
+    new = [userfiles.new_file(path, _PRIVATE_MODE, "another name", half) for path, half in halves]
     with new[0] as private, new[1] as public:
         for stream, path, data in zip((private, public), names, client.keys.make_files(role), strict=True):
             userfiles.fill(stream, path, data)
@@ -189,6 +193,8 @@ def _importing(path: str) -> Iterator[None]:
     with userfiles.named(path):
         try:
             yield
+        except UsageError as error:  # not everything that is needed was said
+            raise error.saying(f"the file is {userfiles.name(path)}", "nothing of it was imported") from None
         except UnsupportedKeyError as error:
             error.why = (error.message, *error.why, "nothing of it was imported")
             error.message = "failed to import all keys: invalid key pem block"

@@ -17,7 +17,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notarypy.client.keys.selectors import named_file
+from notarypy.client.keys.selectors import KeyReader
 from notarypy.errors import Advice, UsageError
 from notarypy.keys.formats import pem
 from notarypy.keys.questions import PassphraseRequest
@@ -51,7 +51,7 @@ def at_uri(
 
 def of_file(path: str, passphrases: PassphraseChain) -> tuple[Signer, str]:
     """Return the signer of the one private key in a file; raise UsageError for several (rules 1 and 3)."""
-    blocks = pem.split(named_file(path), cosign=True)
+    blocks = pem.split(KeyReader()(path), cosign=True)
     if len(blocks) != 1:
         raise UsageError(f"{path} holds several keys", advice=Advice("give-one-key", role=_ROLE))
     role = blocks[0].role or Path(path).stem

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from notarypy.client import weight
 from notarypy.client.keys.ready import SigningKeys, prepare
-from notarypy.client.keys.selectors import begins, both, fits, is_path, named_file, of_other_role, other_name
+from notarypy.client.keys.selectors import KeyReader, begins, both, fits, is_path, of_other_role, other_name
 from notarypy.errors import Advice, KeyMissingError, NotarypyError, UsageError
 from notarypy.files import locked
 from notarypy.keys.formats import keyuri, pem
@@ -58,7 +58,7 @@ class KeyManager:
 
     def __init__(self, store: KeyStore, passphrases: PassphraseChain) -> None:
         """Use the keys of a store, and these places of passphrases."""
-        self.store, self.passphrases = store, passphrases
+        self.store, self.passphrases, self.named_file = store, passphrases, KeyReader()
         # The keys that each thread made, in order.
         self._making = threading.Lock()
         self._made: defaultdict[int, list[str]] = defaultdict(list)
@@ -208,7 +208,7 @@ class KeyManager:
         if given := self._given(selector):
             return given
         if is_path(selector):
-            return public_key_of(self._opened(named_file(selector), role, selector)[0][1]).keyid
+            return public_key_of(self._opened(self.named_file(selector), role, selector)[0][1]).keyid
         return self.find(selector).keyid
 
     def find(self, selector: str, *, damaged: bool = False) -> KeyInfo:
@@ -323,7 +323,7 @@ class KeyManager:
         return LocalSigner(self._generated(roles.ROOT, None))
 
     def _imported(self, path: str, role: str, gun: str | None) -> PrivateKey:
-        opened = self._opened(named_file(path), role, path)
+        opened = self._opened(self.named_file(path), role, path)
         if len(opened) != 1:
             raise UsageError(f"{path} holds several keys", advice=Advice("give-one-key", role=role))
         block, key = opened[0]

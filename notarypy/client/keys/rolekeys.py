@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from notarypy.client.keys.selectors import begins, is_path, named_file
+from notarypy.client.keys.selectors import begins, is_path
 from notarypy.errors import Advice, UsageError
 from notarypy.tuf import roles
 from notarypy.values import dataclass
@@ -52,7 +52,7 @@ class KeysForRole:
         found = listed(selector, self.present)
         if found is not None:
             return found
-        if is_path(selector) and b"PRIVATE KEY" not in (data := named_file(selector)):
+        if is_path(selector) and b"PRIVATE KEY" not in (data := self.manager.named_file(selector)):
             return public_key(data, self.role, self.gun, self.now)
         if self.role == roles.ROOT:
             return self.manager.root_key(self.gun, selector, None, self.now)

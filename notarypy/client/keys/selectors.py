@@ -38,13 +38,29 @@ def is_path(selector: str) -> bool:
     return not is_uri(selector) and ("/" in selector or "." in selector)
 
 
-def named_file(path: str) -> bytes:
-    """Return what is in a file that a person named; raise UsageError if there is none."""
-    whole = Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser() raises where there is no home
-    try:
-        return read_regular(whole, DEFAULT.named_file_bytes, follow=True)
-    except FileNotFoundError:
-        raise UsageError(f"there is no file {path}") from None
+class KeyReader:
+    """Reads files that a person names. A pipe, such as a shell's `<(...)`, can be read once: it is kept."""
+
+    def __init__(self) -> None:
+        self._piped: dict[Path, bytes] = {}
+
+    def __call__(self, path: str) -> bytes:
+        """Return what is in a file; raise UsageError if there is none."""
+        whole = Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser() raises where there is no home
+        try:
+            if whole in self._piped or whole.is_fifo():
+                return self._of_pipe(whole)
+            return read_regular(whole, DEFAULT.named_file_bytes, follow=True)
+        except FileNotFoundError:
+            raise UsageError(f"there is no file {path}") from None
+
+    def _of_pipe(self, path: Path) -> bytes:
+        if path not in self._piped:
+            with path.open("rb") as stream:
+                self._piped[path] = stream.read(DEFAULT.named_file_bytes + 1)
+        if len(self._piped[path]) > DEFAULT.named_file_bytes:
+            raise UsageError(f"{path} is too big", why=f"more than {DEFAULT.named_file_bytes} bytes")
+        return self._piped[path]
 
 
 def fits(info: KeyInfo, selector: str) -> bool:

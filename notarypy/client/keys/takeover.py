@@ -30,7 +30,7 @@ from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers import keyfile
 from notarypy.limits import DEFAULT
 from notarypy.tuf import roles
-from notarypy.tuf.keys import public_key_of
+from notarypy.tuf.keys import SHORT_KEYID, public_key_of
 from notarypy.values import replace
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ def _looked_at(manager: KeyManager, block: pem.KeyBlock, role: str | None, gun: 
     if wanted in pem.GUN_ROLES:
         if of_repository is None:
             message = f"a {wanted} key belongs to one repository, and nothing says to which"
-            raise UsageError(message, advice=Advice("name-gun"))
+            why = f"it is {block.path[:SHORT_KEYID]}" if block.path else "it does not say its id"
+            raise UsageError(message, why=why, advice=Advice("name-gun"))
         roles.check_gun(of_repository)
     if _stands_as_it_is(block):
         _require_role(manager, block.path or "", wanted, of_repository)

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import shutil
 import stat
 from contextlib import closing
@@ -184,15 +183,7 @@ def _hand_on(kept: BinaryIO, sink: BinaryIO | Path) -> None:
         shutil.copyfileobj(kept, sink, _PIECE)
         return
     try:
-        with _writing(sink) as stream:
+        with system.writing(sink) as stream:
             shutil.copyfileobj(kept, stream, _PIECE)
     except OSError as error:
         raise files.failure("write", sink, error) from error
-
-
-def _writing(sink: Path) -> BinaryIO:
-    """Open what is written to; one of our own descriptors as it is: opened again it would begin anew."""
-    opened = system.descriptor(sink)
-    if opened is None or opened.parent != Path("/dev/fd"):
-        return sink.open("wb")
-    return os.fdopen(os.dup(int(opened.name)), "wb")

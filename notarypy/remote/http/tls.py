@@ -92,7 +92,7 @@ def _add_file(made: ssl.SSLContext, path: Path) -> None:
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
-        if not path.is_file():
+        if not (path.is_file() or path.is_fifo()):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         made.load_verify_locations(cafile=path)
     except OSError as error:
