@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -30,7 +30,6 @@ from notarypy.cli.cobra import parse_int
 from notarypy.cli.gonotary import givenfiles, goerrors
 from notarypy.cli.gonotary.autopublish import publish_if_asked
 from notarypy.cli.text import terminal
-from notarypy.client.stagingapi import StagedContent
 from notarypy.errors import (
     Advice,
     DigestMismatchError,
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from notarypy.cli.gonotary.notaryshell import NotaryShell
     from notarypy.cli.text.progressline import CountedWork
     from notarypy.client.api import Client
+    from notarypy.client.stagingapi import StagedContent
 
 _HEADING = ("NAME", "DIGEST", "SIZE (BYTES)", "ROLE")
 _NOTHING = "\nNo targets present in this repository.\n\n"
@@ -61,8 +61,7 @@ def add(shell: NotaryShell, line: CommandLine) -> None:
         with givenfiles.opened(path) as stream:
             size, work = os.fstat(stream.fileno()).st_size, _progress(stream)
             content = client.targets.describe(stream, what=path, size=size, progress=work)
-        hashes = content.hashes
-        staged = StagedContent(content.length, hashes["sha256"], hashes["sha512"], custom)
+        staged = _content(content.length, content.hashes, custom)
         client.staging.add_target(gun, name, staged, roles=wanted)
         _staged(shell, client, line, f'Addition of target "{name}" to repository "{gun}"')
 
@@ -79,8 +78,7 @@ def addhash(shell: NotaryShell, line: CommandLine) -> None:
     hashes = {kind: _raw(kind, digits) for kind, digits in given.items()}
     wanted = _roles(line)
     with shell.client() as client:
-        staged = StagedContent(length, hashes.get("sha256"), hashes.get("sha512"), custom)
-        client.staging.add_target(gun, name, staged, roles=wanted)
+        client.staging.add_target(gun, name, _content(length, hashes, custom), roles=wanted)
         kinds = ", ".join(given)
         _staged(shell, client, line, f'Addition of target "{name}" by {kinds} hash to repository "{gun}"')
 
@@ -131,6 +129,12 @@ def verify(shell: NotaryShell, line: CommandLine) -> None:
 
 
 # What they share
+
+
+def _content(length: int, hashes: Mapping[str, bytes], custom: bytes | None) -> StagedContent:
+    from notarypy.client.stagingapi import StagedContent  # with it all that publishes, which no reader needs
+
+    return StagedContent(length, hashes.get("sha256"), hashes.get("sha512"), custom)
 
 
 def _staged(shell: NotaryShell, client: Client, line: CommandLine, what: str) -> None:

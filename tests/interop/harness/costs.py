@@ -53,9 +53,9 @@ class Python:
 
     executable: Path = Path(sys.executable)
 
-    def notarypy(self, command: Command, *options: str) -> list[str]:
+    def started(self, command: Command, *options: str) -> list[str]:
         """Return the command line, as the script is run; options are Python's own."""
-        script = self.executable.with_name("notarypy")
+        script = command.script or self.executable.with_name("notarypy")
         return [str(self.executable), *options, str(script), *command.arguments]
 
     def compile(self) -> None:
@@ -66,7 +66,7 @@ class Python:
 
 def instructions(command: Command, python: Python) -> int:
     """Return how many instructions a command takes."""
-    return _counted(python.notarypy(command), command.person.environment)
+    return _counted(python.started(command), command.person.environment)
 
 
 def reference(python: Python, home: Path) -> int:
@@ -96,7 +96,7 @@ class Seen:
 
 def watch(lab: Laboratory, command: Command, python: Python) -> Seen:
     """Run a command in step with its servers."""
-    argv = [sys.executable, "-I", "-S", "-c", PARENT, *python.notarypy(command, "-X", "importtime")]
+    argv = [sys.executable, "-I", "-S", "-c", PARENT, *python.started(command, "-X", "importtime")]
     with lab.conductor.in_step() as traffic:
         process = programs.start(argv, command.person.environment)
         lab.conductor.follow(process.pid)

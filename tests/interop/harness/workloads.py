@@ -23,10 +23,11 @@ STORE_SIZE = 140
 
 @dataclass(frozen=True)
 class Command:
-    """A command line that is ready to be run by somebody."""
+    """A command line that is ready to be run by somebody; without a `script` it is of `notarypy`."""
 
     person: people.Person
     arguments: tuple[str, ...]
+    script: Path | None = None
 
 
 class Laboratory:
@@ -119,6 +120,16 @@ class Laboratory:
     def by_stranger(self, *arguments: str) -> Command:
         """Return a command of somebody whose cache is cold."""
         return Command(self.person(), arguments)
+
+    def by_notary(self, *arguments: str, name: str, listed: str) -> Command:
+        """Return a command of the program `notary`, started as an installed one; the cache is warm."""
+        script = self._directory / "bin" / "notary"
+        script.parent.mkdir(exist_ok=True)
+        script.write_text("import sys\nfrom notarypy.cli.gonotary.entry import main\nsys.exit(main())\n")
+        somebody = self.person()
+        head = ("-s", self.notary.url, "-d", str(somebody.trust_dir), "--tlscacert", str(self.notary.ca))
+        somebody.notarypy("notary", *head, "lookup", name, listed).expect(0)
+        return Command(somebody, (*head, *arguments), script)
 
     def by_token(self) -> Command:
         """Return what `sign-again` does, of somebody whose key is on a token of SoftHSM."""
@@ -253,6 +264,19 @@ def _rotate(lab: Laboratory) -> Command:
     return lab.by_owner("key", "rotate", _name(lab.signed_anew()), "targets", "--yes")
 
 
+def _notary_list(lab: Laboratory) -> Command:
+    name, _, tag = lab.signed()[0].rpartition(":")
+    return lab.by_notary("list", name, name=name, listed=tag)
+
+
+def _notary_verify(lab: Laboratory) -> Command:
+    name, content = lab.repository(), lab.owner.home / "content"
+    content.write_bytes(b"x" * 1000)
+    head = ("--tlscacert", str(lab.notary.ca), "-s", lab.notary.url, "-d", str(lab.owner.trust_dir))
+    lab.owner.notarypy("notary", *head, "add", "-p", name, "v1", content).expect(0)
+    return lab.by_notary("verify", name, "v1", "-q", "-i", str(content), name=name, listed="v1")
+
+
 WORKLOADS: dict[str, Callable[[Laboratory], Command]] = {
     "version": _version,
     "help": _help,
@@ -274,6 +298,8 @@ WORKLOADS: dict[str, Callable[[Laboratory], Command]] = {
     "sign-100-tags": _sign_tags,
     "revoke": _revoke,
     "key-rotate": _rotate,
+    "notary-list": _notary_list,
+    "notary-verify": _notary_verify,
 }
 
 
