@@ -84,7 +84,7 @@ class Changelist:
         names = self.names()
         if len(names) > self._limits.staged_changes:
             why = f"it has {len(names)} files; the limit is {self._limits.staged_changes}"
-            raise self._full(why, "drop-staged")
+            raise self._full(why, unreadable=True)
         for name in names:
             path = self.directory / name
             try:
@@ -98,7 +98,7 @@ class Changelist:
             room += len(text)
             if room > self._limits.staged_bytes:
                 why = f"its files have more than {self._limits.staged_bytes} bytes"
-                raise self._full(why, "drop-staged")
+                raise self._full(why, unreadable=True)
         return ReadChangelist(tuple(found), unusable)
 
     def add(self, changes: Sequence[Staged], now: datetime) -> list[str]:
@@ -170,6 +170,6 @@ class Changelist:
                     room += status.st_size
         return room
 
-    def _full(self, why: str, advised: str = "publish-staged") -> StorageError:
-        advice = Advice(advised, gun=self.gun)
+    def _full(self, why: str, *, unreadable: bool = False) -> StorageError:
+        advice = Advice("drop-staged" if unreadable else "publish-staged", gun=self.gun)
         return StorageError(f"too much is staged of {self.gun}", why=why, advice=advice)
