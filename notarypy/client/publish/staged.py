@@ -273,7 +273,7 @@ def _all_of(found: Changelist) -> Sequence[StagedFile]:
     for name, problem in read.unusable.items():
         path = found.directory / name
         why = (problem, "it may be one that was to be published, so nothing is")
-        advice = Advice("drop-unreadable", path=path, gun=found.gun)
+        advice = Advice("drop-unreadable", gun=found.gun)
         raise UsageError(f"{path} is no staged change", why=why, advice=advice, path=str(path))
     return read.changes
 
