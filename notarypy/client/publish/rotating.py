@@ -39,7 +39,6 @@ from notarypy.client.publish.drafts import not_signed, unanswered
 from notarypy.client.publish.earlierkeys import earlier_keys
 from notarypy.client.publish.pipeline import Publisher, publisher_for
 from notarypy.client.publish.serverside import server_key
-from notarypy.client.publish.stagedinit import published_first
 from notarypy.client.results import RotatedKey
 from notarypy.errors import (
     Advice,
@@ -141,6 +140,8 @@ def rotate(session: Session, repository: str, wanted: Rotation, *, begun: bool =
     session.whole_repository(repository)
     if not begun:
         return _rotated(session, repository, wanted)
+    from notarypy.client.publish.stagedinit import published_first  # what few rotations need
+
     publisher = publisher_for(session, repository, staged=True)
 
     def check(state: State) -> None:
