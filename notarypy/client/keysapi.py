@@ -144,6 +144,14 @@ class Keys:
 
         return take_over(self._session.keys(), data, role, gun, self._session.settings.retry_for)
 
+    def note(self, uri: str, *, role: str | None = None, gun: str | None = None) -> StoredKey:
+        """Note where a key is, as `add`, for any role as `take_over`, and of one repository with `gun`."""
+        from notarypy.client.keys.takeover import note
+
+        noted = note(self._session.keys(), uri, role, gun)
+        self._warn_of_namesakes([noted])
+        return noted
+
     def make(self, role: str) -> StoredKey:
         """Make a key for any role, as Go notary's `key generate` does; it is no repository's."""
         from notarypy.client.keys.takeover import make

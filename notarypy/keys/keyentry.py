@@ -37,7 +37,7 @@ def info_of(keyid: str, place: KeyPath) -> KeyInfo:
     if not place.refers:
         return read(keyid, place)[0]
     found = reference(keyid, place)
-    return KeyInfo(keyid, found.role, None, place.path, encrypted=False, uri=found.uri)
+    return KeyInfo(keyid, found.role, found.gun, place.path, encrypted=False, uri=found.uri)
 
 
 def reference(keyid: str, place: KeyPath) -> keyuri.KeyReference:

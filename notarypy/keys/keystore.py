@@ -30,7 +30,6 @@ from typing import TYPE_CHECKING
 from notarypy import files, system
 from notarypy.errors import (
     Advice,
-    ConfigurationError,
     KeyAccessError,
     KeyMissingError,
     NotarypyError,
@@ -41,7 +40,7 @@ from notarypy.errors import (
 from notarypy.keys import keyentry
 from notarypy.keys.formats import keyuri, pem
 from notarypy.keys.keyinfo import KeyInfo, StoredKey
-from notarypy.keys.keypaths import KEY, KEYID, REFERENCE, KeyPath, key_paths, unmoved
+from notarypy.keys.keypaths import KEY, KEYID, LOCK, REFERENCE, KeyPath, key_paths, unmoved
 from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers import backend
 from notarypy.values import replace
@@ -192,7 +191,12 @@ class KeyStore:
         return signer
 
     def refer(
-        self, uri: str, role: str, passphrases: PassphraseChain, algorithm: str | None = None
+        self,
+        uri: str,
+        role: str,
+        passphrases: PassphraseChain,
+        algorithm: str | None = None,
+        gun: str | None = None,
     ) -> StoredKey:
         """Note where a key is: by the URI that names this very key, which may be another one.
 
@@ -202,9 +206,9 @@ class KeyStore:
 
         signer = self.look(uri, role, passphrases, algorithm)
         with having_made(signer.uri, made=algorithm is not None):
-            return self._noted(signer, role)
+            return self._noted(signer, role, gun)
 
-    def _noted(self, signer: ExternalSigner, role: str) -> StoredKey:
+    def _noted(self, signer: ExternalSigner, role: str, gun: str | None) -> StoredKey:
         from notarypy.keys.signers.base import CheckedSigner
 
         public, uri = signer.public, keyuri.usual(signer.uri)
@@ -212,8 +216,9 @@ class KeyStore:
             present = self.present(public.keyid, REFERENCE)
             if present is not None and not (present.uri and present.role == role):
                 return StoredKey(**vars(present), already=True)
+            gun = (present and present.gun) or (gun if role in pem.GUN_ROLES else None)
             path = self.directory / f"{public.keyid}{REFERENCE}"
-            files.write_atomic(path, keyuri.write(keyuri.KeyReference(uri, role, public)))
+            files.write_atomic(path, keyuri.write(keyuri.KeyReference(uri, role, public, gun)))
             self._unlocked[public.keyid] = CheckedSigner(signer, public, uri)
             _LOG.debug("key %s, for %s, is at %s", public.keyid, role, uri)
             noted = keyentry.info_of(public.keyid, self._place(public.keyid))
@@ -285,7 +290,7 @@ class KeyStore:
         with self._lock, unmoved(self._place(keyid), self.directory, self._timeout):
             place = self._place(keyid)
             if place.refers:
-                found = replace(keyentry.reference(keyid, place), role=role)
+                found = replace(keyentry.reference(keyid, place), role=role, gun=None)
                 files.write_atomic(place.path, keyuri.write(found))
                 return keyentry.info_of(keyid, place)
             info, block = keyentry.read_alone(keyid, place)
@@ -294,22 +299,22 @@ class KeyStore:
             _LOG.debug("key %s was called %s and is called %s", keyid, info.role, role)
             return keyentry.info_of(keyid, place)
 
-    def change_passphrase(self, keyid: str, passphrases: PassphraseChain, passphrase: str) -> KeyInfo:
-        """Encrypt a key anew; raise as `unlock` and `add`, or ConfigurationError if nothing would change."""
-        from notarypy.keys.signers import keyfile
+    def block(self, keyid: str) -> pem.KeyBlock:
+        """Return what is in a key's file; raise as `unlock`."""
+        return keyentry.read(keyid, self._place(keyid))[1]
 
-        with self._lock, unmoved(self._place(keyid), self.directory, self._timeout):
-            key = self.private_key(keyid, passphrases)
-            place = self._place(keyid)
+    def change_passphrase(
+        self, keyid: str, passphrases: PassphraseChain, passphrase: str, before: pem.KeyBlock
+    ) -> KeyInfo:
+        """Encrypt a key anew that is as it was `before`; raise as `unlock` and `resealing.resealed`."""
+        from notarypy.keys import resealing
+
+        with self._lock, files.locked(self.directory / LOCK, self._timeout):
+            key, place = self.private_key(keyid, passphrases), self._place(keyid)
             info, block = keyentry.read_alone(keyid, place)
-            if block.encrypted and keyfile.opens(block, passphrase):
-                message = f"{info.request.label} has this passphrase already, so nothing was changed"
-                raise ConfigurationError(message, advice=Advice("choose-other-passphrase"), keyid=keyid)
-            sealed = keyfile.seal(key, info.role or "delegation", info.gun, passphrase)
-            keyentry.check_id(keyfile.keyid_within(pem.split(sealed)[0], passphrase), info)
-            files.write_atomic(place.path, sealed)
+            files.write_atomic(place.path, resealing.resealed(key, info, block, passphrase, before))
             info, block = keyentry.read(keyid, place)
-            keyentry.check_id(keyfile.keyid_within(block, passphrase), info)
+            resealing.check(info, block, passphrase)
             _LOG.debug("%s has another passphrase now", info.request.label)
             return info
 

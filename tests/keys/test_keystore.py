@@ -386,10 +386,14 @@ def test_a_block_is_stored_under_nothing_but_an_id(store: KeyStore, path: str) -
 
 def test_a_changed_passphrase(store: KeyStore, key: PrivateKey) -> None:
     keyid = store.add(key, "targets", "localhost/a", "passphrase1").keyid
-    info = store.change_passphrase(keyid, always("passphrase1"), "passphrase2")
+    before = store.block(keyid)
+    info = store.change_passphrase(keyid, always("passphrase1"), "passphrase2", before)
     assert (info.role, info.gun) == ("targets", "localhost/a")
     with pytest.raises(PassphraseWrongError):
         KeyStore(store.directory).unlock(keyid, always("passphrase1"))
+    assert KeyStore(store.directory).unlock(keyid, always("passphrase2")).public.keyid == keyid
+    with pytest.raises(KeyAccessError, match="another process"):  # whose the file is by now
+        store.change_passphrase(keyid, always("passphrase2"), "passphrase3", before)
     assert KeyStore(store.directory).unlock(keyid, always("passphrase2")).public.keyid == keyid
 
 

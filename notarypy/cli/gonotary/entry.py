@@ -7,24 +7,25 @@ Rules:
 1. No exception leaves as a traceback, and no local variable, which may be a secret, is shown.
 2. Ctrl-C is 130; what is cleaned up after another signal, as `kill` sends, is 128 and its number. Standard
    output that cannot be written is 1. Other errors have the exit code of their kind.
-3. typer is not loaded for this program.
+3. typer is not loaded for this program. All else is loaded where Ctrl-C is Ctrl-C already (rule 2).
+4. Without standard output nothing is done: nobody would learn of it. What could not be written after
+   something was done is said on standard error.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from notarypy.cli.cobra import Answer
-from notarypy.cli.gonotary import commands, goerrors
-from notarypy.cli.gonotary.notaryshell import NotaryShell
 from notarypy.cli.main import finish, show_everything
-from notarypy.cli.report import origin
-from notarypy.errors import NotarypyError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from notarypy.cli.gonotary.notaryshell import NotaryShell
 
 _HERE = "notarypy.cli.gonotary"
 _INTERRUPTED = 130
@@ -37,12 +38,18 @@ def main() -> NoReturn:
 
 def start(argv: Sequence[str]) -> int:
     """Run the words of a process, without the program's own name; return the exit code."""
+    from notarypy.cli.gonotary.notaryshell import NotaryShell
+
     show_everything()
     return run(argv, NotaryShell(os.environ))
 
 
 def run(words: Sequence[str], shell: NotaryShell) -> int:
     """Run a command line that begins after the program's name; return the exit code."""
+    from notarypy.cli.gonotary import goerrors
+    from notarypy.cli.report import origin
+    from notarypy.errors import NotarypyError
+
     try:
         code = _run(words, shell)
         shell.write("", flush=True)
@@ -54,7 +61,8 @@ def run(words: Sequence[str], shell: NotaryShell) -> int:
         code = 1
     except OSError as error:
         said = ": ".join(filter(None, (str(error.filename or ""), error.strerror or str(error))))
-        code = _failed(shell, f"* fatal: {said}", 1)
+        unsaid = f"\n  not printed: {shell.unsaid.strip()}" if shell.unsaid.strip() else ""
+        code = _failed(shell, f"* fatal: {said}{unsaid}", 1)
     except Exception as error:  # noqa: BLE001 - the last frame: whatever it is, the user gets one line
         said = f"unexpected {type(error).__name__}{origin(error)}\n  why: this is a defect of notarypy"
         code = _failed(shell, f"* fatal: {said}", 1)
@@ -70,6 +78,10 @@ def _failed(shell: NotaryShell, text: str, code: int) -> int:
 
 
 def _run(words: Sequence[str], shell: NotaryShell) -> int:
+    from notarypy.cli.cobra import Answer
+    from notarypy.cli.gonotary import commands
+
+    shell.write("")  # rule 4
     read = commands.read(words, shell.name)
     if isinstance(read, Answer):
         shell.write(read.text)

@@ -97,6 +97,8 @@ def _tls(facts: dict[str, Any]) -> str:
 
 def _locked(facts: dict[str, Any]) -> str:
     known = facts.get("keyid")
+    if "token" in facts:  # a PIN is tried once, and Go notary knows of none
+        return ""
     return f"{_LOCKED}: {known}" if known else "maximum number of passphrase attempts exceeded"
 
 

@@ -61,6 +61,7 @@ _OPTIONS = {
     "trustDir": "trust_dir",
 }
 _YES = frozenset({"y", "yes"})
+_UNSAID = 2000
 _ROOT = (
     "This is the passphrase of a root key, the most valuable key there is: nothing replaces it.\n"
     "Make it long, let a password manager keep it, and keep a copy of the key's file in a safe place.\n"
@@ -77,6 +78,7 @@ class NotaryShell(GoShell):
         self.options = dict(options or {})  # `GlobalOptions`, which those of the line add to
         self.name = name  # in help and errors
         self.verbose = 0
+        self.unsaid = ""  # the end of what may not have reached standard output yet
         self._warned, self._logins = set[str](), list[tuple[str, str] | None]()
         self.reads_content = self.writes_content = False  # on standard input, and output (rule 6)
 
@@ -85,6 +87,13 @@ class NotaryShell(GoShell):
         given = {ours: line.text(gos) for gos, ours in _OPTIONS.items()}
         self.options.update({name: value for name, value in given.items() if value})
         self.verbose = max(self.verbose, 2 if line.switch("debug") else int(line.switch("verbose")))
+
+    def write(self, text: str, *, flush: bool = False) -> None:
+        """Print text that is safe as it stands on standard output."""
+        self.unsaid = (self.unsaid + text)[-_UNSAID:]
+        super().write(text, flush=flush)
+        if flush:
+            self.unsaid = ""
 
     def warn(self, text: str) -> None:
         """Print a warning, once."""

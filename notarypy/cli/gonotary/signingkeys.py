@@ -81,7 +81,7 @@ def import_keys(shell: NotaryShell, line: CommandLine) -> None:
     with shell.client() as client:
         for word in line.arguments:
             if is_uri(word):
-                client.keys.add(word, name=role or "delegation")
+                client.keys.note(word, role=role, gun=gun)
                 continue
             with _importing(word):
                 client.keys.take_over(givenfiles.content(word), role=role, gun=gun)
@@ -121,10 +121,12 @@ def remove(shell: NotaryShell, line: CommandLine) -> None:
     """Delete a key's file, or forget where a key is."""
     with shell.client() as client:
         info = _find(client, line.arguments[0], "No key with ID {} found", damaged=True)
-        it = safe(f"{info.keyid} (role {info.role}) from {_location(info)}")
+        it = safe(f"{info.keyid} (role {info.role}) from {_removed_from(info)}")
         shell.agreed(f"\nAre you sure you want to remove {it}?  (yes/no)  ")
         shell.out()
         client.keys.remove(info.keyid)
+        if info.uri:
+            shell.warn(f"the key itself stays at {info.uri}")
     shell.write(f"Deleted {it}.\n\n")
 
 
@@ -135,6 +137,8 @@ def rotate(shell: NotaryShell, line: CommandLine) -> None:
     _require_rotatable(role, server=server)
     keys = [givenfiles.key(word) for word in line.texts("key")]
     if role == roles.ROOT:
+        with shell.client() as client:
+            _require_root_key(client, gun)
         shell.agreed(_ROOT_QUESTION)
     legacy = DEFAULT.root_versions if legacy < 0 else min(legacy, DEFAULT.root_versions)
     with shell.client() as client:
@@ -161,9 +165,16 @@ def _location(info: KeyInfo) -> str:
     return info.uri or str(info.path.parent)
 
 
+def _removed_from(info: KeyInfo) -> str:
+    """Return where a key, or what is noted of one, is removed from."""
+    folder = info.path.parent
+    return f"{folder}, which notes that it is at {info.uri}" if info.uri else str(folder)
+
+
 def _end(text: str, width: int) -> str:
-    """Return as much of the end of a text as has room, as Go notary shows it."""
-    return text if len(text) <= width else f"...{text[3 - width :]}"
+    """Return as much of the end of a text as has room, counted in bytes, as Go notary shows it."""
+    data = text.encode(errors="surrogateescape")
+    return text if len(data) <= width else f"...{data[3 - width :].decode(errors='replace')}"
 
 
 def _find(client: Client, word: str, words: str, *, damaged: bool = False) -> KeyInfo:
@@ -199,6 +210,19 @@ def _importing(path: str) -> Iterator[None]:
             error.why = (error.message, *error.why, "nothing of it was imported")
             error.message = "failed to import all keys: invalid key pem block"
             raise
+
+
+def _require_root_key(client: Client, gun: str) -> None:
+    """Raise KeyMissingError where what is cached here says that no root key of a repository is (rule 4)."""
+    try:
+        here = client.keys.of_repository(gun)
+    except KeyMissingError as error:
+        if error.why:  # nothing is known of the repository
+            return
+        here = []
+    if all(info.role not in {roles.ROOT, ""} for info in here):
+        message = f"rotating a key of {gun} takes its root key, which is not here"
+        raise KeyMissingError(message, advice=Advice("import-root-key"))
 
 
 def _require_rotatable(role: str, *, server: bool) -> None:

@@ -170,6 +170,7 @@ TEXTS: dict[str, str] = {
     "write-more-digits": "write more digits of the id",
     # -- passphrases
     "choose-longer": "choose a longer one for {source}",
+    "other-passphrase-now": "ask who changed it which passphrase it has now",
     "choose-other-passphrase": f"give another one: {_SET_NEW}",
     "give-file-passphrase": (
         "give the passphrase that the file has: set {variable} or use --passphrase-file FILE"

@@ -121,12 +121,13 @@ def change_passphrase(manager: KeyManager, selector: str, new: Callable[[Passphr
     info = manager.find(selector)
     if info.uri is not None:
         raise stays(info, Advice("change-pin-there"))
+    before = manager.store.block(info.keyid)
     manager.store.unlock(info.keyid, manager.passphrases)
     passphrase = new(info.request)
     if len(passphrase) < MIN_LENGTH:
         message = f"the new passphrase for {info.request.label} is too short"
         raise ConfigurationError(message, why=f"it has fewer than {MIN_LENGTH} characters")
-    return manager.store.change_passphrase(info.keyid, manager.passphrases, passphrase)
+    return manager.store.change_passphrase(info.keyid, manager.passphrases, passphrase, before)
 
 
 def private_file(manager: KeyManager, selector: str, new: Callable[[PassphraseRequest], str]) -> bytes:

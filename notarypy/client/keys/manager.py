@@ -141,7 +141,7 @@ class KeyManager:
     def _selected(self, selector: str, role: str, gun: str | None = None) -> Signer:
         """Return the signer that a KEY or URI means, for a role; raise UsageError for a key of another."""
         if is_uri(selector):
-            keyid = self.refer(selector, role).keyid
+            keyid = self.refer(selector, role, gun=gun).keyid
         elif given := self._given(selector):
             keyid = given
         else:
@@ -149,7 +149,7 @@ class KeyManager:
             keyid = info.keyid
             if role == roles.ROOT and info.role not in {role, ""}:
                 raise of_other_role(info, role)
-            if role in pem.GUN_ROLES and (info.role, info.gun) != (role, None if info.uri else gun):
+            if role in pem.GUN_ROLES and (info.role, info.gun) != (role, info.gun if info.uri else gun):
                 message = f"{info.request.label} is no {role} key of {gun}"
                 raise UsageError(message, advice=Advice("give-own-key"))
         return self.store.unlock(keyid, self.passphrases)
@@ -189,10 +189,10 @@ class KeyManager:
         prepare(signer)
         return found
 
-    def refer(self, uri: str, role: str, algorithm: str | None = None) -> StoredKey:
+    def refer(self, uri: str, role: str, algorithm: str | None = None, gun: str | None = None) -> StoredKey:
         """Note where the key of a role is, or make it there; AlreadyExistsError: it is for another role."""
         role = role if role in _KEPT else roles.key_name(role)
-        noted = self.store.refer(uri, role, self.passphrases, algorithm)
+        noted = self.store.refer(uri, role, self.passphrases, algorithm, gun)
         if noted.role != role and noted.keyid in self._made[threading.get_ident()]:
             raise both(noted, role)
         if noted.role != role:

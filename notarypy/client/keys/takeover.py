@@ -13,6 +13,8 @@ Rules:
    before something failed is removed.
 4. A key that is here already is left as it is, and refused for another role.
 5. A key may be made for every role. It is no repository's: a rotation takes those of files.
+6. A key that is elsewhere is noted for the role that is given, as it is written, and for a repository if that
+   is given.
 """
 
 from __future__ import annotations
@@ -63,6 +65,19 @@ def take_over(
                         manager.store.remove(key.keyid)
             raise
     return done
+
+
+def note(manager: KeyManager, uri: str, role: str | None, gun: str | None) -> StoredKey:
+    """Note where the key of a role is (rules 4 and 6)."""
+    wanted = checked_role(role or _DEFAULT_ROLE)
+    of_repository = gun if wanted in pem.GUN_ROLES else None
+    if of_repository is not None:
+        roles.check_gun(of_repository)
+    noted = manager.store.refer(uri, wanted, manager.passphrases, None, of_repository)
+    same = roles.signer_name(noted.role) == roles.signer_name(wanted)
+    if not same or of_repository not in {None, noted.gun}:
+        raise other_name(noted, wanted, "nothing was noted")
+    return noted
 
 
 def make(manager: KeyManager, role: str) -> StoredKey:

@@ -33,11 +33,12 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+(?=:)", re.ASCII | re.IGNORECASE)
 
 @dataclass(frozen=True)
 class KeyReference:
-    """Where a key is, what it is for, and its public half."""
+    """Where a key is, what it is for, of which repository if of one alone, and its public half."""
 
     uri: str
     role: str
     public: PublicKey
+    gun: str | None = None
 
 
 def read(data: bytes) -> KeyReference:
@@ -58,12 +59,15 @@ def read(data: bytes) -> KeyReference:
         raise UnsupportedKeyError("this file holds a secret in a URI", why="a reference has none")
     if keytype not in KEYTYPES:
         raise UnsupportedKeyError("this file names a key that nobody can use", why=f"its type is {keytype}")
-    return KeyReference(uri, headers.get("role", ""), PublicKey(keytype, blocks[0].der))
+    return KeyReference(
+        uri, headers.get("role", ""), PublicKey(keytype, blocks[0].der), headers.get("gun") or None
+    )
 
 
 def write(reference: KeyReference) -> bytes:
     """Return a reference as its file has it; raise InvalidNameError for what cannot be read there again."""
     headers = {"keytype": reference.public.keytype, "role": reference.role, "uri": reference.uri}
+    headers |= {"gun": reference.gun} if reference.gun else {}
     data = pem.text(_LABEL, headers, reference.public.public)
     try:
         same = read(data) == reference
