@@ -159,3 +159,18 @@ def test_docker_trust_starts_without_typer(home: Path) -> None:
     code, modules = json.loads(done.stdout)
     assert code == 1
     assert not within(HEAVY | NETWORK | {"typer"}, set(modules))
+
+
+def test_notary_is_where_ctrl_c_ends_it_before_it_loads_what_takes_time(home: Path) -> None:
+    script = "import json, sys, notarypy.cli.gonotary.entry; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"HOME": str(home)}, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    loaded = {name for name in json.loads(done.stdout) if name.startswith("notarypy.")}
+    assert loaded == {
+        "notarypy.cli",
+        "notarypy.cli.gonotary",
+        "notarypy.cli.gonotary.entry",
+        "notarypy.cli.main",
+    }

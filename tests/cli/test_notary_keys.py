@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from notarypy.cli.gonotary import goerrors
+from notarypy.cli.gonotary.notaryshell import NotaryShell
 from notarypy.cli.gonotary.signingkeys import _end
 from notarypy.cli.text import terminal
+from notarypy.errors import PinWrongError
 from notarypy.keys.formats import pem
 from notarypy.keys.signers import keyfile
 from notarypy.tuf.keys import public_key_of
@@ -111,6 +114,7 @@ def test_long_names_show_their_ends(notary: Run, home: Path) -> None:
     assert any(f"targets    a/{'b' * 23}    " in row for row in rows)
     assert any(f"targets    ...{'b' * 22}    " in row for row in rows)
     assert [_end("x" * length, 40) for length in (40, 41)] == ["x" * 40, f"...{'x' * 37}"]
+    assert [_end("é" * length, 25) for length in (12, 13)] == ["é" * 12, f"...{'é' * 11}"]
 
 
 # -- generate
@@ -213,8 +217,33 @@ def test_where_a_key_is_stands_in_the_place_of_a_file(
     done = notary("key", "export", "--key", reference.stem).expect(6)
     assert uri in done.err
     done = notary("key", "remove", reference.stem[:7], typed="yes\n").expect(0)
-    assert done.out.endswith(f"\nDeleted {reference.stem} (role jo) from {uri}.\n\n")
+    it = f"{reference.stem} (role jo) from {private}, which notes that it is at {uri}"
+    assert done.out.startswith(f"\nAre you sure you want to remove {it}?")
+    assert done.out.endswith(f"\nDeleted {it}.\n\n")
+    assert done.err == f"warning: the key itself stays at {uri}\n"
     assert not reference.exists()
+
+
+def test_a_key_elsewhere_has_the_role_and_the_repository_that_are_given(
+    notary: Run, fake_kms: FakeKms
+) -> None:
+    notary("key", "import", fake_kms.make("a"), "-r", "targets/jeff", "-g", "b/b").expect(0)
+    uri = fake_kms.make("b")
+    notary("key", "import", uri, "-r", "targets", "-g", "b/b").expect(0)
+    assert "nothing was noted" in notary("key", "import", uri, "-r", "targets", "-g", "c/c").expect(1).err
+    notary("key", "import", uri, "-r", "targets").expect(0)
+    rows = [line.split()[:2] for line in notary("key", "list").expect(0).out.splitlines()[3:] if line]
+    assert [row[0] for row in rows] == ["targets/jeff", "targets"]
+    assert rows[1][1] == "b/b"
+
+
+def test_a_pin_or_a_uri_that_cannot_be_used_is_no_file_and_no_passphrase(notary: Run, home: Path) -> None:
+    done = notary("key", "import", "pkcs11:", "-r", "root")
+    assert done.code
+    assert "no such file" not in done.err
+    shell = NotaryShell({"HOME": str(home)})
+    wrong = PinWrongError("the token does not take the PIN from A", tried=["A"], token="tok")
+    assert goerrors.text_of(wrong, shell).startswith("* fatal: the token does not take the PIN from A")
 
 
 # -- export
@@ -457,6 +486,13 @@ def test_a_root_key_is_rotated_after_a_yes(notary: Run, owned: str, private: Pat
     assert before < of_role(private, "root")
 
 
+def test_nothing_is_asked_where_the_root_key_is_not_here(notary: Run, owned: str, private: Path) -> None:
+    (root,) = of_role(private, "root")
+    (private / f"{root}.key").unlink()
+    done = notary("key", "rotate", owned, "root", typed="yes\n").expect(6)
+    assert (done.out, "root key, which is not here" in done.err) == ("", True)
+
+
 @pytest.mark.parametrize(("legacy", "count"), [("0", 2), ("1", 3), ("2", 4), ("-1", 4), ("9999999", 4)])
 def test_earlier_root_keys_sign_too(
     notary: Run, run: Run, home: Path, owned: str, legacy: str, count: int
@@ -487,7 +523,8 @@ def test_keys_of_files_become_those_of_a_role(notary: Run, home: Path, owned: st
 def test_a_key_elsewhere_becomes_that_of_a_role(notary: Run, fake_kms: FakeKms, owned: str) -> None:
     uri = fake_kms.make("targets")
     notary("key", "rotate", owned, "targets", "-k", uri).expect(0)
-    assert uri in notary("key", "list").expect(0).out
+    (row,) = [row for row in notary("key", "list").expect(0).out.splitlines() if uri in row]
+    assert row.split()[:2] == ["targets", owned]
 
 
 @pytest.mark.parametrize(

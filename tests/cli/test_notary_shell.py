@@ -376,3 +376,24 @@ def test_nothing_leaves_as_a_traceback(
 def test_a_warning_names_the_program_that_was_called(program: str) -> None:
     text = "1 change is staged, and left alone: `notarypy notary publish a/b` publishes that"
     assert fixes.of_warning(text, program) == text.replace("notarypy notary", program)
+
+
+def test_nothing_is_made_without_standard_output(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell = NotaryShell({"HOME": str(home), "NOTARY_ROOT_PASSPHRASE": "root passphrase"})
+    monkeypatch.setattr(sys, "stdout", None)
+    assert entry.run(["key", "generate"], shell) == 1
+    assert not [*home.rglob("*.key")]
+
+
+def test_what_could_not_be_printed_is_on_standard_error(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Full(io.StringIO):
+        def flush(self) -> None:
+            raise OSError(28, "No space left on device")
+
+    shell = NotaryShell({"HOME": str(home), "NOTARY_ROOT_PASSPHRASE": "root passphrase"})
+    monkeypatch.setattr(sys, "stdout", Full())
+    assert entry.run(["key", "generate"], shell) == 1
+    (key,) = home.rglob("*.key")
+    assert key.stem in capsys.readouterr().err

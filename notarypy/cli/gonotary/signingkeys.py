@@ -80,7 +80,7 @@ def import_keys(shell: NotaryShell, line: CommandLine) -> None:
     role, gun = line.text("role") or None, line.text("gun") or None
     with shell.client() as client:
         for word in line.arguments:
-            if is_uri(word):
+            if is_uri(word) or (word.endswith(":") and is_uri(f"{word}x")):
                 client.keys.note(word, role=role, gun=gun)
                 continue
             with _importing(word):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 GROUP = "notarypy.signers"
 """The group of entry points that name backends of other packages, by scheme."""
-_URI = re.compile(r"([a-z][a-z0-9+.-]+):", re.ASCII | re.IGNORECASE)
+_URI = re.compile(r"([a-z][a-z0-9+.-]+):.", re.ASCII | re.DOTALL | re.IGNORECASE)
 
 
 SIGNERS: dict[str, str] = {
