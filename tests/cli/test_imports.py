@@ -167,10 +167,7 @@ def test_notary_is_where_ctrl_c_ends_it_before_it_loads_what_takes_time(home: Pa
         [sys.executable, "-c", script],
         env={"HOME": str(home)}, capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
-    loaded = {name for name in json.loads(done.stdout) if name.startswith("notarypy.")}
-    assert loaded == {
-        "notarypy.cli",
-        "notarypy.cli.gonotary",
-        "notarypy.cli.gonotary.entry",
-        "notarypy.cli.main",
-    }
+    loaded = set(json.loads(done.stdout))
+    late = {"commands", "goerrors", "notaryshell"}
+    assert not {f"notarypy.cli.gonotary.{name}" for name in late} & loaded
+    assert not [name for name in loaded if name.startswith(("notarypy.client", "notarypy.storage"))]

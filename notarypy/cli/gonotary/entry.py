@@ -20,6 +20,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
+from notarypy.cli.cobra import Answer
 from notarypy.cli.main import finish, show_everything
 
 if TYPE_CHECKING:
@@ -46,39 +47,29 @@ def start(argv: Sequence[str]) -> int:
 
 def run(words: Sequence[str], shell: NotaryShell) -> int:
     """Run a command line that begins after the program's name; return the exit code."""
-    from notarypy.cli.gonotary import goerrors
-    from notarypy.cli.report import origin
-    from notarypy.errors import NotarypyError
-
     try:
         code = _run(words, shell)
         shell.write("", flush=True)
-    except NotarypyError as error:
-        code = _failed(shell, goerrors.text_of(error, shell), error.exit_code)
     except KeyboardInterrupt as error:
         code = getattr(error, "exit_code", _INTERRUPTED)
     except BrokenPipeError:
         code = 1
-    except OSError as error:
-        said = ": ".join(filter(None, (str(error.filename or ""), error.strerror or str(error))))
-        unsaid = f"\n  not printed: {shell.unsaid.strip()}" if shell.unsaid.strip() else ""
-        code = _failed(shell, f"* fatal: {said}{unsaid}", 1)
-    except Exception as error:  # noqa: BLE001 - the last frame: whatever it is, the user gets one line
-        said = f"unexpected {type(error).__name__}{origin(error)}\n  why: this is a defect of notarypy"
-        code = _failed(shell, f"* fatal: {said}", 1)
+    except Exception as error:  # noqa: BLE001 - the last frame: whatever it is, the user gets its text
+        from notarypy.cli.gonotary import goerrors
+
+        text, code = goerrors.final(error, shell)
+        _failed(shell, text)
     return code
 
 
-def _failed(shell: NotaryShell, text: str, code: int) -> int:
+def _failed(shell: NotaryShell, text: str) -> None:
     with suppress(OSError):
         shell.write("", flush=True)  # results come before the error where both go to one place
     with suppress(OSError):
         shell.err(text)
-    return code
 
 
 def _run(words: Sequence[str], shell: NotaryShell) -> int:
-    from notarypy.cli.cobra import Answer
     from notarypy.cli.gonotary import commands
 
     shell.write("")  # rule 4

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from notarypy import errors
 from notarypy.cli.gonotary import fixes
+from notarypy.cli.report import origin
 from notarypy.cli.text.render import safe
 
 if TYPE_CHECKING:
@@ -53,6 +54,18 @@ def after(before: str, *kinds: type[NotarypyError]) -> Iterator[None]:
     except kinds as error:
         error.facts[_BEFORE] = before
         raise
+
+
+def final(error: Exception, shell: NotaryShell) -> tuple[str, int]:
+    """Return the text and the exit code of an error that ends the program."""
+    if isinstance(error, errors.NotarypyError):
+        return text_of(error, shell), error.exit_code
+    if isinstance(error, OSError):
+        said = ": ".join(filter(None, (str(error.filename or ""), error.strerror or str(error))))
+        unsaid = f"\n  not printed: {shell.unsaid.strip()}" if shell.unsaid.strip() else ""
+        return f"* fatal: {said}{unsaid}", 1
+    said = f"unexpected {type(error).__name__}{origin(error)}\n  why: this is a defect of notarypy"
+    return f"* fatal: {said}", 1
 
 
 def _gos_words(error: NotarypyError) -> str:
