@@ -431,6 +431,16 @@ def test_a_key_is_named_by_its_id(notary: Run, command: str) -> None:
     assert done.out == ""
 
 
+def test_a_key_that_is_not_encrypted_is_left_out_of_an_export(notary: Run, home: Path, private: Path) -> None:
+    keyid = made(notary, "-r", "jo")
+    path, open_ = key_file(home, "a.pem", role="root")
+    path.rename(private / f"{open_}.key")
+    done = notary("key", "export").expect(0)
+    assert (keyid in done.out, open_ in done.out, open_ in done.err) == (True, False, True)
+    done = notary("key", "export", "--key", open_).expect(6)
+    assert str(private) not in done.err.splitlines()[-1]
+
+
 # -- remove
 
 

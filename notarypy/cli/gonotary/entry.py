@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
@@ -24,8 +25,9 @@ from notarypy.cli.cobra import Answer
 from notarypy.cli.main import finish, show_everything
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from notarypy.cli.cobra import CommandLine
     from notarypy.cli.gonotary.notaryshell import NotaryShell
 
 _HERE = "notarypy.cli.gonotary"
@@ -39,24 +41,23 @@ def main() -> NoReturn:
 
 def start(argv: Sequence[str]) -> int:
     """Run the words of a process, without the program's own name; return the exit code."""
-    from notarypy.cli.gonotary.notaryshell import NotaryShell
-
     show_everything()
-    return run(argv, NotaryShell(os.environ))
+    return run(argv, import_module(f"{_HERE}.notaryshell").NotaryShell(os.environ))
 
 
 def run(words: Sequence[str], shell: NotaryShell) -> int:
     """Run a command line that begins after the program's name; return the exit code."""
+    from notarypy.cli.gonotary import commands, goerrors
+
     try:
-        code = _run(words, shell)
+        shell.write("")  # rule 4
+        code = _run(commands.read(words, shell.name), partial(commands.unread, words), shell)
         shell.write("", flush=True)
     except KeyboardInterrupt as error:
         code = getattr(error, "exit_code", _INTERRUPTED)
     except BrokenPipeError:
         code = 1
     except Exception as error:  # noqa: BLE001 - the last frame: whatever it is, the user gets its text
-        from notarypy.cli.gonotary import goerrors
-
         text, code = goerrors.final(error, shell)
         _failed(shell, text)
     return code
@@ -69,16 +70,12 @@ def _failed(shell: NotaryShell, text: str) -> None:
         shell.err(text)
 
 
-def _run(words: Sequence[str], shell: NotaryShell) -> int:
-    from notarypy.cli.gonotary import commands
-
-    shell.write("")  # rule 4
-    read = commands.read(words, shell.name)
+def _run(read: CommandLine | Answer, unread: Callable[[], list[str]], shell: NotaryShell) -> int:
     if isinstance(read, Answer):
         shell.write(read.text)
         return read.code
     shell.take(read)
-    for word in commands.unread(words):
+    for word in unread():
         shell.warn(f'"{word}" means nothing here')
     module, _, function = read.function.partition(":")
     with shell.logging():

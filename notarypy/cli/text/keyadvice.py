@@ -59,7 +59,7 @@ TEXTS: dict[str, str] = {
     "decrypt-first": "decrypt it first, with the tool that encrypted it",
     "encrypt-anew": "rewrite a copy of it with: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out COPY",
     "encrypt-elsewhere": (
-        "move it out of the trust directory, then store it encrypted: notarypy key load FILE"
+        "move it out of the trust directory, then store it encrypted from there: notarypy key load NEW-PLACE"
     ),
     "export-key-first": (
         "export it first: notarypy key export KEY -o FILE; then: notarypy key remove --force KEY"

@@ -8,7 +8,9 @@ Rules:
 1. A key is a repository's if it was made for it, as its file says; of one that is shared nobody is told.
 2. A key that is elsewhere stays there. Where nobody named it that is a warning, and so it is for a repository
    whose cached root has its key.
-3. A repository of which no key is here is an error, and so is a trust directory without keys.
+3. A key that lies here unencrypted is left out with a warning; where somebody named it, or there is no other,
+   it is an error.
+4. A repository of which no key is here is an error, and so is a trust directory without keys.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ def export(
     guns: Sequence[str] | None,
     warn: Callable[[str], None],
 ) -> bytes:
-    """Return keys as PEM blocks, encrypted as they are here (rules 1 to 3)."""
+    """Return keys as PEM blocks, encrypted as they are here (rules 1 to 4)."""
     if keys and guns:
         raise TypeError("keys are named, or repositories, and not both")
     if keys is None or guns:
@@ -52,7 +54,11 @@ def export(
         if lacking or not here:
             where = ", ".join(lacking) or str(directory.path)
             raise KeyMissingError(f"there are no keys of {where} here", advice=Advice("list-keys"))
-        keys = sorted({info.keyid for info in here})
+        closed = [info for info in here if info.encrypted]
+        for info in here if closed else ():
+            if not info.encrypted:
+                warn(f"key {info.keyid} is not encrypted in {info.path}, and is not in it")
+        keys = sorted({info.keyid for info in closed or here})
     return manager.export(keys)
 
 
