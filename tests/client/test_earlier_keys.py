@@ -168,7 +168,7 @@ def test_a_root_that_nothing_vouches_for_names_no_signer(world: World, owner: Pe
     assert owner.key_files() == before
 
 
-@pytest.mark.parametrize("legacy", [-1, 257])
+@pytest.mark.parametrize("legacy", [-1, -257])
 def test_no_such_number_of_versions_is_looked_at(world: World, owner: Person, legacy: int) -> None:
     before = owner.key_files()
     with pytest.raises(UsageError):
@@ -190,6 +190,18 @@ def test_more_signatures_than_readers_look_at_are_not_published(owner: Person) -
     with pytest.raises(UnreadableUpdateError):
         owner.client(limits=replace(DEFAULT, signatures=4)).keys.rotate(GUN, "root", legacy=3)
     assert owner.key_files() == before
+
+
+def test_more_versions_than_are_looked_at_are_an_error_and_none_is_left_out(owner: Person) -> None:
+    for _ in range(3):
+        owner.client().keys.rotate(GUN, "root")
+    before = owner.key_files()
+    few = owner.client(limits=replace(DEFAULT, root_versions=2))
+    with pytest.raises(UsageError, match="at most 2 earlier versions"):
+        few.keys.rotate(GUN, "root", legacy=10**6)
+    assert owner.key_files() == before
+    many = owner.client(limits=replace(DEFAULT, root_versions=3))
+    assert len(many.keys.rotate(GUN, "root", legacy=10**6).legacy) == 3
 
 
 def test_a_race_is_won_with_the_same_signatures(world: World, owner: Person) -> None:

@@ -140,6 +140,15 @@ def test_a_key_that_is_here_as_something_else_stops_all(world: World) -> None:
     assert _stored(alice) == before
 
 
+def test_a_key_that_a_file_has_for_two_roles_is_stored_for_neither(world: World) -> None:
+    alice = world.person()
+    with pytest.raises(UsageError, match="is there twice"):
+        alice.client().keys.import_(BUNDLE + BUNDLE.replace(b"role: root", b"role: mallory"))
+    assert _stored(alice) == {}
+    taken = alice.client().keys.import_(BUNDLE + BUNDLE)
+    assert [one.already for one in taken] == [False] * 5 + [True] * 5
+
+
 @pytest.mark.parametrize("role", ["targets/dee", "targets/releases", "targets/a/b", "mallory"])
 def test_delegation_roles_and_names_of_signers_are_roles(world: World, role: str) -> None:
     alice = world.person()

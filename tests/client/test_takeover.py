@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
+from notarypy.client.keys.manager import KeyManager
 from notarypy.errors import (
     AlreadyExistsError,
     InvalidNameError,
@@ -22,6 +23,9 @@ from support.author import GUN
 from support.people import PASSPHRASE, owned, pem_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from support.people import Person, World
 
 KEYS = Path(__file__).parents[2] / "fixtures" / "keys"
@@ -149,6 +153,43 @@ def test_a_key_that_is_here_is_left_as_it_is(alice: Person) -> None:
         with pytest.raises(AlreadyExistsError):
             alice.client().keys.take_over(data, role=role, gun=gun)
     assert first.path.read_bytes() == before
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_key_that_a_file_has_for_two_roles_is_stored_for_neither(alice: Person, *, closed: bool) -> None:
+    for one, other in (
+        ({"role": "targets/a"}, {"role": "targets/b"}),
+        ({"role": "targets", "gun": GUN}, {"role": "targets", "gun": "another/one"}),
+    ):
+        key = keyfile.generate()
+        keyid = public_key_of(key).keyid
+        data = keyfile.seal(key, "jeff", None, PASSPHRASE) if closed else pem_of(key)
+        path = {"path": keyid} if closed else {}
+        with pytest.raises(UsageError, match=f"key {keyid[:7]} is there twice"):
+            alice.client().keys.take_over(_headed(data, **path, **one) + _headed(data, **path, **other))
+        assert alice.client().keys.list() == []
+    twice = _headed(data, **path, role="targets/a") + _headed(data, **path, role="a")
+    assert [stored.already for stored in alice.client().keys.take_over(twice)] == [False, True]
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_key_that_came_meanwhile_for_another_role_stops_all(
+    alice: Person, monkeypatch: pytest.MonkeyPatch, *, closed: bool
+) -> None:
+    key = keyfile.generate()
+    keyid = public_key_of(key).keyid
+    data = keyfile.seal(key, "jeff", None, PASSPHRASE) if closed else pem_of(key)
+    headers = {"path": keyid, "role": "jeff"} if closed else {"role": "jeff"}
+    new_keys = KeyManager.new_keys
+
+    def another_first(manager: KeyManager, timeout: float) -> AbstractContextManager[Callable[[], None]]:
+        manager.store.add(key, "bob", None, PASSPHRASE)
+        return new_keys(manager, timeout)
+
+    monkeypatch.setattr(KeyManager, "new_keys", another_first)
+    with pytest.raises(AlreadyExistsError):
+        alice.client().keys.take_over(_headed(_plain()[0], role="x") + _headed(data, **headers))
+    assert [(info.keyid, info.role) for info in alice.client().keys.list()] == [(keyid, "bob")]
 
 
 def test_the_targets_key_of_one_repository_is_not_that_of_another(world: World) -> None:

@@ -112,7 +112,7 @@ _IMPORT = (
 )
 _ROTATE = (
     Flag("key", "The new keys: PEM files, or URIs; by default one is made", "k", "strings"),
-    Flag("legacy", "Sign with the keys of so many earlier versions of the root, too", "l", "int"),
+    Flag("legacy", "Sign with root keys of so many earlier versions, too; below 0 of all", "l", "int"),
     Flag("server-managed", "Let the server make and keep the key", "r"),
 )
 _SHORTER = (Flag("no-descriptions", "Leave out what each word does"),)

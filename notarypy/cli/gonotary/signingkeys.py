@@ -14,6 +14,7 @@ Rules:
 from __future__ import annotations
 
 import re
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +26,6 @@ from notarypy.cli.text.render import safe
 from notarypy.errors import Advice, KeyMissingError, UnsupportedKeyError, UsageError
 from notarypy.keys.passphrases import new_passphrase_chain
 from notarypy.keys.signers import is_uri
-from notarypy.limits import DEFAULT
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def rotate(shell: NotaryShell, line: CommandLine) -> None:
         with shell.client() as client:
             _require_root_key(client, gun)
         shell.agreed(_ROOT_QUESTION)
-    legacy = DEFAULT.root_versions if legacy < 0 else min(legacy, DEFAULT.root_versions)
+    legacy = sys.maxsize if legacy < 0 else legacy
     with shell.client() as client:
         done = client.keys.rotate(
             gun, role, key=keys or None, server_managed=server, legacy=legacy, begun=True

@@ -26,7 +26,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from notarypy.client.keys.cosignkeys import of_file, require_id, require_role
-from notarypy.client.keys.selectors import fits, is_path, other_name
+from notarypy.client.keys.selectors import fits, is_path, other_name, require_one_role
 from notarypy.client.results import CheckedKey, ImportedKey
 from notarypy.cosign import signaturekeys
 from notarypy.errors import (
@@ -79,12 +79,14 @@ def import_keys(manager: KeyManager, data: bytes) -> list[ImportedKey]:
                 why=(error.message, *error.why, "nothing was imported"),
                 advice=error.advice or Advice("give-exported"),
             ) from None
-        _check_role(manager, block)
+        _check_role(manager.store.present(block.path or ""), block)
+    require_one_role((block.path or "", block.role or "", _gun(block)) for block in blocks)
     done: list[ImportedKey] = []
     try:
         for block in blocks:
             already = manager.store.present(block.path or "") is not None
             done.append(ImportedKey(manager.store.store(block), already))
+            _check_role(done[-1].key, block)  # another may have come meanwhile
     except NotarypyError:
         for new in (imported.key.keyid for imported in done if not imported.already):
             with suppress(NotarypyError):  # what went wrong before is what matters
@@ -109,10 +111,12 @@ def _check(block: pem.KeyBlock) -> None:
         roles.check_gun(block.gun)
 
 
-def _check_role(manager: KeyManager, block: pem.KeyBlock) -> None:
-    present = manager.store.present(block.path or "")
-    gun = block.gun if block.role in pem.GUN_ROLES else None
-    if present is not None and (present.role, present.gun) != (block.role or "", gun):
+def _gun(block: pem.KeyBlock) -> str | None:
+    return block.gun if block.role in pem.GUN_ROLES else None
+
+
+def _check_role(present: KeyInfo | None, block: pem.KeyBlock) -> None:
+    if present is not None and (present.role, present.gun) != (block.role or "", _gun(block)):
         raise other_name(present, block.role or "", "nothing was imported")
 
 

@@ -28,6 +28,8 @@ from notarypy.tuf import roles
 from notarypy.tuf.keys import SHORT_KEYID
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from notarypy.keys.keyinfo import KeyInfo
 
 _ID = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
@@ -85,6 +87,17 @@ def of_other_role(info: KeyInfo, role: str) -> UsageError:
     """Return the refusal to take a key for a role that it was not stored for (rule 2)."""
     message, why = f"{info.request.label} is no {role} key", f"it is here as {info.role}"
     return UsageError(message, why=why, advice=_as_other(info, role), keyid=info.keyid)
+
+
+def require_one_role(named: Iterable[tuple[str, str, str | None]]) -> None:
+    """Raise UsageError where a file has a key for two roles, or for two repositories."""
+    known: dict[str, tuple[str, str | None]] = {}
+    for keyid, role, gun in named:
+        before, its_gun = known.setdefault(keyid, (role, gun))
+        if (roles.signer_name(before), its_gun) != (roles.signer_name(role), gun):
+            message = f"key {keyid[:SHORT_KEYID]} is there twice, and not for the same"
+            both = (f"{one} of {where}" if where else one for one, where in ((before, its_gun), (role, gun)))
+            raise UsageError(message, why=" and ".join(both), advice=Advice("keep-one"), keyid=keyid)
 
 
 def other_name(present: KeyInfo, role: str, *more: str) -> AlreadyExistsError:

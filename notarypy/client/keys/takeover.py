@@ -5,13 +5,15 @@ opens everything, and `key import`, which opens nothing (`manager`, `keyfiles`).
 
 Rules:
 
-1. A block that is encrypted as Go reads it, and names its key, is stored as it is: no passphrase is asked.
-   Every other one is opened, and stored under the passphrase of its role.
+1. A block that is encrypted as Go reads it, and names its key, is stored as it is: no passphrase is asked,
+   and its name is believed, as there: what is another key stands in the place of the named one until it is
+   removed. Every other one is opened, and stored under the passphrase of its role.
 2. The file says which role a key is for, and of which repository; where it does not, whoever calls, and
    where nobody does it is a delegation's. A key of targets, snapshot or timestamp is that of a repository.
 3. All of a file or nothing: each block is looked at, and opened, before the first is stored; what was stored
    before something failed is removed.
-4. A key that is here already is left as it is, and refused for another role.
+4. A key that is here already is left as it is, and refused for another role: also if it came meanwhile, or if
+   the file itself has it for both.
 5. A key may be made for every role. It is no repository's: a rotation takes those of files.
 6. A key that is elsewhere is noted for the role that is given, as it is written, and for a repository if that
    is given.
@@ -21,9 +23,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from notarypy.client.keys.selectors import other_name
+from notarypy.client.keys.selectors import other_name, require_one_role
 from notarypy.errors import Advice, NotarypyError, UnsupportedKeyError, UsageError
 from notarypy.keys.formats import pem, pkcs8
 from notarypy.keys.keyinfo import StoredKey
@@ -39,10 +41,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from notarypy.client.keys.manager import KeyManager
-
-    Storing = Callable[[], StoredKey]
+    from notarypy.keys.keyinfo import KeyInfo
 
 _DEFAULT_ROLE = "delegation"
+
+
+class _Looked(NamedTuple):
+    """A block that was looked at: what it is to be, and what stores it."""
+
+    keyid: str
+    role: str
+    gun: str | None
+    store: Callable[[], StoredKey]
 
 
 def take_over(
@@ -52,11 +62,14 @@ def take_over(
 
     Raises UnsupportedKeyError, UsageError, AlreadyExistsError, or what opening a key raises.
     """
-    storing = [_looked_at(manager, block, role, gun) for block in pem.split(data, cosign=True)]
+    looked = [_looked_at(manager, block, role, gun) for block in pem.split(data, cosign=True)]
+    require_one_role((one.keyid, one.role, one.gun) for one in looked)
     done: list[StoredKey] = []
     with manager.new_keys(patience) as undo:
         try:
-            done.extend(store() for store in storing)
+            for one in looked:
+                done.append(one.store())
+                _require_role(done[-1], one.role, one.gun)
         except BaseException:
             undo()
             for key in done:
@@ -100,7 +113,7 @@ def checked_role(role: str) -> str:
     return role
 
 
-def _looked_at(manager: KeyManager, block: pem.KeyBlock, role: str | None, gun: str | None) -> Storing:
+def _looked_at(manager: KeyManager, block: pem.KeyBlock, role: str | None, gun: str | None) -> _Looked:
     """Return what stores a block, after all that can be said of it beforehand (rule 3)."""
     wanted = checked_role(block.role or role or _DEFAULT_ROLE)
     of_repository = (block.gun or gun) if wanted in pem.GUN_ROLES else None
@@ -111,13 +124,15 @@ def _looked_at(manager: KeyManager, block: pem.KeyBlock, role: str | None, gun: 
             raise UsageError(message, why=why, advice=Advice("name-gun"))
         roles.check_gun(of_repository)
     if _stands_as_it_is(block):
-        _require_role(manager, block.path or "", wanted, of_repository)
-        headers = {**block.headers, "role": wanted, "gun": of_repository or ""}
-        return partial(_stored, manager, replace(block, headers=headers))
+        keyid, headers = block.path or "", {**block.headers, "role": wanted, "gun": of_repository or ""}
+        store = partial(_stored, manager, replace(block, headers=headers))
+        _require_role(manager.store.present(keyid), wanted, of_repository)
+        return _Looked(keyid, wanted, of_repository, store)
     request = PassphraseRequest("", wanted, cosign=block.of_cosign)
     key = keyfile.open_block(block, request, manager.passphrases, "")
-    _require_role(manager, public_key_of(key).keyid, wanted, of_repository)
-    return partial(manager.add, key, wanted, of_repository)
+    keyid = public_key_of(key).keyid
+    _require_role(manager.store.present(keyid), wanted, of_repository)
+    return _Looked(keyid, wanted, of_repository, partial(manager.add, key, wanted, of_repository))
 
 
 def _stands_as_it_is(block: pem.KeyBlock) -> bool:
@@ -135,8 +150,7 @@ def _stored(manager: KeyManager, block: pem.KeyBlock) -> StoredKey:
     return StoredKey(**vars(manager.store.store(block)), already=already)
 
 
-def _require_role(manager: KeyManager, keyid: str, role: str, gun: str | None) -> None:
-    present = manager.store.present(keyid)
+def _require_role(present: KeyInfo | None, role: str, gun: str | None) -> None:
     if present is None:
         return
     same_role = roles.signer_name(present.role) == roles.signer_name(role)

@@ -57,10 +57,11 @@ def earlier_keys(
 
 def _earlier_roots(repository: Repository, trusted: TrustedMetadata, versions: int) -> Iterator[Root]:
     """Yield the roots of so many versions before the present one, the newest first (rules 1 and 2)."""
+    later, present = trusted.files[roles.ROOT], trusted.root.version
+    versions = min(versions, present - 1)
     if versions > (most := repository.limits.root_versions):
         raise UsageError(f"at most {most} earlier versions of a root are looked at", why=f"not {versions}")
-    later, present = trusted.files[roles.ROOT], trusted.root.version
-    for version in range(present - 1, max(present - versions, 1) - 1, -1):
+    for version in range(present - 1, present - versions - 1, -1):
         data = repository.fetch_version(roles.ROOT, version)
         if data is None:
             raise FileMissingError(
