@@ -14,11 +14,15 @@ Rules:
    may make one in `%ProgramData%` that nobody has made yet.
 4. Windows takes some names for devices, and a name with a dot or blank at its end for one without: such
    names are refused, before anything is opened that is not what it is called.
+5. Whoever started this process may have opened its standard streams so that they do not wait (O_NONBLOCK),
+   as node and ssh do, or another process that has them, too, does so later. They are waited for all the
+   same, and stay as they are opened: that belongs to the others as well.
 """
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 import time
@@ -29,6 +33,9 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 if TYPE_CHECKING:
     import socket
+    from typing import TextIO
+
+    from _typeshed import ReadableBuffer, WriteableBuffer
 
 WINDOWS = sys.platform == "win32"
 LINUX = sys.platform == "linux"
@@ -279,4 +286,63 @@ def writing(path: Path) -> BinaryIO:
     opened = descriptor(path)
     if opened is None or opened.parent != Path("/dev/fd"):
         return path.open("wb")
-    return os.fdopen(os.dup(int(opened.name)), "wb")
+    return io.BufferedWriter(WaitingFile(os.dup(int(opened.name)), "w"))
+
+
+class WaitingFile(io.FileIO):
+    """What somebody else has opened, and what may have nothing, or no room, for now (rule 5)."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Write all of it."""
+        left = memoryview(data).cast("B")
+        size = len(left)
+        while left:
+            count = super().write(left)
+            if count is None:
+                wait_for(self.fileno(), writing=True)
+            left = left[count or 0 :]
+        return size
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Read what is there; nothing is there only at the end."""
+        while (count := super().readinto(buffer)) is None:
+            wait_for(self.fileno())
+        return count
+
+
+def wait_for(descriptor: int, *, writing: bool = False) -> None:
+    """Wait until a descriptor that has nothing, or no room, for now may be tried again."""
+    import select  # which is needed seldom
+
+    each = [descriptor]
+    try:
+        select.select([] if writing else each, each if writing else [], [])
+    except ValueError:  # too big a number for it
+        waiting = select.poll()
+        waiting.register(descriptor, select.POLLOUT if writing else select.POLLIN)
+        waiting.poll()
+
+
+def wait_for_streams() -> None:
+    """Let the standard streams of this process wait (rule 5), but for those that somebody has replaced."""
+    if not WINDOWS:
+        sys.stdin = _waiting(sys.stdin, 0)
+        sys.stdout, sys.stderr = _waiting(sys.stdout, 1), _waiting(sys.stderr, 2)
+
+
+def _waiting(stream: TextIO, number: int) -> TextIO:
+    if type(stream) is not io.TextIOWrapper or stream.fileno() != number:
+        return stream
+    if number == 0:
+        reader = io.BufferedReader(WaitingFile(number, closefd=False))
+        return io.TextIOWrapper(reader, stream.encoding, stream.errors)
+    raw = WaitingFile(number, "w", closefd=False)
+    writer = raw if isinstance(stream.buffer, io.RawIOBase) else io.BufferedWriter(raw)
+    return io.TextIOWrapper(
+        writer,
+        stream.encoding,
+        stream.errors,
+        newline="\n",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )

@@ -20,6 +20,8 @@ Rules:
    coverage does, is not ours alone: it ends as Python ends it, with the exit code that it has by then.
 6. Cyclic garbage is looked for seldom: a usual command ends before there is any to speak of, and one that
    goes on for days, or reads large files, still gets rid of it.
+7. Standard streams that do not wait are waited for (`system`: 5). Results reach their reader as a whole, or
+   the exit code is not 0.
 """
 
 from __future__ import annotations
@@ -59,12 +61,14 @@ def finish(program: Callable[[Sequence[str]], int], argv: Sequence[str]) -> NoRe
     if _is_ours_alone():
         atexit.register(_leave, codes)  # the first that is registered is the last that runs
     try:
-        if list(argv) not in _VERSION:
-            from notarypy import system  # which a version needs not
+        if program is not run or list(argv) not in _VERSION:
+            from notarypy import system  # which our version needs not
 
             system.keep_memory_private()
+            system.wait_for_streams()
         codes.append(program(argv))
-        _flush()
+        if not _flush():
+            codes[0] = codes[0] or 1
     except KeyboardInterrupt:  # while modules were being imported, or output waited for its reader
         codes[:] = [_INTERRUPTED]
         _discard(sys.stdout)
@@ -103,6 +107,10 @@ def _show_version() -> int:
     if sys.stdout is None:
         return 1
     try:
+        if hasattr(os, "get_blocking") and not os.get_blocking(1):
+            from notarypy import system
+
+            system.wait_for_streams()
         sys.stdout.write(f"notarypy {__version__}\n")
         sys.stdout.flush()
     except OSError as error:
@@ -160,14 +168,17 @@ def show_everything() -> None:
             stream.reconfigure(errors="backslashreplace", newline="\n")
 
 
-def _flush() -> None:
-    """Bring all output to its readers; one that went away is no reason to complain at exit (rule 3)."""
+def _flush() -> bool:
+    """Bring all output to its readers, and tell whether the results reached theirs (rules 3 and 7)."""
+    arrived = True
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
                 stream.flush()
         except OSError:
             _discard(stream)
+            arrived = arrived and stream is not sys.stdout
+    return arrived
 
 
 def _discard(stream: TextIO | None) -> None:

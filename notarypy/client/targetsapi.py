@@ -71,7 +71,7 @@ class ListedTargets:
 
         Raises:
             DigestMismatchError: It is other content.
-            StorageError: It cannot be read, or not be written.
+            StorageError: It cannot be read, or not be written; what `sink` raises is raised as it is.
         """
         require_lists(roles=roles)
         found = targetfiles.lookup(self._session, repository, name, roles, root)

@@ -11,5 +11,6 @@ TEXTS = {
     "choose-plugin-name": "choose another",
     "copy-plugin": "use docker-trust itself, the program beside notarypy",
     "list-targets": "see which there are: notary list {gun}",
+    "give-waiting-stream": "hand over a stream that waits, or one with a file descriptor",
     "room-to-keep": "free some space, or set TMPDIR to a folder that has room",
 }

@@ -19,13 +19,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-import shutil
 import stat
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from notarypy import files, system
+from notarypy.client.verify import handedstreams
 from notarypy.errors import Advice, DigestMismatchError, StorageError, UsageError, VerificationError
 from notarypy.tuf.canonical import MAX_INTEGER
 from notarypy.tuf.fields import TargetFile
@@ -148,15 +148,14 @@ def _mismatch(target: ListedTarget, other: list[str], found: str) -> DigestMisma
 
 def _pieces(source: BinaryIO, most: int, what: str, total: int, progress: Progress | None) -> Iterator[bytes]:
     """Yield what a stream has, at most so many bytes of it (rule 4); StorageError if it cannot be read."""
-    read = source.read1 if type(source) is io.BufferedReader else source.read  # which asks until it is full
+    name = what or "the content"
     if progress is not None:
         progress.begin(what, total)
     try:
         while most:
             try:
-                piece = read(min(_PIECE, most))
+                piece = handedstreams.some(source, min(_PIECE, most), name)
             except OSError as error:
-                name = what or "the content"
                 raise StorageError(f"cannot read {name}", why=error.strerror or str(error)) from error
             if not piece:
                 return
@@ -171,7 +170,7 @@ def _pieces(source: BinaryIO, most: int, what: str, total: int, progress: Progre
 
 def _write(copy: BinaryIO, piece: bytes) -> None:
     try:
-        copy.write(piece)
+        handedstreams.write(copy, piece)
     except OSError as error:
         why = (error.strerror or str(error), "content is kept in a temporary file until it is verified")
         raise StorageError("cannot keep the content", why=why, advice=Advice("room-to-keep")) from error
@@ -180,10 +179,16 @@ def _write(copy: BinaryIO, piece: bytes) -> None:
 def _hand_on(kept: BinaryIO, sink: BinaryIO | Path) -> None:
     """Write what was verified."""
     if not isinstance(sink, Path):
-        shutil.copyfileobj(kept, sink, _PIECE)
+        _copy(kept, sink)
         return
     try:
         with system.writing(sink) as stream:
-            shutil.copyfileobj(kept, stream, _PIECE)
+            _copy(kept, stream)
     except OSError as error:
         raise files.failure("write", sink, error) from error
+
+
+def _copy(kept: BinaryIO, sink: BinaryIO) -> None:
+    while piece := kept.read(_PIECE):
+        handedstreams.write(sink, piece)
+    handedstreams.flush(sink)
