@@ -6,7 +6,7 @@ used, so that importing the package costs next to nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # what `typing` calls so, which takes longer to load than all of this
 
 if TYPE_CHECKING:
     from notarypy.client.api import Client as Client

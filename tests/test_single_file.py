@@ -18,15 +18,12 @@ from support.scriptmodules import SCRIPTS, loaded
 
 pytestmark = pytest.mark.slow
 
-SHOWN = 'import os, sys\ndef main():\n    print("{}", os.path.dirname(__file__), *sys.argv[1:])\n'
+SHOWN = 'def {}():\n    print("{}", os.path.dirname(__file__), *sys.argv[1:])\n'
+STARTS = (("main", "notarypy"), ("notary", "notary"), ("docker_trust", "docker-trust"))
 MODULES = {
     "notarypy/__init__.py": "",
     "notarypy/cli/__init__.py": "",
-    "notarypy/cli/main.py": SHOWN.format("notarypy"),
-    "notarypy/cli/dockertrust/__init__.py": "",
-    "notarypy/cli/dockertrust/program.py": SHOWN.format("docker-trust"),
-    "notarypy/cli/gonotary/__init__.py": "",
-    "notarypy/cli/gonotary/entry.py": SHOWN.format("notary"),
+    "notarypy/cli/main.py": "import os, sys\n" + "".join(SHOWN.format(*each) for each in STARTS),
 }
 
 

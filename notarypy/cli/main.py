@@ -8,7 +8,8 @@ Rules:
 1. Every failure ends here as text or JSON with an exit code; never as a traceback, unless `-vv` asks for it.
    Local variables, which may be secrets, are never shown.
 2. `--version` or `version` alone is answered before anything is imported.
-3. Ctrl-C is 130. A reader of standard output that went away is 1, without a word.
+3. Ctrl-C is 130, while modules are loaded, too: so this one, which all programs begin with, loads next to
+   nothing before that is taken care of. A reader of standard output that went away is 1, without a word.
 4. The program's memory may hold an unlocked key. Before anything is read, core dumps are switched off, of
    this process and of what it starts, and on Linux no other process of the same user may look into this one.
    Where the system refuses, the program goes on: it is no worse off than before. A program that embeds the
@@ -32,14 +33,15 @@ import gc
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import notarypy
 from notarypy import __version__
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import NoReturn, TextIO
+
     from notarypy.cli.run import Run
 
 _INTERRUPTED = 130
@@ -52,6 +54,28 @@ _BETWEEN_COLLECTIONS = 100_000
 def main() -> NoReturn:
     """Run the command line of this process."""
     finish(run, sys.argv[1:])
+
+
+def notary() -> NoReturn:
+    """Run this process as `notary`."""
+    finish(_in("notarypy.cli.gonotary.entry"), sys.argv[1:])
+
+
+def docker_trust() -> NoReturn:
+    """Run this process as `docker-trust`, or as the plugin of another name that its file has."""
+    finish(_in("notarypy.cli.dockertrust.program"), sys.argv)
+
+
+def _in(module: str) -> Callable[[Sequence[str]], int]:
+    """Return a program that is loaded when it is run (rule 3)."""
+
+    def start(argv: Sequence[str]) -> int:
+        from importlib import import_module
+
+        code: int = import_module(module).start(argv)
+        return code
+
+    return start
 
 
 def finish(program: Callable[[Sequence[str]], int], argv: Sequence[str]) -> NoReturn:
@@ -85,8 +109,10 @@ def _is_ours_alone() -> bool:
 
 def _leave(codes: Sequence[int]) -> None:
     """Leave the process as soon as everything else is done (rule 5)."""
-    with suppress(KeyboardInterrupt):
+    try:
         _flush()  # what was registered later, and has run by now, may have written something
+    except KeyboardInterrupt:
+        _discard(sys.stdout)
     if codes:
         os._exit(codes[0])
 
@@ -183,5 +209,8 @@ def _flush() -> bool:
 
 def _discard(stream: TextIO | None) -> None:
     """Let what was written to a stream, and could not be brought to its reader, go nowhere."""
-    with suppress(OSError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]  # or none is there
+    if stream is not None:
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        except OSError:
+            return  # nothing is behind it

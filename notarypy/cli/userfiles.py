@@ -90,7 +90,8 @@ def destination(run: Run, output: str, *, ask: bool = True) -> Path:
         raise UsageError('"-" names no file here', advice=Advice("name-new-file"))
     require_directory(path := Path(output))
     if output.endswith("/"):
-        raise StorageError(f"cannot write {output}", why="it names a directory", path=output)
+        why, advice = "it names a directory", Advice("name-new-file")
+        raise StorageError(f"cannot write {output}", why=why, advice=advice, path=output)
     if ask and path.exists():
         run.confirm("Overwrite it?", f"{path} is there")
     return path

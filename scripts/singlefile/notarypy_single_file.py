@@ -50,9 +50,9 @@ def start() -> None:
     if called == "notarypy":
         from notarypy.cli.main import main
     elif called == "notary":
-        from notarypy.cli.gonotary.entry import main
+        from notarypy.cli.main import notary as main
     else:
-        from notarypy.cli.dockertrust.program import main
+        from notarypy.cli.main import docker_trust as main
     main()
 
 

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.slow
 
 STARTS = {
     "notarypy": "from notarypy.cli.main import main; main()",
-    "notary": "from notarypy.cli.gonotary.entry import main; main()",
-    "docker-trust": "from notarypy.cli.dockertrust.program import main; main()",
+    "notary": "from notarypy.cli.main import notary; notary()",
+    "docker-trust": "from notarypy.cli.main import docker_trust; docker_trust()",
 }
 LINES = [
     ("notarypy", "--version"),

@@ -151,8 +151,11 @@ def test_what_cannot_be_written_is_found_out_before_anything_is_read(tmp_path: P
     with pytest.raises(StorageError, match="cannot write"):
         content.verify(target(), source, tmp_path / "none" / "out")
     assert source.taken == 0
-    with pytest.raises(StorageError, match="cannot write"):
+    with pytest.raises(StorageError, match="cannot write") as caught:
         content.verify(target(), source, tmp_path)
+    assert (caught.value.why, source.taken) == (("it is a directory",), 0)
+    assert caught.value.advice is not None
+    assert caught.value.advice.name == "name-new-file"
     assert not [*tmp_path.iterdir()]
 
 

@@ -140,7 +140,7 @@ def test_names_that_a_broken_role_may_not_list_are_found(scene: Stage) -> None:
         targets.lookup(GUN, "x1")
 
 
-def test_a_role_that_lost_its_keys_lists_nothing(scene: Stage) -> None:
+def test_a_role_that_lost_its_keys_lists_nothing_and_that_is_said(scene: Stage) -> None:
     file = scene.author.targets[roles.TARGETS]
     scene.author.targets[roles.TARGETS] = replace(
         file, roles=tuple(replace(one, keyids=()) if one.name == B else one for one in file.roles)
@@ -151,7 +151,13 @@ def test_a_role_that_lost_its_keys_lists_nothing(scene: Stage) -> None:
     targets = scene.reader.client().targets
     assert targets.lookup(GUN, "both").role == A
     assert [one.role for one in targets.list(GUN) if one.name == "both"] == [A]
-    assert not scene.reader.warnings
+    (warning,) = scene.reader.warnings
+    assert f"targets/b of {GUN} is left out" in warning
+    with pytest.raises(TagUnsignedError) as caught:
+        targets.lookup(GUN, "nowhere")
+    why, unheard = caught.value.why
+    assert why == "no role that counts lists it"
+    assert unheard.startswith("targets/b, which may list it, does not count: ")
 
 
 def test_a_name_that_names_nothing_is_an_error_and_no_row(scene: Stage) -> None:

@@ -30,7 +30,7 @@ from notarypy.errors import Advice, AlreadyExistsError, InvalidNameError, Storag
 from notarypy.limits import DEFAULT
 
 MARK = "# Written by notarypy install-plugin, which may overwrite or remove it."
-_START = "import sys; del sys.argv[0]; from notarypy.cli.dockertrust.program import main; main()"
+_START = "import sys; del sys.argv[0]; from notarypy.cli.main import docker_trust; docker_trust()"
 _START_FILE = (
     "import sys; del sys.argv[0]; sys.path.insert(0, {!r}); import notarypy_single_file as it; it.start()"
 )

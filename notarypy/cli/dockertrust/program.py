@@ -23,13 +23,12 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
-from typing import NoReturn
 
 from notarypy import __version__
 from notarypy.cli.cobra import Answer
 from notarypy.cli.dockertrust import grammar
 from notarypy.cli.dockertrust.shell import FailureError, Shell, error_text
-from notarypy.cli.main import finish, show_everything
+from notarypy.cli.main import show_everything
 from notarypy.cli.report import origin
 from notarypy.errors import NotarypyError
 
@@ -42,11 +41,6 @@ _VARIABLES = {"--config": "DOCKER_CONFIG", "--host": "DOCKER_HOST", "--context":
 _SHORT = {"-H": "--host", "-c": "--context", "-l": "--log-level"}
 _WITH_VALUE = {*_VARIABLES, "--log-level", "--tlscacert", "--tlscert", "--tlskey"}
 _SWITCHES = {"-D", "--debug", "--tls", "--tlsverify"}
-
-
-def main() -> NoReturn:
-    """Run this process as `docker-trust`, or as the plugin of another name that its file has."""
-    finish(start, sys.argv)
 
 
 def start(argv: Sequence[str]) -> int:

@@ -104,6 +104,9 @@ def _replaceable(path: Path) -> bool:
     files.require_name(path)
     if system.descriptor(path) is not None:
         return False
+    if path.is_dir():
+        why, advice = "it is a directory", Advice("name-new-file")
+        raise StorageError(f"cannot write {path}", why=why, advice=advice, path=str(path))
     if path.exists():
         return path.is_file()
     folder = path.resolve().parent

@@ -13,7 +13,7 @@ Rules:
 3. A role lists only what its paths admit (`tuf.policy`: 6).
 4. Of a role that cannot be trusted nobody knows what it lists. It is left out of a list, with a warning. What
    is asked for by name is not taken from a role after it, if it may list that name: that is its error then.
-   With fewer keys than its threshold it lists nothing.
+   With fewer keys than its threshold it lists nothing: a name that is found nowhere else may be there.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def listed(
     trusted = _trusted(session, text, root)
     found: dict[str, ListedTarget] = {}
     for role in walk(trusted, asked):
-        if role in trusted.failures and policy.may_list(trusted, role):
+        if role in trusted.failures:
             session.warn(f"{role} of {trusted.gun} is left out: {_reason(trusted.failures[role])}")
         for name in trusted.targets[role].targets if role in trusted.targets else ():
             entry = None if name in found else policy.entry(trusted, role, name)
@@ -66,6 +66,7 @@ def lookup(
 
 def find(trusted: TrustedMetadata, name: str, asked: Sequence[str] = ()) -> ListedTarget:
     """Return what verified metadata lists under a name; raise TagUnsignedError, or what rule 4 says."""
+    unheard: list[str] = []
     for role in walk(trusted, asked):
         entry = policy.entry(trusted, role, name)
         if isinstance(entry, UnusableEntry):
@@ -73,11 +74,13 @@ def find(trusted: TrustedMetadata, name: str, asked: Sequence[str] = ()) -> List
         if entry is not None:
             _LOG.debug("%s: %s is listed by %s", trusted.gun, name, role)
             return _target(trusted.gun, name, role, entry)
-        if role in trusted.failures and _may_list(trusted, role, name):
-            raise trusted.failures[role]
+        if role in trusted.failures and _covers(trusted, role, name):
+            if policy.may_list(trusted, role):
+                raise trusted.failures[role]
+            unheard.append(f"{role}, which may list it, does not count: {_reason(trusted.failures[role])}")
     raise TagUnsignedError(
         f'{trusted.gun} has no target "{name}"',
-        why=f"none of {', '.join(asked)} lists it" if asked else "no role lists it",
+        why=(f"none of {', '.join(asked)} lists it" if asked else "no role that counts lists it", *unheard),
         advice=Advice("list-targets", gun=trusted.gun),
         gun=trusted.gun,
         name=name,
@@ -106,12 +109,12 @@ def _known(trusted: TrustedMetadata, start: str) -> str:
     return next((role for role in above if role in trusted.failures), start)
 
 
-def _may_list(trusted: TrustedMetadata, role: str, name: str) -> bool:
-    """Tell whether a role that cannot be trusted may list a name (rule 4)."""
+def _covers(trusted: TrustedMetadata, role: str, name: str) -> bool:
+    """Tell whether a role that cannot be trusted would be heard about a name (rule 4)."""
     above = roles.parent(role)
     delegation = trusted.targets[above].delegation(role)
     paths = roles.narrowed(trusted.paths[above], delegation.paths) if delegation else ()
-    return policy.may_list(trusted, role) and roles.covers(paths, name)
+    return roles.covers(paths, name)
 
 
 def _trusted(session: Session, text: str, root: str | None) -> TrustedMetadata:

@@ -34,7 +34,7 @@ CHANGING |= {"socket.connect", "os.symlink"}
 # What is not worth loading before anybody wants it, or wants packages that may not be here.
 LEFT_OUT = ("notarypy.devserver", "notarypy.keys.signers", "notarypy.cosign", "notarypy.kubernetes")
 PROGRAMS = {
-    "notary": "notarypy.cli.gonotary.entry:main",
+    "notary": "notarypy.cli.main:notary",
     "notarypy": "notarypy.cli.main:main",
 }
 _STREAMS = ("stdin", "stdout", "stderr")
