@@ -28,6 +28,7 @@ from notarypy import __version__
 from notarypy.cli.cobra import Answer
 from notarypy.cli.dockertrust import grammar
 from notarypy.cli.dockertrust.shell import FailureError, Shell, error_text
+from notarypy.cli.main import docker_trust as main  # noqa: F401 - plugins that were installed before begin here
 from notarypy.cli.main import show_everything
 from notarypy.cli.report import origin
 from notarypy.errors import NotarypyError
