@@ -85,7 +85,7 @@ def finish(program: Callable[[Sequence[str]], int], argv: Sequence[str]) -> NoRe
     if _is_ours_alone():
         atexit.register(_leave, codes)  # the first that is registered is the last that runs
     try:
-        if program is not run or list(argv) not in _VERSION:
+        if program is not run or list(argv) not in _VERSION or _hurries():
             from notarypy import system  # which our version needs not
 
             system.keep_memory_private()
@@ -97,6 +97,11 @@ def finish(program: Callable[[Sequence[str]], int], argv: Sequence[str]) -> NoRe
         codes[:] = [_INTERRUPTED]
         _discard(sys.stdout)
     sys.exit(codes[0])
+
+
+def _hurries() -> bool:
+    """Tell whether standard output does not wait for its reader, where a system tells that (rule 7)."""
+    return sys.stdout is not None and hasattr(os, "get_blocking") and not os.get_blocking(1)
 
 
 def _is_ours_alone() -> bool:
@@ -133,10 +138,6 @@ def _show_version() -> int:
     if sys.stdout is None:
         return 1
     try:
-        if hasattr(os, "get_blocking") and not os.get_blocking(1):
-            from notarypy import system
-
-            system.wait_for_streams()
         sys.stdout.write(f"notarypy {__version__}\n")
         sys.stdout.flush()
     except OSError as error:
