@@ -15,14 +15,14 @@ Rules:
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from notarypy.cli.cobra import Answer
-from notarypy.cli.main import finish, show_everything
+from notarypy.cli.main import notary as main  # noqa: F401 - scripts that were installed before begin here
+from notarypy.cli.main import show_everything
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,11 +32,6 @@ if TYPE_CHECKING:
 
 _HERE = "notarypy.cli.gonotary"
 _INTERRUPTED = 130
-
-
-def main() -> NoReturn:
-    """Run this process as `notary`."""
-    finish(start, sys.argv[1:])
 
 
 def start(argv: Sequence[str]) -> int:
