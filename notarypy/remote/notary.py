@@ -206,7 +206,9 @@ class NotaryClient:
             raise self._no_notary(*error.why) from None
         error.why = (*error.why, self.origin())
         page = error.facts.get("answered_by") == "web page"
-        if self._is_plain and isinstance(error, failures.LostConnectionError | failures.NotHttpError):
+        speaks_http = isinstance(error, failures.CutAnswerError)
+        lost = isinstance(error, failures.LostConnectionError | failures.NotHttpError)
+        if self._is_plain and lost and not speaks_http:
             self._advise_tls(error)
         elif not self._source and (isinstance(error, NetworkError) or page):
             error.advice = self._address_advice(error.advice)
@@ -225,7 +227,7 @@ class NotaryClient:
         if b'"signed"' not in data and b'"signatures"' not in data:
             raise self._no_notary("what it sends as trust data has no signed part and no signatures")
 
-    def _advise_tls(self, error: NetworkError | NotFoundError) -> None:
+    def _advise_tls(self, error: NetworkError | NotFoundError | AuthenticationError) -> None:
         """Say that a server that speaks TLS may be asked without."""
         source = self._source or "the address"
         error.advice = Advice("write-https", source=source, url=f"https{self.url.removeprefix('http')}")

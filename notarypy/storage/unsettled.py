@@ -36,6 +36,10 @@ class Unsettled:
         """Take its path; nothing is read or made."""
         self.path, self._limits = path, limits
 
+    def exists(self) -> bool:
+        """Tell whether there is one."""
+        return self.path.exists()
+
     def write(self, names: Sequence[str], uploads: Sequence[Upload]) -> None:
         """Note change files, and uploads of what they make; the last is about to be sent (rule 1)."""
         noted = [os.fsencode(name).decode("latin-1") for name in names]  # a name may be any bytes

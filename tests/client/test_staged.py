@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from notarypy import PublicKey, StagedContent, StagedDetails
+from notarypy import PublicKey, StagedContent, StagedDetails, files
 from notarypy.errors import (
     ConfigurationError,
     InvalidNameError,
@@ -27,6 +27,7 @@ from support.people import owned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from notarypy.client.stagingapi import Staging
@@ -103,6 +104,28 @@ def test_nothing_staged_publishes_nothing(world: World, owner: Person) -> None:
     done = staging(owner).publish(GUN)
     assert (done.published, done.uploaded) == ((), ())
     assert "POST" not in world.requests()
+
+
+def test_nothing_staged_needs_no_lock(world: World, owner: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    staging(owner).add_target(GUN, "1", content("x"))
+    staging(owner).reset(GUN, None)
+    real = files.locked
+
+    def refused(path: Path, timeout: float) -> AbstractContextManager[None]:
+        if path.name == ".notarypy-staged.lock":
+            raise StorageError(f"cannot lock {path}")
+        return real(path, timeout)
+
+    monkeypatch.setattr(files, "locked", refused)
+    assert staging(owner).publish(GUN).published == ()
+    staging(owner).reset(GUN, None)
+    monkeypatch.undo()
+    staging(owner).add_target(GUN, "1", content("x"))
+    monkeypatch.setattr(files, "locked", refused)
+    for call in (staging(owner).publish, partial(staging(owner).reset, numbers=None)):
+        with pytest.raises(StorageError, match="cannot lock"):
+            call(GUN)
+    assert "1" not in published(world)
 
 
 def test_what_is_true_already_publishes_nothing_and_is_done(world: World, owner: Person) -> None:

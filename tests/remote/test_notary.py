@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import email
+import http.client
 import json
 from email.policy import HTTP
 from typing import TYPE_CHECKING
@@ -195,6 +196,14 @@ def test_plain_http_where_tls_is_spoken(fake: ScriptedTransport, answer: Respons
     with pytest.raises(NetworkError) as caught:
         NotaryClient(fake.exchange(), "http://localhost:1", "--server").get(GUN, "root")
     assert advice(caught.value) == "correct --server: if it speaks TLS there, write https://localhost:1"
+
+
+def test_who_sends_half_an_answer_speaks_http(fake: ScriptedTransport) -> None:
+    error = failures.lost("localhost:1", http.client.IncompleteRead(b"half"), answered=True)
+    fake.replies.extend([error] * 4)
+    with pytest.raises(NetworkError) as caught:
+        NotaryClient(fake.exchange(), "http://localhost:1", "--server").get(GUN, "root")
+    assert caught.value.advice is None
 
 
 def test_a_path_is_always_looked_at(fake: ScriptedTransport) -> None:

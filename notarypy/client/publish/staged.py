@@ -29,6 +29,7 @@ Rules:
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from notarypy.client.publish import stagedinit
@@ -36,6 +37,7 @@ from notarypy.client.publish.initialise import Wanted
 from notarypy.client.publish.pipeline import publisher_for
 from notarypy.client.publish.serverside import landed, upload_of
 from notarypy.errors import Advice, KeyAccessError, MetadataError, StorageError, UsageError
+from notarypy.files import AT_WORK
 from notarypy.storage.changelist import Changelist
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
@@ -47,7 +49,7 @@ from notarypy.tuf.vouching import signatures
 from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from notarypy.client.metadata.repository import Repository
     from notarypy.client.publish.pipeline import Published, Publisher
@@ -123,7 +125,7 @@ def stage(session: Session, text: str, changes: Sequence[Staged]) -> None:
 def reset(session: Session, text: str, numbers: Sequence[int] | None) -> int:
     """Drop changes by number, None: all files; return how many. A wrong number: UsageError, and none goes."""
     found = changelist(session, text)
-    if not found.exists():  # and nothing is made for a lock
+    if not found.names() and not found.unsettled.exists():  # and nothing is made for a lock
         _by_number(found, numbers or ())
         return 0
     cache = session.directory().repository(session.gun(text, whole=True)[0])
@@ -149,8 +151,8 @@ def publish(session: Session, text: str) -> StagedPublished:
     session.whole_repository(text)
     publisher = publisher_for(session, text, staged=True)
     repository, begun = publisher.repository, None
-    with repository.cache.lock(publisher.patience.seconds, "staged"):
-        found = changelist(session, text)
+    found = changelist(session, text)
+    with _alone(repository, found, publisher.patience.seconds):
         _settle(publisher, found)
         edit = _StagedEdit(publisher, _all_of(found), found)
         created = publisher.handing_over is None and stagedinit.is_unpublished(repository)
@@ -163,6 +165,18 @@ def publish(session: Session, text: str) -> StagedPublished:
         if publisher.handing_over is None:
             _remove(found, [one.name for one in edit.files])
     return _result(edit, done, begun, created=created)
+
+
+@contextmanager
+def _alone(repository: Repository, found: Changelist, seconds: float) -> Iterator[None]:
+    """Keep others out; where no lock can be made that is no harm if nothing is here to be published."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(repository.cache.lock(seconds, "staged"))
+        except StorageError as error:
+            if error.message == AT_WORK or found.names() or stagedinit.is_unpublished(repository):
+                raise
+        yield
 
 
 def _settle(publisher: Publisher, found: Changelist) -> None:

@@ -164,7 +164,7 @@ def _broken(host: str, error: BaseException, places: Callable[[str], TlsPlaces])
         if sockets.is_tls_failure(cause):
             return sockets.tls_failed(host, cause, places(host))
         if isinstance(cause, ConnectionError | http.client.IncompleteRead):
-            return failures.lost(host, cause)
+            return failures.lost(host, cause, answered=isinstance(cause, http.client.IncompleteRead))
     for cause in chain:
         if isinstance(cause, http.client.HTTPException):
             why = type(cause).__name__

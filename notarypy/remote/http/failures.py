@@ -41,6 +41,10 @@ class LostConnectionError(NetworkError):
     """The connection broke after it was made."""
 
 
+class CutAnswerError(LostConnectionError):
+    """The connection broke within the body of an answer: what is there speaks HTTP."""
+
+
 class NotHttpError(ServerError):
     """What answers there does not speak HTTP."""
 
@@ -197,9 +201,9 @@ def purpose(scope: str | None) -> str:
     return f"reading {name}" if actions == "pull" else f"changing {name}"
 
 
-def lost(host: str, cause: BaseException) -> LostConnectionError:
-    """Return the error for a connection that broke after it was made."""
-    return LostConnectionError(
+def lost(host: str, cause: BaseException, *, answered: bool = False) -> LostConnectionError:
+    """Return the error for a connection that broke after it was made, or within an answer."""
+    return (CutAnswerError if answered else LostConnectionError)(
         f"the connection to {host} was lost before its answer was complete",
         why=plain_text(cause),
         host=host,
