@@ -130,8 +130,9 @@ def test_the_package_stays_small() -> None:
     # what happened and when, a page for whoever answers for it, half-signed roles that go from hand to hand.
     # And: what a person meets at the prompt, on the system at hand, and the logins of registries as they are.
     # And: Go notary's words, content that is no image, changes staged in Go's format, its oldest key folders,
-    # and what its users bring along: odd names, half settings, lost answers, files behind descriptors.
-    assert len(FILES) <= 440
+    # and what its users bring along: odd names, half settings, lost answers, files behind descriptors,
+    # streams that do not wait.
+    assert len(FILES) <= 441
     assert sum(len(path.read_text().splitlines()) for path in FILES) <= 76_500
     # What only some commands need is imported by these alone: starting is most of what a command costs.
     # A backend imports what its service takes when it is opened; a look for secrets in a URI takes patterns.
