@@ -135,8 +135,9 @@ def test_the_package_stays_small() -> None:
     assert len(FILES) <= 441
     assert sum(len(path.read_text().splitlines()) for path in FILES) <= 76_500
     # What only some commands need is imported by these alone: starting is most of what a command costs.
+    # What waits for a stream that does not, needs what most never need.
     # A backend imports what its service takes when it is opened; a look for secrets in a URI takes patterns.
-    assert sum(inner_imports(tree) for tree in trees()) < 270
+    assert sum(inner_imports(tree) for tree in trees()) < 272
 
 
 def test_no_module_but_the_table_names_a_backend() -> None:

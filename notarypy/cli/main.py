@@ -70,9 +70,8 @@ def _in(module: str) -> Callable[[Sequence[str]], int]:
     """Return a program that is loaded when it is run (rule 3)."""
 
     def start(argv: Sequence[str]) -> int:
-        from importlib import import_module
-
-        code: int = import_module(module).start(argv)
+        __import__(module)
+        code: int = sys.modules[module].start(argv)
         return code
 
     return start
