@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import io
 import re
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import notarypy
 from notarypy import errors
 from notarypy.cli import app
-from notarypy.cli.cobra import Answer
+from notarypy.cli.cobra import HELP, Answer
 from notarypy.cli.gonotary import commands, entry, fixes, goerrors, notaryshell
 from notarypy.cli.gonotary.gotables import table
 from notarypy.cli.gonotary.notaryshell import NotaryShell
@@ -30,6 +32,29 @@ if TYPE_CHECKING:
     from notarypy.devserver.core import Fake
     from support.commands import Run
 
+# Modules that this program has no use for, and those beside them that it has.
+_OF_OTHERS = (
+    *("cli/", "cosign/", "devserver/", "images/", "kubernetes/", "service/", "testing/", "storage/images/"),
+    *("client/archive", "client/backup/", "client/build/", "client/cosign/", "client/doctor/"),
+    *("client/history/", "client/images", "client/migrat", "client/overview/", "client/parts"),
+    *("client/transfer/", "client/verify/image", "client/publish/delegations", "client/publish/joining"),
+    *("client/publish/maintenance", "client/publish/mending", "client/publish/removing"),
+    *("client/publish/republish", "client/publish/revoking", "client/publish/signing"),
+    *("remote/daemon", "remote/pushstream", "remote/registry/", "remote/service", "remote/verification"),
+)
+_OF_NOTARY = ("cli/gonotary/", "cli/cobra", "cli/goshell", "cli/userfiles")
+_NOT_SHOWN = frozenset(
+    {
+        *("confirm-all", "confirm-deletion"),  # it asks, and confirms
+        *("go-online", "mend-policy"),  # of `notarypy --offline notary` and `--policy` alone
+        *(
+            "load-exported",
+            "make-directory-or-dir",
+            "name-azure-registry",
+        ),  # of key load, key generate, login
+        *("log-in-to-aws", "write-public-half"),  # the options are those of other programs
+    }
+)
 GUN, KEYID = "docker.io/alice/app", "ab" * 32
 
 
@@ -192,10 +217,52 @@ def test_advice_names_commands_and_flags_that_there_are(text: str) -> None:
     command = r"(?:key|delegation) [a-z]+|[a-z]+"
     given = r" (?:-{1,2}\w+|\{\w+\}|[A-Z]+|root|snapshot)(?!\w)"
     for line in re.findall(rf"\{{program\}} ((?:{command})(?:{given})*)", text):
-        words = [re.sub(r"\{\w+\}", "x", word) for word in line.split()]
+        words = [re.sub(r"\{\w+\}", "1", word) for word in line.split()]
         assert not isinstance(commands.read(words, "notary"), Answer), line
     for name in re.findall(r"notarypy (?:--[a-z-]+ [A-Z]+ )?([a-z]+)", text):
         assert name in app.COMMANDS
+
+
+def _shown() -> set[str]:
+    """The names of all advice that this program may show: what modules that it has a use for can raise."""
+    package, found = Path(notarypy.__file__).parent, set[str]()
+    for path in package.rglob("*.py"):
+        name = path.relative_to(package).as_posix()
+        if not name.startswith(_OF_OTHERS) or name.startswith(_OF_NOTARY):
+            nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            found |= {str(node.value) for node in nodes if isinstance(node, ast.Constant)} & TEXTS.keys()
+    return found - _NOT_SHOWN
+
+
+def test_all_advice_that_can_be_shown_has_words_and_flags_of_this_program() -> None:
+    flags = {flag for one in commands.COMMANDS for flag in (*one.flags, *commands.GLOBALS, HELP)}
+    known = {f"--{flag.name}" for flag in flags} | {f"-{flag.short}" for flag in flags}
+    own = "|".join({one.words[0] for one in commands.COMMANDS if one.words})
+    wrong = {}
+    shown = _shown()
+    for name in shown:
+        text = fixes.TEXTS.get(name, TEXTS[name])
+        rest = re.sub(r"\b(?:notarypy|aws|az|bao|cosign|gcloud|openssl|pkcs11-tool) [^;,()]*", "", text)
+        rest = re.sub(
+            r"\b(?:awk|base64|chmod|iconv|keytool|pipx|printf|puttygen|python3|ssh-keygen) [^;,()]*", "", rest
+        )
+        found = [one for one in re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", rest) if one not in known]
+        found += re.findall(rf"\bnotary (?:{own})\b", text)  # without the options of the line
+        if found:
+            wrong[name] = found
+    assert wrong == {}
+    assert {"pin-or-remove", "publish-staged", "sign-in-parts"} < shown
+
+
+def test_advice_inside_of_advice_is_of_this_program_too(shell: NotaryShell) -> None:
+    inner = Advice("name-notary", registry="a.test")
+    error = errors.ServerError("no", advice=Advice("first-or", first=inner, other=Advice("list-keys")))
+    assert lines(error, shell)[-1] == (
+        "  fix: name the Notary server: -s URL, or url in remote_server of the configuration file; "
+        "or, if this is it: see them with: notary key list"
+    )
+    odd = NotaryShell(shell.environ, {"trust_dir": "{x}"})
+    assert "--trustDir '{x}' key list" in lines(error, odd)[-1]
 
 
 @pytest.mark.parametrize(
@@ -227,6 +294,16 @@ def test_other_lines_of_this_program_work_with_the_same_files(home: Path) -> Non
     assert lines(error, shell)[-1] == (
         "  fix: export it first: notary --trustDir 'a b' key export --key ID -o FILE; "
         f"then: notarypy -s https://notary-server:4443 -d '{Path.cwd()}/a b' key remove --force ID"
+    )
+
+
+def test_a_path_with_backslashes_is_advised_as_it_is(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shell = NotaryShell({"HOME": str(home)}, {"trust_dir": r"C:\q\1"})
+    error = errors.KeyAccessError("last", advice=Advice("keep-file", file="f"))
+    assert rf"notarypy -s https://notary-server:4443 -d '{Path.cwd()}/C:\q\1' key" in lines(error, shell)[-1]
+    shell.warn("staged: `notarypy notary publish a/b` publishes that")
+    assert capsys.readouterr().err == (
+        r"warning: staged: `notary --trustDir 'C:\q\1' publish a/b` publishes that" "\n"
     )
 
 

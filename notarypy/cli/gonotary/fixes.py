@@ -18,15 +18,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from notarypy.cli.text import stagingadvice
 from notarypy.cli.text.advice import own_advice
 from notarypy.keys.passphrases import notarys_variable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from notarypy.errors import NotarypyError
+    from notarypy.errors import Advice, NotarypyError
 
 TEXTS: Mapping[str, str] = {
+    **{name: text.replace("notary ", "{program} ") for name, text in stagingadvice.TEXTS.items()},
     # -- servers and settings
     "choose-trust-dir": "name a directory of your own with -d",
     "give-time": "try again; or give it more time: notarypy --timeout TIME notary",
@@ -36,6 +38,7 @@ TEXTS: Mapping[str, str] = {
     ),
     "init-first": "the first time: {program} init -p {gun}; if it is elsewhere, name the server: -s URL",
     "init-hub": "name the server that has it: -s URL; to make it on one of yours: {program} init -p {gun}",
+    "log-in-azure-registry": "log in: notarypy login {host} --azure, or notarypy login {host}",
     "log-in": "set NOTARY_AUTH to USER:PASSWORD in base64; or log in: notarypy login {host}",
     "name-notary": "name the Notary server: -s URL, or url in remote_server of the configuration file",
     "name-server": "name one with -s",
@@ -52,10 +55,16 @@ TEXTS: Mapping[str, str] = {
     "restore-or-forget": (
         "restore it from a backup; or compare the root with its owner, then {program} delete {gun}"
     ),
+    "pin-or-remove": "restore it; or put its owner's pin into trust_pinning.certs, and remove the file",
     "inspect-tags": "see what there is: {program} list {gun}",
+    "list-delegations": "{program} delegation list {gun}",
+    "list-targets": "see which there are: {program} list {gun}",
+    "lower-threshold": "let more keys sign for it: {program} delegation add GUN ROLE CERT",
+    "over-limits": "have it made smaller: notarypy revoke or delegate remove with --over-limits",
     # -- keys
     "add-server-managed": "add --server-managed: the server makes it and keeps it",
     "choose-root-key": "choose one: {program} init --rootkey FILE GUN",
+    "encrypt-elsewhere": "move it out of the trust directory, then: {program} key import NEW-PLACE",
     "export-key-first": (
         "export it first: {program} key export --key ID -o FILE; then: notarypy key remove --force ID"
     ),
@@ -68,12 +77,19 @@ TEXTS: Mapping[str, str] = {
     "import-root-key": "run this where it is, or take it over: {program} key import FILE -r root",
     "import-these-keys": "run this where these keys are, or take them over: {program} key import FILE",
     "list-keys": "see them with: {program} key list",
+    "load-base-key": "ask an owner to do it, or take over one of these keys: {program} key import FILE",
+    "load-pinned-root": "import the key that the pin names: {program} key import FILE -r root; or change it",
+    "load-role-key": (
+        "take over one of these keys: {program} key import FILE; or ask an owner to let yours sign: "
+        "{program} delegation add {gun} ROLE CERT"
+    ),
     "load-key": "import it with: {program} key import FILE",
     "note-uri": "note where it is: {program} key import URI -r ROLE",
     "rotate-signer": (
         "a key of a delegation: {program} delegation add GUN ROLE CERT, "
         "then {program} delegation remove GUN ROLE ID"
     ),
+    "sign-in-parts": "run this where enough of them are, or take them over: {program} key import FILE",
     "store-key": "import it: {program} key import FILE -r ROLE",
     # -- passphrases
     "choose-other-passphrase": "set NOTARYPY_NEW_PASSPHRASE to another one",
@@ -106,29 +122,34 @@ _PROGRAM, _NATIVE = re.compile(r"\bnotarypy notary(?= [a-z])"), re.compile(r"\bn
 
 def of_warning(text: str, program: str) -> str:
     """Return a warning in the words of this program, which has no option for pins."""
-    text = _PROGRAM.sub(program, text)
+    text = _PROGRAM.sub(lambda _: program, text)
     return _ROOTS.sub(lambda found: f"{_PIN} {found[0].replace('--root ', '')}", text)
 
 
 def text(error: NotarypyError, program: str, options: str) -> str:
     """Return what to do about an error; `options` are those that notarypy's own commands take (rule 2)."""
     given = error.advice
-    if given is not None and given.name in TEXTS:
-        values = {**given.values, "program": program}
-        if given.name in _PASSPHRASES:
-            values["variable"] = _variable(error) or values.get("variable")
-        found = TEXTS[given.name].format_map(values)
+    if given is not None and given.name in _PASSPHRASES:
+        found = TEXTS[given.name].format_map({**given.values, "variable": _variable(error, given)})
     else:
         config = _CONFIG if "config" in error.facts else ""
-        found = own_advice(error) or config or _OF_EXIT_CODE.get(error.exit_code, "").format(program=program)
-    found = _NATIVE.sub(f"notarypy {options} " if options else "notarypy ", found)
-    return _PROGRAM.sub(program, _NO_GUN.sub("", found))
+        usual = _OF_EXIT_CODE.get(error.exit_code, "").format(program=program)
+        found = own_advice(error, _texts(program)) or config or usual
+    found = _NATIVE.sub(lambda _: f"notarypy {options} " if options else "notarypy ", found)
+    return _PROGRAM.sub(lambda _: program, _NO_GUN.sub("", found))
 
 
-def _variable(error: NotarypyError) -> str:
+def _texts(program: str) -> dict[str, str]:
+    """Return the texts of advice that this program has, also for advice inside of other advice."""
+    literally = program.replace("{", "{{").replace("}", "}}")
+    return {name: text.replace("{program}", literally) for name, text in TEXTS.items()}
+
+
+def _variable(error: NotarypyError, given: Advice) -> object:
     """Return Go notary's variable for the passphrase that an error is about (rule 3)."""
     role, tried = error.facts.get("role"), error.facts.get("tried")
     if isinstance(role, str) and role:
         return notarys_variable(role)
     names = tried if isinstance(tried, list | tuple) else ()
-    return next((name for name in names if isinstance(name, str) and name.startswith("NOTARY_")), "")
+    gos = (name for name in names if isinstance(name, str) and name.startswith("NOTARY_"))
+    return next(gos, None) or given.values.get("variable")

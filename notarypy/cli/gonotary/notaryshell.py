@@ -99,7 +99,7 @@ class NotaryShell(GoShell):
         """Print a warning, once."""
         if text not in self._warned:
             self._warned.add(text)
-            super().warn(fixes.of_warning(text, self.name))
+            super().warn(fixes.of_warning(text, self.again()))
 
     def settings(self) -> Settings:
         """Return the settings of this run; raise ConfigurationError."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from notarypy.errors import NotarypyError
 
+_NONE: Mapping[str, str] = {}
 TEXTS: Mapping[str, str] = {
     **doctoradvice.TEXTS | findingadvice.TEXTS | loginadvice.TEXTS | programadvice.TEXTS,
     **stagingadvice.TEXTS,
@@ -307,20 +308,18 @@ _OF_EXIT_CODE = {
 _USAGE, _CLIENT_ERRORS, _SERVER_ERRORS = 2, range(400, 500), range(500, 600)
 
 
-def text_of(given: Advice) -> str:
-    """Return the text of an advice."""
-    values = {
-        name: text_of(value) if isinstance(value, Advice) else value for name, value in given.values.items()
-    }
-    return TEXTS[given.name].format_map(values)
+def text_of(given: Advice, other: Mapping[str, str] = _NONE) -> str:
+    """Return the text of an advice; `other` texts are those of a program with other words."""
+    values = {key: text_of(it, other) if isinstance(it, Advice) else it for key, it in given.values.items()}
+    return (other.get(given.name) or TEXTS[given.name]).format_map(values)
 
 
-def own_advice(error: NotarypyError) -> str:
+def own_advice(error: NotarypyError, other: Mapping[str, str] = _NONE) -> str:
     """Return the text of the advice that an error carries; nothing if it carries none."""
     if error.advice is None:
         return ""
     try:
-        text, file = text_of(error.advice), error.facts.get("file")
+        text, file = text_of(error.advice, other), error.facts.get("file")
     except KeyError:  # rule 3
         return ""
     return keyadvice.naming(error.advice.name, text, file) if isinstance(file, str) else text
