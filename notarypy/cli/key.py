@@ -12,7 +12,7 @@ from notarypy.cli.keyexport import export, passwd
 from notarypy.cli.namedkeys import KEY, begin_on, label
 from notarypy.cli.rotate import certify, rotate
 from notarypy.cli.run import Context, begin
-from notarypy.cli.text import render
+from notarypy.cli.text import oldkeylines, render
 from notarypy.errors import Advice, UsageError
 from notarypy.keys.passphrases import PROMPT
 from notarypy.keys.signers import is_uri
@@ -303,6 +303,7 @@ def _migrated(found: MigratedKeys) -> dict[str, object]:
     return {
         "keys": [{**vars(key), "source": str(key.source), "path": str(key.path)} for key in found.keys],
         "others": list(map(str, found.others)),
+        "misnamed": list(map(str, found.misnamed)),
         "backup": None if found.backup is None else str(found.backup),
         "known_roots": [{**vars(known), "path": str(known.path)} for known in found.known_roots],
         "dry_run": found.dry_run,
@@ -310,13 +311,9 @@ def _migrated(found: MigratedKeys) -> dict[str, object]:
 
 
 def _migration_lines(found: MigratedKeys) -> list[str]:
-    lines, would = [], "would be" if found.dry_run else "is now"
-    for key in found.keys:
-        role = roles.signer_name(key.role) or "no role"
-        name = f"key {key.keyid} ({role}{f' of {key.gun}' if key.gun else ''})"
-        stays = f"{name} is at {key.path} already, which stays; {key.source} is another copy"
-        lines.append(stays if key.already else f"{name} {would} at {key.path}")
-    lines += [f"{path} is no key" for path in found.others]
+    would = "would be" if found.dry_run else "is now"
+    lines = [f"{oldkeylines.name(key)} {would} at {key.path}" for key in found.keys if not key.already]
+    lines += oldkeylines.unused(found)
     if found.backup is not None:
         lines.append(f"the old files are in {found.backup}: delete it once the keys have been used")
     for known in found.known_roots:

@@ -14,7 +14,8 @@ Rules:
 4. A key that is in the present layout stays as it is there, as long as it can be read: nobody can say without
    a passphrase which copy is newer. The other one goes into the backup.
 5. What cannot be read stays where it is, and is said: a link may lead to a medium that keys were never to
-   leave, and so may one in place of an old folder. What can be read and is no key goes into the backup.
+   leave, and so may one in place of an old folder. What can be read and is no key goes into the backup, as
+   does a key whose file's name is none of a key: nothing ever used it there.
 6. Others that make, change or move keys wait: all of them hold one lock (`keypaths.LOCK`).
 """
 
@@ -22,7 +23,7 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,7 @@ from notarypy.limits import DEFAULT
 from notarypy.values import dataclass, field
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -76,6 +78,7 @@ class _OldFile:
     path: Path
     data: bytes = field(repr=False)
     key: MigratedKey | None = None
+    misnamed: bool = False
     text: bytes | None = field(default=None, repr=False)
 
 
@@ -84,7 +87,8 @@ class OldLayout:
 
     Attributes:
         left: What cannot be read, and stays where it is (rule 5).
-        others: Files that can be read, and are no keys (rule 5).
+        others: Files that can be read, and are no keys, or not by their names (rule 5).
+        misnamed: Those of them that hold a key.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -104,8 +108,13 @@ class OldLayout:
 
     @property
     def others(self) -> tuple[Path, ...]:
-        """What goes into the backup, and is no key."""
+        """What goes into the backup, and is no key by its name and content."""
         return tuple(file.path for file in self._files if file.key is None)
+
+    @property
+    def misnamed(self) -> tuple[Path, ...]:
+        """Those of the others that hold a key."""
+        return tuple(file.path for file in self._files if file.misnamed)
 
     def __bool__(self) -> bool:
         """Tell whether there is anything to move."""
@@ -115,7 +124,8 @@ class OldLayout:
         named = keypaths.in_old_layout(place, self.directory)
         try:
             data = files.read_regular(place.path, DEFAULT.key_file_bytes)
-            self._files.append(_OldFile(place.path, data) if named is None else self._key(named, data))
+            other = _OldFile(place.path, data, misnamed=named is None and _holds_key(data))
+            self._files.append(other if named is None else self._key(named, data))
         except FileNotFoundError:
             _LOG.debug("%s has just gone", place.path)
         except NotarypyError as error:
@@ -136,7 +146,7 @@ class OldLayout:
         self._planned.add(keyid)
         of = gun if role in pem.GUN_ROLES else None  # of others nobody reads it
         key = MigratedKey(keyid, role, of, place.path, target, already)
-        return _OldFile(place.path, data, key, None if already else text)
+        return _OldFile(place.path, data, key, text=None if already else text)
 
     def _is_there(self, keyid: str, target: Path) -> bool:
         """Tell whether a key is in the present layout, and can be read (rule 4)."""
@@ -151,29 +161,34 @@ class OldLayout:
     def move(self, moment: datetime) -> Path | None:
         """Move all of it; return the backup, None if there is nothing to move.
 
-        The caller holds the lock (rule 6). StorageError leaves every key where it can be used.
+        The caller holds the lock (rule 6). StorageError leaves every key where it can be used, and names the
+        backup, `backup`, if anything is in it.
         """
         backup = _Backup(self.directory, moment) if self._files else None
+        if backup is None:
+            self._remove_empty()
+            return None
+        with named_backup(backup.path):
+            self._move_into(backup)
+        self._remove_empty()
+        return backup.path
+
+    def _move_into(self, backup: _Backup) -> None:
         for file in self._files:
-            if backup is not None and file.key is not None and file.text is not None:
+            if file.key is not None and file.text is not None:
                 if os.path.lexists(file.key.path):  # nobody can read it
                     backup.take(file.key.path)
                 _write(file.key, file.text)
-        for file in self._files if backup is not None else ():
+        for file in self._files:
             _require_same(file)
         for file in self._files:
-            if backup is not None:
-                backup.take(file.path)
-        self._remove_empty()
-        return None if backup is None else backup.path
+            backup.take(file.path)
 
     def _remove_empty(self) -> None:
         """Remove old folders in which nothing is left."""
         for top in keypaths.old_folders(self.directory):
             if top not in self._linked:
-                for folder, _, _ in os.walk(top, topdown=False):
-                    with suppress(OSError):
-                        os.rmdir(folder)  # noqa: PTH106 - a name of `os.walk`
+                remove_empty(top)
 
 
 class _Backup:
@@ -199,13 +214,40 @@ def new_backup(beside: Path, moment: datetime) -> Path:
         path = beside / (name if number == 1 else f"{name}-{number}")
         try:
             path.mkdir(mode=0o700)
+            path.chmod(0o700)
         except FileExistsError:
             continue
         except OSError as error:
+            remove_empty(path)
             raise files.failure("make directory", path, error) from error
-        path.chmod(0o700)
         return path
     raise AssertionError("there is always a next number")
+
+
+@contextmanager
+def named_backup(path: Path) -> Iterator[None]:
+    """Have errors name a backup in which something is; an empty one goes."""
+    try:
+        yield
+    except NotarypyError as error:
+        remove_empty(path)
+        if path.exists():
+            error.facts.setdefault("backup", str(path))
+        raise
+
+
+def remove_empty(top: Path) -> None:
+    """Remove folders in which nothing is left, the innermost first."""
+    for folder, _, _ in os.walk(top, topdown=False):
+        with suppress(OSError):
+            os.rmdir(folder)  # noqa: PTH106 - a name of `os.walk`
+
+
+def _holds_key(data: bytes) -> bool:
+    try:
+        return bool(pem.split(data))
+    except UnsupportedKeyError:
+        return False
 
 
 def _write(key: MigratedKey, text: bytes) -> None:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from notarypy import files
+from notarypy.client.keys.migrating import migrate
 from notarypy.errors import CacheDamagedError, RootNotPinnedError, StorageError
+from notarypy.keys.keypaths import LOCK
+from notarypy.storage.trustdir import TrustDirectory
 from support.author import GUN
 from support.people import owned
 
 if TYPE_CHECKING:
     from support.people import Person, World
 
+NOW = datetime(2026, 11, 29, tzinfo=UTC)
 FOLDER = "trusted_certificates"
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 
@@ -207,3 +212,12 @@ def test_keys_move_in_the_lock_of_whoever_makes_keys(world: World) -> None:
     with files.locked(person.trust_dir / "private" / ".notarypy-init.lock", 0), pytest.raises(StorageError):
         person.client(timeout="1").keys.migrate()
     assert len(person.client().keys.migrate().keys) == 4
+
+
+def test_whoever_moves_certificates_waits_for_whoever_moves_keys(world: World, owner: Person) -> None:
+    reader, made = world.person("reader"), certificate(owner)
+    reader.client(first_use=True).refresh(GUN)
+    folder, directory = knows(reader, made), TrustDirectory(reader.trust_dir)
+    with files.locked(directory.private / LOCK, 0), pytest.raises(StorageError, match="lock|work"):
+        migrate(directory, lambda: NOW, 0, dry_run=False)
+    assert (folder / made.name).exists()

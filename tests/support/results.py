@@ -324,7 +324,8 @@ EVENTS = (
 )
 MIGRATED_KEYS = MigratedKeys(
     keys=(MigratedKey(PIN, "targets", REPO, Path("old"), Path("new"), already=False),),
-    others=(Path("readme"),),
+    others=(Path("readme"), Path("a.key")),
+    misnamed=(Path("a.key"),),
     backup=Path("backup"),
     known_roots=(KnownRoot(REPO, (PIN,), (OTHER_PIN,), Path("certificates")),),
     left=(),

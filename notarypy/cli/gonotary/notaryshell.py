@@ -13,7 +13,8 @@ Rules:
    does, and says so (`client.metadata.fallback`).
 4. Names of repositories are taken as they stand.
 5. Keys in the folders of Notary before 0.4 are moved when a command begins that works with the trust
-   directory, as Go notary does then. No command fails for it, and where nothing is moved nothing is said.
+   directory, as Go notary does then. No command fails for it, and where nothing is moved nothing is said,
+   but at `-v`. Each file that no key in use comes from is named once.
 6. Where a server wants a login, and no place has one, it is asked for on standard output, and read from
    standard input, as there, be it a terminal, a pipe or a file; not from content that is to be verified, and
    on standard error where content is what standard output gets.
@@ -21,6 +22,7 @@ Rules:
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from notarypy.keys.questions import PassphraseRequest
     from notarypy.storage.settings.settings import Settings
 
+_LOG = logging.getLogger(__name__)
 # Go notary's options, and what `GlobalOptions` calls them.
 _OPTIONS = {
     "configFile": "config",
@@ -129,7 +132,7 @@ class NotaryShell(GoShell):
         """Open a client, for which old keys are moved (rule 5)."""
         with open_client(self) as client:
             _require_directory(client.settings.trust_dir)
-            _move_old_keys(client, self.warn)
+            _move_old_keys(client, self)
             yield client
 
     def table(self, heading: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -211,20 +214,37 @@ def _require_directory(path: Path) -> None:
         raise StorageError(message, why="it is not a directory", advice=advice, path=str(path))
 
 
-def _move_old_keys(client: Client, warn: Callable[[str], None]) -> None:
-    """Move what is there, and say where it was moved."""
+def _move_old_keys(client: Client, shell: NotaryShell) -> None:
+    """Move what is there, and say where it was moved, and what was not."""
     try:
         if not client.keys.any_old():  # what moves them takes time to load
             return
+    except NotarypyError as error:  # nobody knows whether there are any; who needs keys will say it
+        _LOG.info("whether there are keys of Notary before 0.4 is not known: %s", _reasons(error))
+        return
+    try:
         found = client.keys.migrate()
     except NotarypyError as error:
-        why = "; ".join((error.message, *error.why))
-        warn(f"keys stay in the folders of Notary before 0.4, and are used there: {why}")
+        moved = error.facts.get("backup")
+        some = f"some files of the folders of Notary before 0.4 are in {moved} now, all keys can be used"
+        where = some if moved else "keys stay in the folders of Notary before 0.4, and are used there"
+        shell.warn(f"{where}: {_reasons(error)}")
         return
     if found.backup is None:
+        for left in found.left:  # which was said when the others were moved
+            _LOG.info("files stay in the folders of Notary before 0.4: %s", _reasons(left))
         return
-    stays = f"; {len(found.left)} files stay, as they cannot be read" if found.left else ""
-    warn(f"keys were moved out of the folders of Notary before 0.4, which are in {found.backup} now{stays}")
+    from notarypy.cli.text import oldkeylines  # few have any
+
+    shell.warn(f"keys were moved out of the folders of Notary before 0.4, which are in {found.backup} now")
+    for line in oldkeylines.unused(found, client.settings.trust_dir):
+        shell.warn(line)
+    for left in found.left:
+        shell.warn(f"left where it is: {_reasons(left)}")
+
+
+def _reasons(error: NotarypyError) -> str:
+    return "; ".join((error.message, *error.why))
 
 
 def passphrases(settings: Settings, shell: NotaryShell) -> PassphraseChain:

@@ -14,7 +14,7 @@ Rules:
 from __future__ import annotations
 
 import logging
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +62,7 @@ class MigratedKeys:
     Attributes:
         keys: Keys that were in an old layout, each file for itself.
         others: What else went into the backup.
+        misnamed: Those of `others` that hold a key under a name that is none of a key.
         backup: The folder with the old files; None if there were none, or with `dry_run`.
         known_roots: Roots that certificates say something of, which stay where they are.
         left: What stays where it is, and why.
@@ -70,6 +71,7 @@ class MigratedKeys:
 
     keys: tuple[MigratedKey, ...]
     others: tuple[Path, ...]
+    misnamed: tuple[Path, ...]
     backup: Path | None
     known_roots: tuple[KnownRoot, ...]
     left: tuple[NotarypyError, ...]
@@ -83,7 +85,7 @@ def migrate(
     found = _Old(directory)
     if not found or dry_run:
         return found.result(None, dry_run=dry_run)
-    with files.locked(directory.private / LOCK, timeout) if found.keys else nullcontext():
+    with files.locked(directory.private / LOCK, timeout):
         found = _Old(directory)  # somebody may have moved them meanwhile
         return found.result(found.move(now()), dry_run=False)
 
@@ -119,25 +121,31 @@ class _Old:
             return True
 
     def move(self, moment: datetime) -> Path | None:
-        """Move it; return the backup."""
-        backup = self.keys.move(moment)
-        if self._moving:
-            top = self._directory.path
-            backup = backup if backup and backup.parent == top else oldlayout.new_backup(top, moment)
-            for path in self._moving:
-                target = backup / path.relative_to(top)
-                files.make_private_directory(target.parent, below=backup)
-                files.move(path, target)
-                _LOG.debug("moved %s to %s", path, target)
-            for folder in _emptied(self._moving, top):
-                with suppress(OSError):
-                    folder.rmdir()
-        return backup
+        """Move it; return the backup, the one with keys if there are two."""
+        of_keys = self.keys.move(moment)
+        if not self._moving:
+            return of_keys
+        top = self._directory.path
+        backup = of_keys if of_keys and of_keys.parent == top else oldlayout.new_backup(top, moment)
+        with oldlayout.named_backup(of_keys or backup), oldlayout.named_backup(backup):
+            self._move_into(backup, top)
+        for folder in _emptied(self._moving, top):
+            with suppress(OSError):
+                folder.rmdir()
+        return of_keys or backup
+
+    def _move_into(self, backup: Path, top: Path) -> None:
+        for path in self._moving:
+            target = backup / path.relative_to(top)
+            files.make_private_directory(target.parent, below=backup)
+            files.move(path, target)
+            _LOG.debug("moved %s to %s", path, target)
 
     def result(self, backup: Path | None, *, dry_run: bool) -> MigratedKeys:
         return MigratedKeys(
             keys=self.keys.keys,
             others=(*self.keys.others, *self._moving),
+            misnamed=self.keys.misnamed,
             backup=backup,
             known_roots=tuple(self._known),
             left=tuple(self.left),
