@@ -218,6 +218,6 @@ def test_whoever_moves_certificates_waits_for_whoever_moves_keys(world: World, o
     reader, made = world.person("reader"), certificate(owner)
     reader.client(first_use=True).refresh(GUN)
     folder, directory = knows(reader, made), TrustDirectory(reader.trust_dir)
-    with files.locked(directory.private / LOCK, 0), pytest.raises(StorageError, match="lock|work"):
+    with files.locked(directory.private / LOCK, 0), pytest.raises(StorageError):
         migrate(directory, lambda: NOW, 0, dry_run=False)
     assert (folder / made.name).exists()
