@@ -12,7 +12,7 @@ from notarypy.cli.keyexport import export, passwd
 from notarypy.cli.namedkeys import KEY, begin_on, label
 from notarypy.cli.rotate import certify, rotate
 from notarypy.cli.run import Context, begin
-from notarypy.cli.text import oldkeylines, render
+from notarypy.cli.text import render
 from notarypy.errors import Advice, UsageError
 from notarypy.keys.passphrases import PROMPT
 from notarypy.keys.signers import is_uri
@@ -312,8 +312,8 @@ def _migrated(found: MigratedKeys) -> dict[str, object]:
 
 def _migration_lines(found: MigratedKeys) -> list[str]:
     would = "would be" if found.dry_run else "is now"
-    lines = [f"{oldkeylines.name(key)} {would} at {key.path}" for key in found.keys if not key.already]
-    lines += oldkeylines.unused(found)
+    lines = [f"{render.old_key(key)} {would} at {key.path}" for key in found.keys if not key.already]
+    lines += render.unused_old_files(found)
     if found.backup is not None:
         lines.append(f"the old files are in {found.backup}: delete it once the keys have been used")
     for known in found.known_roots:

@@ -15,6 +15,7 @@ from notarypy.values import dataclass
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from notarypy.client.verdicts import FirstRoot
     from notarypy.errors import NotarypyError
     from notarypy.images.occurrences import Occurrence
 
@@ -41,6 +42,23 @@ class Unverified(str):
     def in_audit(cls, error: NotarypyError) -> Self:
         """Return what is said where the trust policy lets pass what is not met."""
         return cls(f"audit: {error.message} [{error.code}]: {'; '.join(error.why)}")
+
+
+class FirstUseWarning(Unverified):
+    """The warning about a root that nobody has pinned; it says how, with the canonical ids of its keys.
+
+    Attributes:
+        root: That root.
+    """
+
+    __slots__ = ("root",)
+    root: FirstRoot
+
+    def __new__(cls, text: str, root: FirstRoot) -> Self:
+        """Return the warning."""
+        made = super().__new__(cls, text)
+        made.root = root
+        return made
 
 
 class Progress(Protocol):

@@ -22,6 +22,8 @@ from notarypy.cli.gonotary.gotables import table
 from notarypy.cli.gonotary.notaryshell import NotaryShell
 from notarypy.cli.text import terminal
 from notarypy.cli.text.advice import TEXTS
+from notarypy.client.parameters import FirstUseWarning
+from notarypy.client.verdicts import FirstRoot
 from notarypy.devserver.calls import Login, notary_scope
 from notarypy.devserver.core import NOTARY_HOST
 from notarypy.errors import Advice, NotarypyError
@@ -313,6 +315,14 @@ def test_a_warning_names_no_option_that_only_notarypy_has(
     shell.warn(f"first use of x: better pin it: --root {KEYID} --root {KEYID}")
     place = "in trust_pinning.certs of the configuration file,"
     assert capsys.readouterr().err == f"warning: first use of x: better pin it: {place} {KEYID} {KEYID}\n"
+
+
+def test_a_pin_to_be_written_is_the_one_that_go_notary_takes(
+    shell: NotaryShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = FirstRoot("x", "https://s", (KEYID, "b" * 64), ("c" * 64, "d" * 64), ("", ""))
+    shell.warn(FirstUseWarning(f"better pin it: --root {KEYID} --root {'b' * 64}", root))
+    assert capsys.readouterr().err.endswith(f"configuration file, {'c' * 64} {'d' * 64}\n")
 
 
 def test_commands_that_only_notarypy_has_look_at_the_same_place(home: Path) -> None:

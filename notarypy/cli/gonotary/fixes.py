@@ -11,6 +11,8 @@ Rules:
    literal names; without them it would look elsewhere.
 3. A passphrase is asked for in Go notary's variable.
 4. An error that brings no advice has what helps with its kind.
+5. A pin that a person is to write down is the id that a key has in the root itself: Go notary, which reads
+   the same file, takes no other.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.cli.text import stagingadvice
 from notarypy.cli.text.advice import own_advice
+from notarypy.client.parameters import FirstUseWarning
 from notarypy.keys.passphrases import notarys_variable
 
 if TYPE_CHECKING:
@@ -121,8 +124,11 @@ _PROGRAM, _NATIVE = re.compile(r"\bnotarypy notary(?= [a-z])"), re.compile(r"\bn
 
 
 def of_warning(text: str, program: str) -> str:
-    """Return a warning in the words of this program, which has no option for pins."""
+    """Return a warning in the words of this program, which has no option for pins (rule 5)."""
+    keys = text.root.keys if isinstance(text, FirstUseWarning) else ()
     text = _PROGRAM.sub(lambda _: program, text)
+    for canonical, keyid, _ in keys:
+        text = text.replace(canonical, keyid)
     return _ROOTS.sub(lambda found: f"{_PIN} {found[0].replace('--root ', '')}", text)
 
 

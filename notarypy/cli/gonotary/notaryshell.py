@@ -34,7 +34,7 @@ from notarypy.cli import steplog
 from notarypy.cli.gonotary import fixes
 from notarypy.cli.gonotary.gotables import table
 from notarypy.cli.goshell import GoShell, GoWording
-from notarypy.cli.text import terminal
+from notarypy.cli.text import render, terminal
 from notarypy.errors import (
     Advice,
     ConfirmationNeededError,
@@ -234,10 +234,8 @@ def _move_old_keys(client: Client, shell: NotaryShell) -> None:
         for left in found.left:  # which was said when the others were moved
             _LOG.info("files stay in the folders of Notary before 0.4: %s", _reasons(left))
         return
-    from notarypy.cli.text import oldkeylines  # few have any
-
     shell.warn(f"keys were moved out of the folders of Notary before 0.4, which are in {found.backup} now")
-    for line in oldkeylines.unused(found, client.settings.trust_dir):
+    for line in render.unused_old_files(found, client.settings.trust_dir):
         shell.warn(line)
     for left in found.left:
         shell.warn(f"left where it is: {_reasons(left)}")

@@ -23,13 +23,17 @@ from typing import TYPE_CHECKING, Any
 
 from notarypy import jsontext
 from notarypy.cli.text import withheld
+from notarypy.tuf import roles
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     from notarypy.cli.text.colour import Painter
+    from notarypy.client.keys.migrating import MigratedKeys
     from notarypy.client.results import InitResult, Inspection, PushedImage, SignedTag, TagEntry
     from notarypy.errors import NotarypyError
+    from notarypy.keys.oldlayout import MigratedKey
 
 REPO_ADMIN = "Repo Admin"
 SHORT_ID = 12
@@ -257,3 +261,30 @@ def _administrative(keys: Mapping[str, Sequence[str]], columns: int | None) -> l
 def short_ids(keys: Iterable[str]) -> str:
     """Return key ids as docker abbreviates them."""
     return ", ".join(keyid[:SHORT_ID] for keyid in sorted(keys))
+
+
+def old_key(key: MigratedKey) -> str:
+    """Return what a key of an old layout is called."""
+    role = roles.signer_name(key.role) or "no role"
+    return f"key {key.keyid} ({role}{f' of {key.gun}' if key.gun else ''})"
+
+
+def unused_old_files(found: MigratedKeys, trust_dir: Path | None = None) -> list[str]:
+    """Return a line for each file in old folders that no key in use comes from.
+
+    Of a trust directory where it is now, and only for files beside keys.
+    """
+
+    def now(path: Path) -> Path:
+        if trust_dir is None or found.backup is None or not path.is_relative_to(trust_dir):
+            return path
+        return found.backup / path.relative_to(trust_dir)
+
+    stays = "{} is at {} already, which stays; {} is another copy"
+    lines = [stays.format(old_key(key), key.path, now(key.source)) for key in found.keys if key.already]
+    misnamed = "{} has a key, but is not named after one: import it, if it is to be used"
+    others = found.others
+    if trust_dir is not None:
+        others = tuple(path for path in others if path.is_relative_to(trust_dir / "private"))
+    texts = dict.fromkeys(found.misnamed, misnamed)
+    return [*lines, *(texts.get(path, "{} is no key").format(now(path)) for path in others)]

@@ -22,7 +22,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from notarypy.client import workers
-from notarypy.client.parameters import Unverified
+from notarypy.client.parameters import FirstUseWarning
 from notarypy.errors import Advice, FirstUseError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class FirstUses:
             pins = " ".join(f"--root {keyid}" for keyid in root.root_pins)
             trusted = "is trusted from now on" if root.lasting else "was taken unseen"
             text = f"first use of {root.repository}: its root {trusted}; better pin it: {pins}"
-            self._warn(Unverified(text))
+            self._warn(FirstUseWarning(text, root))
 
 
 def _undecided(root: FirstRoot) -> FirstUseError:
