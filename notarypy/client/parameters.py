@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Literal, Protocol, Self, TypedDict
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from notarypy.client.verdicts import FirstRoot
     from notarypy.errors import NotarypyError
     from notarypy.images.occurrences import Occurrence
 
@@ -48,16 +47,16 @@ class FirstUseWarning(Unverified):
     """The warning about a root that nobody has pinned; it says how, with the canonical ids of its keys.
 
     Attributes:
-        root: That root.
+        keys: Of each of them the canonical id, and the one that it has in the root.
     """
 
-    __slots__ = ("root",)
-    root: FirstRoot
+    __slots__ = ("keys",)
+    keys: tuple[tuple[str, str], ...]
 
-    def __new__(cls, text: str, root: FirstRoot) -> Self:
+    def __new__(cls, text: str, keys: Iterable[tuple[str, str]]) -> Self:
         """Return the warning."""
         made = super().__new__(cls, text)
-        made.root = root
+        made.keys = tuple(keys)
         return made
 
 

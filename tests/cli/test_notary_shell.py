@@ -23,7 +23,6 @@ from notarypy.cli.gonotary.notaryshell import NotaryShell
 from notarypy.cli.text import terminal
 from notarypy.cli.text.advice import TEXTS
 from notarypy.client.parameters import FirstUseWarning
-from notarypy.client.verdicts import FirstRoot
 from notarypy.devserver.calls import Login, notary_scope
 from notarypy.devserver.core import NOTARY_HOST
 from notarypy.errors import Advice, NotarypyError
@@ -320,8 +319,8 @@ def test_a_warning_names_no_option_that_only_notarypy_has(
 def test_a_pin_to_be_written_is_the_one_that_go_notary_takes(
     shell: NotaryShell, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    root = FirstRoot("x", "https://s", (KEYID, "b" * 64), ("c" * 64, "d" * 64), ("", ""))
-    shell.warn(FirstUseWarning(f"better pin it: --root {KEYID} --root {'b' * 64}", root))
+    keys = [(KEYID, "c" * 64), ("b" * 64, "d" * 64)]
+    shell.warn(FirstUseWarning(f"better pin it: --root {KEYID} --root {'b' * 64}", keys))
     assert capsys.readouterr().err.endswith(f"configuration file, {'c' * 64} {'d' * 64}\n")
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from notarypy.client.api import Client
 from notarypy.client.metadata.firstuse import FirstUses
-from notarypy.client.parameters import PinOptions
+from notarypy.client.parameters import FirstUseWarning, PinOptions
 from notarypy.client.verdicts import FirstRoot
 from notarypy.errors import ConfigurationError, ExpiredError, FirstUseError, RootNotPinnedError
 from support.author import GUN
@@ -148,6 +148,8 @@ def test_a_decision_is_told_once_and_lasts(owner: Person, reader: Person) -> Non
     [warning] = reader.warnings
     assert warning.startswith(f"first use of {GUN}")
     assert f"--root {root_key(owner)}" in warning
+    assert isinstance(warning, FirstUseWarning)
+    assert warning.keys == ((root_key(owner), taken.root_keys[0]),)
     again = careful(reader)
     again.verify(REF)
     assert (again.first_uses, len(reader.warnings)) == ([], 1)

@@ -125,9 +125,9 @@ _PROGRAM, _NATIVE = re.compile(r"\bnotarypy notary(?= [a-z])"), re.compile(r"\bn
 
 def of_warning(text: str, program: str) -> str:
     """Return a warning in the words of this program, which has no option for pins (rule 5)."""
-    keys = text.root.keys if isinstance(text, FirstUseWarning) else ()
+    keys = text.keys if isinstance(text, FirstUseWarning) else ()
     text = _PROGRAM.sub(lambda _: program, text)
-    for canonical, keyid, _ in keys:
+    for canonical, keyid in keys:
         text = text.replace(canonical, keyid)
     return _ROOTS.sub(lambda found: f"{_PIN} {found[0].replace('--root ', '')}", text)
 

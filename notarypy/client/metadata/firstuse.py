@@ -84,7 +84,7 @@ class FirstUses:
             pins = " ".join(f"--root {keyid}" for keyid in root.root_pins)
             trusted = "is trusted from now on" if root.lasting else "was taken unseen"
             text = f"first use of {root.repository}: its root {trusted}; better pin it: {pins}"
-            self._warn(FirstUseWarning(text, root))
+            self._warn(FirstUseWarning(text, zip(root.root_pins, root.root_keys, strict=True)))
 
 
 def _undecided(root: FirstRoot) -> FirstUseError:
