@@ -7,7 +7,7 @@ Rules:
 
 1. Flags stand anywhere after their command, as `--flag value`, `--flag=value`, `-f`, `-fvalue`, `-f=value` or
    several short ones in one word; after `--` nothing is a flag. The last value counts, but for lists, which
-   collect.
+   collect. A `=` that ends a word of short ones is a value, or no flag.
 2. `--help` and `-h` are flags of every command. They count whatever else the line says, as long as its flags
    can be read.
 3. Before its command a flag may stand, too. The word after one that takes a value, or that nothing is known
@@ -219,7 +219,7 @@ def _short(flags: Sequence[Flag], word: str) -> Iterator[_Found]:
         flag = next((each for each in flags if each.short == letter), None)
         if flag is None:
             raise FlagError(f"unknown shorthand flag: '{letter}' in -{letters}")
-        within = rest.startswith("=")
+        within = rest.startswith("=") and rest != "="  # rule 1
         if within or (flag.takes_value and rest):
             yield flag, True, rest.removeprefix("=") if within else rest
             return

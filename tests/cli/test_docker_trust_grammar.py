@@ -88,6 +88,7 @@ def test_values_by_kind() -> None:
             'invalid argument "no" for "-y, --yes" flag: strconv.ParseBool: parsing "no": invalid syntax',
             "revoke [OPTIONS] IMAGE[:TAG]",
         ),
+        ("revoke -y= a", "unknown shorthand flag: '=' in -=", "revoke [OPTIONS] IMAGE[:TAG]"),
         ("key generate --dir", "flag needs an argument: --dir", "key generate NAME"),
     ],
 )

@@ -201,6 +201,8 @@ def test_what_is_published_is_listed_and_looked_up(listed: Run, file: Path) -> N
 def test_nothing_listed_is_said_as_go_says_it(listed: Run) -> None:
     nothing = "\nNo targets present in this repository.\n\n"
     assert said(listed("list", GUN, "-r", "targets/none"), 0) == nothing
+    assert said(listed("list", GUN, "-r="), 0) == nothing
+    assert said(listed("list", GUN, "-r", ","), 0) == said(listed("list", GUN), 0)
     said(listed("remove", GUN, "v1", "-p"), 0)
     assert said(listed("list", GUN), 0) == nothing
 

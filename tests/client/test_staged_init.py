@@ -11,6 +11,7 @@ import pytest
 from notarypy import StagedContent, files, system
 from notarypy.client.publish import initialise, rotating, stagedinit
 from notarypy.errors import (
+    Advice,
     AlreadyExistsError,
     AuthenticationError,
     KeyAccessError,
@@ -99,7 +100,8 @@ def test_the_first_publish_names_the_server(owner: Person) -> None:
     owner.warnings.clear()
     staging(owner).publish(GUN)
     staging(owner).publish(GUN)
-    assert owner.warnings == [f"{GUN} is published for the first time, to {SERVER}"]
+    known = "for the first time, as far as is known here"
+    assert owner.warnings == [f"{GUN} is published {known}, to {SERVER}, which has nothing of it"]
 
 
 @pytest.mark.parametrize("lost", [("timestamp",), ("timestamp", "targets"), ("timestamp", "snapshot")])
@@ -172,7 +174,7 @@ def test_a_second_one_changes_nothing(world: World, owner: Person) -> None:
     staging(owner).publish(GUN)
     with pytest.raises(AlreadyExistsError) as caught:
         staging(owner).init(GUN)
-    assert caught.value.advice is None  # to begin anew would throw away the root that is trusted
+    assert caught.value.advice == Advice("use-published", gun=GUN)  # to begin anew would throw away the root
     other = world.person("other")
     with pytest.raises(AlreadyExistsError):
         staging(other).init(GUN)

@@ -12,6 +12,7 @@ Rules:
 3. Nothing is written into the trust directory: it would replace a key.
 4. A size is a number as Go's programs read it: `0x10`, `1_000`, and octal after a zero, which is said.
 5. How far it is stands on a terminal, unless that is where the content comes from.
+6. A role that is named by nothing, as in `-r ,`, is targets for `list`, and none for all others, as there.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def remove(shell: NotaryShell, line: CommandLine) -> None:
 
 def list_targets(shell: NotaryShell, line: CommandLine) -> None:
     """List targets."""
-    gun, wanted = line.arguments[0], line.texts("roles")
+    gun, wanted = line.arguments[0], [role or roles.TARGETS for role in line.texts("roles")]  # rule 6
     with shell.client() as client:
         found = client.targets.list(gun, roles=wanted)
     if not found:

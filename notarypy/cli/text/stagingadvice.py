@@ -15,5 +15,6 @@ TEXTS = {
     "publish-unpublished": (
         "publish it: notary publish {gun}; if that was done, name the right server, or ask its operator"
     ),
+    "use-published": "use it as it is, see: notary list {gun}; or choose another name",
     "reset-staged": "drop it, and publish the others: notary reset {gun} -n {number}",
 }

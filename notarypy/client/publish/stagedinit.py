@@ -16,7 +16,8 @@ Rules:
    keys need not be here then. What is here is verified before anything is built on it.
 5. Root, targets and snapshot stay here whatever becomes of the publish: it can be done again.
 6. Begun is what looks like it: a root, targets and a snapshot of version 1, as far as they are there, and
-   nothing else. Anything else was published, and a server that has nothing of it has lost it.
+   nothing else. Anything else was published, and a server that has nothing of it has lost it. Go notary
+   leaves the same where it published and read nothing since: nobody can tell, and the warning says so.
 """
 
 from __future__ import annotations
@@ -164,7 +165,10 @@ def published_first(publisher: Publisher, check: Callable[[State], None]) -> Ite
 def publish_first(publisher: Publisher, edit: Edit) -> Published | None:
     """Publish what is only here, with an edit (rule 4); None if it was published by now."""
     repository = publisher.repository
-    repository.warn(f"{repository.gun} is published for the first time, to {repository.server_url}")
+    known = "for the first time, as far as is known here"  # rule 6
+    repository.warn(
+        f"{repository.gun} is published {known}, to {repository.server_url}, which has nothing of it"
+    )
     with publisher.turn():
         root, start, snapshot = _begun(repository)
         after = apply_all(start, edit(start))
@@ -210,6 +214,6 @@ def _exists(repository: Repository) -> AlreadyExistsError:
     return AlreadyExistsError(
         f"{repository.gun} has trust data already",
         why=f"it is in {place}; another root would not be trusted by whoever knows this one",
-        advice=Advice("publish-begun", gun=repository.gun) if begun else None,
+        advice=Advice("publish-begun" if begun else "use-published", gun=repository.gun),
         gun=repository.gun,
     )
