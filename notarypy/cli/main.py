@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 _VERSION = (["--version"], ["version"])
-_OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EBADF)
+_OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EBADF, errno.EFBIG)
 # New containers between two looks for garbage; a usual command makes some 60 000, all of it counted.
 _BETWEEN_COLLECTIONS = 100_000
 

@@ -430,7 +430,7 @@ def test_a_table_is_gos() -> None:
     ("error", "code", "text"),
     [
         (KeyboardInterrupt(), 130, ""),
-        (BrokenPipeError(), 1, ""),
+        (BrokenPipeError(), 141, ""),
         (
             FileNotFoundError(2, "No such file or directory", "x"),
             1,

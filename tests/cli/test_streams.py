@@ -73,6 +73,22 @@ def test_results_wait_for_their_reader(line: tuple[str, ...], unbuffered: str, t
     assert late(line, "stdout", env) == (0, expected)
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("line", LINES[1:], ids=" ".join)
+def test_results_that_have_room_in_part_are_no_success(
+    line: tuple[str, ...], unbuffered: str, tmp_path: Path
+) -> None:
+    """Unbuffered, Python leaves out what the system did not take."""
+    started = command(*line)
+    started[2] = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (5, 5)); {started[2]}"
+    env = environment(tmp_path, PYTHONUNBUFFERED=unbuffered, PYTHONDONTWRITEBYTECODE="1")
+    with (tmp_path / "out").open("wb") as out:
+        done = subprocess.run(started, env=env, stdout=out, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, (tmp_path / "out").stat().st_size) == (1, 5)
+    assert b"Traceback" not in done.stderr
+    assert b"unexpected" not in done.stderr
+
+
 def test_errors_wait_for_their_reader(tmp_path: Path) -> None:
     line, env = ("notarypy", "verify", "x"), environment(tmp_path)
     expected = subprocess.run(command(*line), env=env, capture_output=True, check=False)

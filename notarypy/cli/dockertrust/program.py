@@ -50,8 +50,7 @@ def start(argv: Sequence[str]) -> int:
     called = os.path.basename(argv[0]).removesuffix(".exe")  # noqa: PTH119 - a word, not a path
     name = called.removeprefix("docker-") if called.startswith("docker-") else _NAME
     if list(argv[1:]) == [METADATA]:
-        sys.stdout.write(metadata())
-        return 0
+        return _written(metadata())
     if list(argv[1:3]) == [_COMPLETE, name]:
         return _complete(argv[3:])
     words, changed = without_dockers_own(argv[1:], name)
@@ -61,8 +60,18 @@ def start(argv: Sequence[str]) -> int:
 def _complete(words: Sequence[str]) -> int:
     from notarypy.cli.dockertrust import completing  # docker asks for metadata much more often
 
-    with suppress(NotarypyError, OSError):  # nobody reads complaints in the middle of a line
-        sys.stdout.write(completing.answer(words))
+    with suppress(NotarypyError):  # nobody reads complaints in the middle of a line
+        return _written(completing.answer(words))
+    return 0
+
+
+def _written(answer: str) -> int:
+    """Answer docker; return the exit code."""
+    try:
+        sys.stdout.write(answer)
+        sys.stdout.flush()
+    except OSError:
+        return 1
     return 0
 
 

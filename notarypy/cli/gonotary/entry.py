@@ -6,7 +6,8 @@ Rules:
 
 1. No exception leaves as a traceback, and no local variable, which may be a secret, is shown.
 2. Ctrl-C is 130; what is cleaned up after another signal, as `kill` sends, is 128 and its number. Standard
-   output that cannot be written is 1. Other errors have the exit code of their kind.
+   output that cannot be written is 1, and 141 where its reader went away: SIGPIPE ends programs in Go. Other
+   errors have the exit code of their kind.
 3. typer is not loaded for this program. All else is loaded where Ctrl-C is Ctrl-C already (rule 2).
 4. Without standard output nothing is done: nobody would learn of it. What could not be written after
    something was done is said on standard error.
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from notarypy.cli.gonotary.notaryshell import NotaryShell
 
 _HERE = "notarypy.cli.gonotary"
-_INTERRUPTED = 130
+_INTERRUPTED, _NO_READER = 130, 141  # what a shell says of a program that SIGINT or SIGPIPE ended
 
 
 def start(argv: Sequence[str]) -> int:
@@ -51,7 +52,7 @@ def run(words: Sequence[str], shell: NotaryShell) -> int:
     except KeyboardInterrupt as error:
         code = getattr(error, "exit_code", _INTERRUPTED)
     except BrokenPipeError:
-        code = 1
+        code = _NO_READER
     except Exception as error:  # noqa: BLE001 - the last frame: whatever it is, the user gets its text
         text, code = goerrors.final(error, shell)
         _failed(shell, text)
