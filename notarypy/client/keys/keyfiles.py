@@ -85,8 +85,9 @@ def import_keys(manager: KeyManager, data: bytes) -> list[ImportedKey]:
     try:
         for block in blocks:
             already = manager.store.present(block.path or "") is not None
-            done.append(ImportedKey(manager.store.store(block), already))
-            _check_role(done[-1].key, block)  # another may have come meanwhile
+            stored = manager.store.store(block)
+            _check_role(stored, block)  # another may have come meanwhile, which is not ours to remove
+            done.append(ImportedKey(stored, already))
     except NotarypyError:
         for new in (imported.key.keyid for imported in done if not imported.already):
             with suppress(NotarypyError):  # what went wrong before is what matters

@@ -68,8 +68,9 @@ def take_over(
     with manager.new_keys(patience) as undo:
         try:
             for one in looked:
-                done.append(one.store())
-                _require_role(done[-1], one.role, one.gun)
+                stored = one.store()
+                _require_role(stored, one.role, one.gun)  # of another that came meanwhile: not ours to remove
+                done.append(stored)
         except BaseException:
             undo()
             for key in done:
