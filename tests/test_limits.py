@@ -32,7 +32,6 @@ OTHERS = {
     "notarypy/cli/text/recoverysheet.py": {"LONGEST_CODE", "_MOST_PINS"},  # what is written
     "notarypy/cli/text/render.py": {"MAX_LINE"},  # what is shown
     "notarypy/client/publish/republishing.py": {"MOST_UPDATES"},  # what is sent
-    "notarypy/cli/gonotary/targets.py": {"_MOST"},  # Go's integers
     "notarypy/client/migrate/policies/rules.py": {"_MOST_ALTERNATIVES"},  # what is written
     "notarypy/devserver/https.py": {"BODY_LIMIT"},  # a server's own
     "notarypy/images/reference.py": {"_MAX_NAME", "_MAX_PORT"},  # docker's references, TCP

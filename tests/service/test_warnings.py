@@ -29,7 +29,7 @@ from support.people import publishing
 from support.verifiers import SECONDS, Ticks, pin_of, pinned, verifier, write_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from notarypy.remote.http.transport import Transport
@@ -150,9 +150,15 @@ def test_certificates_are_read_anew_after_a_server_was_not_trusted(
     made = list[Connections]()
     known = Connections.__init__
 
-    def counted(self: Connections, settings: Settings, transport: Transport, limits: Limits) -> None:
+    def counted(
+        self: Connections,
+        settings: Settings,
+        transport: Transport,
+        limits: Limits,
+        ask_login: Callable[[], tuple[str, str] | None] | None,
+    ) -> None:
         made.append(self)
-        known(self, settings, transport, limits)
+        known(self, settings, transport, limits, ask_login)
 
     monkeypatch.setattr(Connections, "__init__", counted)
     monkeypatch.setattr("notarypy.service.ownsession._ANEW_SECONDS", 0.0)
