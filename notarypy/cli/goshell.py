@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from contextlib import suppress
 
 from notarypy.cli.text.render import safe
 from notarypy.keys.questions import SHORT_ID, PassphraseRequest, Wording
@@ -46,6 +47,13 @@ class GoShell:
     def warn(self, text: str) -> None:
         """Print a warning."""
         self.err(f"warning: {text}")
+
+    def failed(self, text: str) -> None:
+        """Print what failed, after results where both go to one place, as far as either can be printed."""
+        with suppress(OSError):
+            self.write("", flush=True)
+        with suppress(OSError):
+            self.err(text)
 
     def line(self) -> str:
         """Return a line of standard input with its end; nothing where there is none."""

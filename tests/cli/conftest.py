@@ -115,20 +115,7 @@ def docker_trust(
 
     monkeypatch.setattr(shell, "open_client", opened)
 
-    def call(*argv: str | Path, typed: str | None = None) -> Outcome:
-        capsys.readouterr()
-        source = home / "typed"
-        source.write_text(typed or "")
-        with (
-            (Path(os.devnull) if typed is None else source).open(encoding="utf-8") as stdin,
-            monkeypatch.context() as patch,
-        ):
-            patch.setattr(sys, "stdin", stdin)
-            code = program.start(["docker-trust", *map(str, argv)])
-        captured = capsys.readouterr()
-        return Outcome(code, captured.out, captured.err)
-
-    return call
+    return _typing(home, capsys, monkeypatch, lambda words: program.start(["docker-trust", *words]))
 
 
 @pytest.fixture
@@ -154,6 +141,17 @@ def notary(
 
     monkeypatch.setattr(notaryshell, "open_client", opened)
 
+    return _typing(home, capsys, monkeypatch, entry.start)
+
+
+def _typing(
+    home: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    start: Callable[[list[str]], int],
+) -> Run:
+    """Return a function that starts a program with the words of a line, and with `typed` as its input."""
+
     def call(*argv: str | Path, typed: str | None = None) -> Outcome:
         capsys.readouterr()
         source = home / "typed"
@@ -163,7 +161,7 @@ def notary(
             monkeypatch.context() as patch,
         ):
             patch.setattr(sys, "stdin", stdin)
-            code = entry.start([*map(str, argv)])
+            code = start([*map(str, argv)])
         captured = capsys.readouterr()
         return Outcome(code, captured.out, captured.err)
 

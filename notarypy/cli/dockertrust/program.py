@@ -97,10 +97,7 @@ def run(words: Sequence[str], shell: Shell) -> int:
 
 
 def _failed(shell: Shell, text: str) -> int:
-    with suppress(OSError):
-        shell.write("", flush=True)  # results come before the error where both go to one place
-    with suppress(OSError):
-        shell.err(text)
+    shell.failed(text)
     return 1
 
 

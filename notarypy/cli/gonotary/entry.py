@@ -16,7 +16,6 @@ Rules:
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -55,15 +54,8 @@ def run(words: Sequence[str], shell: NotaryShell) -> int:
         code = _NO_READER
     except Exception as error:  # noqa: BLE001 - the last frame: whatever it is, the user gets its text
         text, code = goerrors.final(error, shell)
-        _failed(shell, text)
+        shell.failed(text)
     return code
-
-
-def _failed(shell: NotaryShell, text: str) -> None:
-    with suppress(OSError):
-        shell.write("", flush=True)  # results come before the error where both go to one place
-    with suppress(OSError):
-        shell.err(text)
 
 
 def _run(read: CommandLine | Answer, unread: Callable[[], list[str]], shell: NotaryShell) -> int:

@@ -89,9 +89,8 @@ class StagedPublished:
     """What became of staged changes: those that are `published`, and those that were `dropped`.
 
     `uploaded` are root, targets and delegations as far as they have new files; none where all was true
-    already. `created` tells that the
-    repository had no trust data at its server before, `begun` what was made for one that nobody knew.
-    `root_pins` are its root keys.
+    already. `created` tells that the repository had no trust data at its server before, `begun` what was made
+    for one that nobody knew. `root_pins` are its root keys.
     """
 
     repository: str
