@@ -10,7 +10,7 @@ from notarypy.cli import references, userfiles
 from notarypy.cli.clustermanifests import manifests
 from notarypy.cli.declared import Argument, Commands, Option
 from notarypy.cli.run import Context, begin
-from notarypy.cli.text import render, serviceadvice
+from notarypy.cli.text import render, serveradvice
 from notarypy.cli.text.advice import own_advice
 from notarypy.errors import Advice, UsageError
 from notarypy.storage.settings import spans
@@ -71,7 +71,7 @@ def review(
         webhook = Webhook(
             verifier,
             require_digest=require_digest,
-            advice=serviceadvice.at_admission(own_advice),
+            advice=serveradvice.at_admission(own_advice),
             limits=run.limits,
         )
         pending = webhook.begin(data, mutate=mutate)

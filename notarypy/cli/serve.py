@@ -122,7 +122,7 @@ def _missing(error: ModuleNotFoundError) -> ConfigurationError:
 
 
 def _serve(run: Run, options: ServeOptions) -> None:
-    from notarypy.cli.text import serviceadvice
+    from notarypy.cli.text import serveradvice
     from notarypy.cli.text.advice import own_advice
     from notarypy.service import serving
 
@@ -132,7 +132,7 @@ def _serve(run: Run, options: ServeOptions) -> None:
         with suppress(OSError, AttributeError):
             sys.stdout.flush()
 
-    advice = serviceadvice.at_admission(own_advice)
+    advice = serveradvice.at_admission(own_advice)
     with run.client(asking=False, own_log=True) as client, Insisting() as ending:
         serving.serve(client.settings, options, asked=lambda: ending.asked, started=started, advice=advice)
 

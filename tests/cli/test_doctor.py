@@ -26,7 +26,7 @@ from cryptography.x509.oid import NameOID
 from notarypy import system
 from notarypy.cli import app, wellformed
 from notarypy.cli.options import DECLARED
-from notarypy.cli.text import doctoradvice
+from notarypy.cli.text import findingadvice
 from notarypy.client.api import Client
 from notarypy.client.backup import lastbackup
 from notarypy.client.connections import Connections
@@ -854,7 +854,7 @@ def test_services_that_end_are_named(place: Place, host: str) -> None:
 
 
 def test_what_mends_a_line_is_a_command_that_exists() -> None:
-    for text in doctoradvice.TEXTS.values():
+    for text in findingadvice.OF_DOCTOR.values():
         values = dict.fromkeys(re.findall(r"{(\w+)}", text), "0123456")
         require_commands(text.format_map(values | {"gun": REPO}))
 

@@ -299,9 +299,9 @@ def test_what_has_ended_is_left_of_today_and_what_is_near_has_room() -> None:
     assert not list(drawings.timeline("t", "ends", [], WHEN))
 
 
-@pytest.mark.parametrize("name", findingadvice.TEXTS)
+@pytest.mark.parametrize("name", findingadvice.OF_REPORTS)
 def test_advice_is_a_sentence_without_an_end(name: str) -> None:
-    text = findingadvice.TEXTS[name]
+    text = findingadvice.OF_REPORTS[name]
     assert text[0].islower()
     assert not text.endswith(".")
 

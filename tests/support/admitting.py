@@ -10,7 +10,7 @@ import threading
 from concurrent.futures import wait
 from typing import TYPE_CHECKING, Final
 
-from notarypy.cli.text import serviceadvice
+from notarypy.cli.text import serveradvice
 from notarypy.cli.text.advice import own_advice
 from notarypy.errors import UnreachableError
 from notarypy.service.webhook import Webhook
@@ -89,7 +89,7 @@ class Cluster:
                 self.verifier,
                 require_digest=mode == "strict",
                 warn_only=mode == "warn",
-                advice=serviceadvice.at_admission(own_advice),
+                advice=serveradvice.at_admission(own_advice),
             )
             for mode in admissions.MODES
         }

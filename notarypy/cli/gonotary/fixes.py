@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from notarypy.cli.text import stagingadvice
+from notarypy.cli.text import publishadvice
 from notarypy.cli.text.advice import own_advice
 from notarypy.client.parameters import FirstUseWarning
 from notarypy.keys.passphrases import notarys_variable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from notarypy.errors import Advice, NotarypyError
 
 TEXTS: Mapping[str, str] = {
-    **{name: text.replace("notary ", "{program} ") for name, text in stagingadvice.TEXTS.items()},
+    **{name: text.replace("notary ", "{program} ") for name, text in publishadvice.STAGED.items()},
     # -- servers and settings
     "choose-trust-dir": "name a directory of your own with -d",
     "give-time": "try again; or give it more time: notarypy --timeout TIME notary",

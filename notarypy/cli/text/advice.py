@@ -10,26 +10,13 @@ Rules:
 2. A value goes in as it is. The braces in it, if there are any, mean nothing. One that is advice itself goes
    in as its text.
 3. Packages have words of their own: `Advice("say", text=...)`. What has no text, or a value too few, is none.
-4. Most who meet an image that is not signed use somebody else's: what they can do comes first, and it never
-   is to sign. What its publisher does comes last, behind a condition that leaves everybody else out.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from notarypy.cli.text import (
-    doctoradvice,
-    findingadvice,
-    keyadvice,
-    loginadvice,
-    migrationadvice,
-    partadvice,
-    placeadvice,
-    programadvice,
-    serviceadvice,
-    stagingadvice,
-)
+from notarypy.cli.text import findingadvice, keyadvice, placeadvice, publishadvice, serveradvice
 from notarypy.errors import Advice
 
 if TYPE_CHECKING:
@@ -39,9 +26,11 @@ if TYPE_CHECKING:
 
 _NONE: Mapping[str, str] = {}
 TEXTS: Mapping[str, str] = {
-    **doctoradvice.TEXTS | findingadvice.TEXTS | loginadvice.TEXTS | programadvice.TEXTS,
-    **stagingadvice.TEXTS,
-    **keyadvice.TEXTS | placeadvice.TEXTS | migrationadvice.TEXTS | serviceadvice.TEXTS | partadvice.TEXTS,
+    **findingadvice.TEXTS,
+    **keyadvice.TEXTS,
+    **placeadvice.TEXTS,
+    **publishadvice.TEXTS,
+    **serveradvice.TEXTS,
     # -- what is typed: options and arguments
     "add-server-managed": "add --server-managed",
     "add-sign": "add --sign, or leave {option} out",
@@ -160,122 +149,13 @@ TEXTS: Mapping[str, str] = {
     "write-short-options": "write short options apart: -t NAME -q",
     "write-syntax": "write # syntax= in the Dockerfile",
     "write-without": "write it without",
-    # -- what is not signed, or not as somebody wants (rule 4)
-    "sign-tag": (
-        "take a signed tag (notarypy inspect {gun}), or ask its publisher; only if that is you, and this is "
-        "your image: notarypy sign {gun}:{tag} (with --digest-file FILE exactly what the builder pushed)"
-    ),
-    "sign-a-tag": (
-        "see whether it is the one you mean, and ask its publisher; only if that is you: "
-        "notarypy sign {gun}:TAG"
-    ),
-    "look-for-digest": "see which digests are signed with: notarypy inspect {gun}",
-    "pull-other": "use the signed one: {reference}; or have its publisher sign the other one",
-    "pull-signed": (
-        "use the signed one: {reference}; and ask its publisher about the other one; only if that is you, "
-        "and it is right: notarypy sign {tagged}"
-    ),
-    "inspect-signer": "leave --signer out, or see: notarypy inspect {gun}",
-    "see-signers": "see who may sign, and how they are called: notarypy signer list {gun}",
-    "have-it-signed": (
-        "take a tag that all of them signed, or ask whoever is missing, who signs it with: "
-        "notarypy sign {gun}:{tag}"
-    ),
-    "file-missing": (
-        "ask the owner of the repository: whoever has the role's keys starts it over with tags that they "
-        "name, notarypy sign --discard-unverified REF..., or its owner takes it out: "
-        "notarypy delegate remove --force {role} {gun}"
-    ),
-    "init": (
-        "ask its publisher whether it is signed, and name the Notary server that has it: --server URL, or "
-        "DOCKER_CONTENT_TRUST_SERVER; only if you publish it: notarypy init {gun}"
-    ),
-    "not-the-official": (
-        "see whether the name is right, or take an image that is signed; or copy it to a registry of yours, "
-        "and sign that"
-    ),
-    "init-hub": (
-        "ask its publisher whether it is signed elsewhere, or copy it to a registry of yours, and sign that; "
-        "to vouch for it on a Notary server of yours (--server URL): notarypy init {gun}"
-    ),
-    # -- signing and publishing
-    "copy-then-sign": "copy it and sign it by itself; or name a signer or a root to verify it by",
-    "init-first": (
-        "the first time: notarypy sign --init {gun}:TAG, or notarypy init {gun}; if it has trust data "
-        "elsewhere, name the Notary server: --server URL, or DOCKER_CONTENT_TRUST_SERVER"
-    ),
-    "discard-unverified": (
-        "if its keys were changed on purpose, as when a signer is removed, start it over with the tags that "
-        "you name: notarypy sign --discard-unverified REF...; if not, do not use it, and tell the owner"
-    ),
-    "inspect-published": "look at it: notarypy inspect {gun} --json; and ask the server's operator",
-    "inspect-tags": "see what is signed with: notarypy inspect {gun}",
-    "leave-digest-or-source": "leave the digest out, or name the right source",
-    "leave-revoked-digest": "leave the digest out to revoke the tag whatever it is",
-    "name-a-tag": "see its tags with: notarypy inspect {gun}",
-    "ref-with-digest": "give the REF its digest, REPO:TAG@DIGEST, in place of --digest-file",
-    "name-digest": "name the image by its digest, or let the registry be asked",
-    "require-or-skip": "name a signer or a root, or call verify_unless_skipped",
-    "over-limits": (
-        "whoever may sign it can make it smaller: notarypy revoke, signer remove or delegate remove "
-        "with --over-limits"
-    ),
-    "publish-less": "publish less: fewer or shorter entries",
-    "run-again": "run the same command again: it publishes only what is missing",
-    "run-again-later": "run the same command again once the server answers",
-    "sign-together": "sign all tags in one command, or give it more time: --retry-for TIME",
-    # -- servers, registries and TLS
-    "ask-about-manifest": "ask the operator of {host}: the registry has the blobs and refuses the manifest",
-    "ask-about-redirects": "ask the operator of {host} where its redirects should lead",
-    "ask-about-upload": "ask the operator of {host}: the registry, or a proxy before it, breaks off uploads",
-    "ask-registry": "ask the operator of the registry",
-    "check-ca-file": "see whether {file} has the CA of this server",
-    "ask-about-page": (
-        "this is probably a proxy, a firewall or a page to log in, and nothing to give a password to: "
-        "look at the address of {host}, and ask who runs the network"
-    ),
-    "write-https": "correct {source}: if it speaks TLS there, write {url}",
-    "leave-query-out": "leave out ? or #, and what follows it",
-    "correct-registry": "give the registry's name and port, and a password to nobody else",
-    "correct-notary": "correct {source}: the address of the Notary server, or its name and port alone",
-    "copy-ca": "copy the CA certificate of this server to {file}",
-    "copy-ca-or-name-it": "copy the CA certificate of this server to {file}, or name it: --tlscacert",
-    "distrust-registry": "do not use this registry, and ask its operator",
-    "give-ca": "add the CA certificate of this server",
-    "give-ca-file": "give a readable PEM file, or remove it",
-    "give-certificate-and-key": "give both, or neither",
-    "give-client-certificate": "name a client certificate and its key",
-    "give-client-pair": "give a readable PEM certificate and the unencrypted PEM key that belongs to it",
-    "give-readable-folder": "make {folder} a directory that you may read, or remove it",
-    "give-time": "give it more time: --timeout TIME",
-    "go-online": "run the command once without --offline",
-    "look-at-source": "look whether something else is writing to the source, or damaged it",
-    "make-ecr-repository": "make it at {host} first: aws ecr create-repository --repository-name {path}",
-    "make-repository": "make the repository {path} at {host} first, or look at its name",
-    "name-notary": (
-        "name the Notary server: --server URL, DOCKER_CONTENT_TRUST_SERVER=URL, "
-        'or server = "URL" below [registry."{registry}"] in the configuration file'
-    ),
-    "first-or": "{first}; or, if this is it: {other}",
-    "push-first": "push the image first; or look at the name and the tag",
-    "push-once-more": "somebody else may have pushed the same tag: look, and push again",
-    "push-other-tag": (
-        "push it under another tag, or have the operator of {host} allow that {tag} is replaced: "
-        "tags can be immutable or protected there"
-    ),
-    "name-ca": "name the CA certificate of this server: --tlscacert FILE",
-    "name-client-pair": "name the client certificate and its key: --tlscert, --tlskey",
-    "put-client-pair": "put X.cert and X.key into {folder}",
-    "put-client-pair-or-name-it": ("put X.cert and X.key into {folder}, or name them: --tlscert, --tlskey"),
-    "put-counterpart": "put {missing} there, or remove {present}",
-    "raise-body-limit": (
-        "have the operator of {host} raise the body size limit of it or of the proxy before it "
-        "(nginx: client_max_body_size)"
-    ),
-    "renew-certificate": "renew it, or check this machine's clock",
-    "send-again": "try again; if it stays so, something on the way changes what is sent",
-    "use-accepted-certificate": "use a certificate of an authority that it trusts",
-    "use-certified-name": "use the name that the certificate is for",
+    # -- docker-trust and notary
+    "answer-yes": "answer yes if this is what you want",
+    "choose-plugin-name": "choose another",
+    "copy-plugin": "use docker-trust itself, the program beside notarypy",
+    "list-targets": "see which there are: notary list {gun}",
+    "give-waiting-stream": "hand over a stream that waits, or one with a file descriptor",
+    "room-to-keep": "free some space, or set TMPDIR to a folder that has room",
 }
 # For errors that bring no advice of their own; for exit code 2 it is the command's help.
 _OF_CODE = {

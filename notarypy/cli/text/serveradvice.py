@@ -1,4 +1,4 @@
-"""What to do about services: one that verifies and those who ask it, a docker daemon, and the devserver.
+"""What to do about servers: Notary servers, registries, logins, docker daemons, a verification service.
 
 What it is: the part of the table of advice that is about them. What it is not: the rest of it (`advice`).
 """
@@ -15,6 +15,81 @@ if TYPE_CHECKING:
 _PUSH_YOURSELF = "push the image yourself, with docker or skopeo, and then sign it without --local"
 
 TEXTS: dict[str, str] = {
+    # -- servers, registries and TLS
+    "ask-about-manifest": "ask the operator of {host}: the registry has the blobs and refuses the manifest",
+    "ask-about-redirects": "ask the operator of {host} where its redirects should lead",
+    "ask-about-upload": "ask the operator of {host}: the registry, or a proxy before it, breaks off uploads",
+    "ask-registry": "ask the operator of the registry",
+    "check-ca-file": "see whether {file} has the CA of this server",
+    "ask-about-page": (
+        "this is probably a proxy, a firewall or a page to log in, and nothing to give a password to: "
+        "look at the address of {host}, and ask who runs the network"
+    ),
+    "write-https": "correct {source}: if it speaks TLS there, write {url}",
+    "leave-query-out": "leave out ? or #, and what follows it",
+    "correct-registry": "give the registry's name and port, and a password to nobody else",
+    "correct-notary": "correct {source}: the address of the Notary server, or its name and port alone",
+    "copy-ca": "copy the CA certificate of this server to {file}",
+    "copy-ca-or-name-it": "copy the CA certificate of this server to {file}, or name it: --tlscacert",
+    "distrust-registry": "do not use this registry, and ask its operator",
+    "give-ca": "add the CA certificate of this server",
+    "give-ca-file": "give a readable PEM file, or remove it",
+    "give-certificate-and-key": "give both, or neither",
+    "give-client-certificate": "name a client certificate and its key",
+    "give-client-pair": "give a readable PEM certificate and the unencrypted PEM key that belongs to it",
+    "give-readable-folder": "make {folder} a directory that you may read, or remove it",
+    "give-time": "give it more time: --timeout TIME",
+    "go-online": "run the command once without --offline",
+    "look-at-source": "look whether something else is writing to the source, or damaged it",
+    "make-ecr-repository": "make it at {host} first: aws ecr create-repository --repository-name {path}",
+    "make-repository": "make the repository {path} at {host} first, or look at its name",
+    "name-notary": (
+        "name the Notary server: --server URL, DOCKER_CONTENT_TRUST_SERVER=URL, "
+        'or server = "URL" below [registry."{registry}"] in the configuration file'
+    ),
+    "first-or": "{first}; or, if this is it: {other}",
+    "push-first": "push the image first; or look at the name and the tag",
+    "push-once-more": "somebody else may have pushed the same tag: look, and push again",
+    "push-other-tag": (
+        "push it under another tag, or have the operator of {host} allow that {tag} is replaced: "
+        "tags can be immutable or protected there"
+    ),
+    "name-ca": "name the CA certificate of this server: --tlscacert FILE",
+    "name-client-pair": "name the client certificate and its key: --tlscert, --tlskey",
+    "put-client-pair": "put X.cert and X.key into {folder}",
+    "put-client-pair-or-name-it": ("put X.cert and X.key into {folder}, or name them: --tlscert, --tlskey"),
+    "put-counterpart": "put {missing} there, or remove {present}",
+    "raise-body-limit": (
+        "have the operator of {host} raise the body size limit of it or of the proxy before it "
+        "(nginx: client_max_body_size)"
+    ),
+    "renew-certificate": "renew it, or check this machine's clock",
+    "send-again": "try again; if it stays so, something on the way changes what is sent",
+    "use-accepted-certificate": "use a certificate of an authority that it trusts",
+    "use-certified-name": "use the name that the certificate is for",
+    # -- logins
+    "check-password": "check user and password",
+    "docker-login": "log in with: docker login {host}",
+    "get-azure-role": (
+        "give this identity the role for it (AcrPull to read, AcrPush to push, AcrImageSigner beside it to "
+        "sign, which neither the admin user nor a token of the registry can have), and log in again: a login "
+        "has the rights of the moment when it was made"
+    ),
+    "get-right": "give this account the right to do that",
+    "install-helper": "install {program}, or take it out of {config}",
+    "give-password-stdin": "give --username USER --password-stdin",
+    "log-in": "log in: notarypy login {host}",
+    "log-in-again": "log in again, what the last login left is not taken any more: notarypy login {host}",
+    "log-in-azure-registry-again": (
+        "log in again, such a login ends after three hours: notarypy login {host} --azure, or az acr login"
+    ),
+    "log-in-azure-registry": "log in: notarypy login {host} --azure; or, as anybody else, with --username",
+    "log-in-by-password": "log in with a password, or an access token in its place: notarypy login {host}",
+    "look-at-helper": "see whether {program} is unlocked and works: echo {server} | {program} get",
+    "mend-login": "mend {source}, or log in again",
+    "name-azure-registry": "name it as Azure does, NAME.azurecr.io; or log in with --username",
+    "name-helper": "write what follows docker-credential- in the program's name into {config}",
+    "run-helper": "see what it says to: echo {server} | {program} get",
     # -- a docker daemon, and the words of docker trust
     "choose-context": f"set DOCKER_HOST, or choose another context; or {_PUSH_YOURSELF}",
     "docker-add-signer": "{program} signer add --key FILE NAME {repository}",
