@@ -47,7 +47,7 @@ COMMANDS = {
     "delete": "upkeep:delete",
     "republish": "upkeep:republish",
     "docker-trust": "dockertrust.plugin:docker_trust",
-    "notary": "gonotary.notarycommand:notary",
+    "notary": "gonotary.entry:notary",
     "install-plugin": "dockertrust.plugin:install_plugin",
     "completion": "completion:completion",
     "serve": "serve:serve",

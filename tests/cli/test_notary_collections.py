@@ -162,7 +162,7 @@ def test_of_several_root_keys_one_is_named(notary: Run, home: Path) -> None:
     assert folder(home, "metadata", other) == []
     for path in (home / ".notary/private").glob("*.key"):
         if b"role: root" in path.read_bytes():
-            outcome = notary("init", f"{other}-{path.stem[0]}", "--rootkey", path.stem).expect(0)
+            outcome = notary("init", f"{other}-{path.stem}", "--rootkey", path.stem).expect(0)
             assert outcome.out == f"Root key found, using: {path.stem}\n"
 
 

@@ -18,8 +18,7 @@ from notarypy import errors
 from notarypy.cli import app
 from notarypy.cli.cobra import HELP, Answer
 from notarypy.cli.gonotary import commands, entry, fixes, goerrors, notaryshell
-from notarypy.cli.gonotary.gotables import table
-from notarypy.cli.gonotary.notaryshell import NotaryShell
+from notarypy.cli.gonotary.notaryshell import NotaryShell, table
 from notarypy.cli.text import terminal
 from notarypy.cli.text.advice import TEXTS
 from notarypy.client.parameters import FirstUseWarning
@@ -450,7 +449,7 @@ def test_nothing_leaves_as_a_traceback(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("notarypy.cli.gonotary.notaryversion.version", fail)
+    monkeypatch.setattr("notarypy.cli.gonotary.entry.version", fail)
     assert entry.run(["version"], shell) == code
     printed = capsys.readouterr().err
     assert printed.startswith(text)

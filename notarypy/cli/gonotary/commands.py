@@ -244,7 +244,7 @@ COMMANDS = (
         2,
         _TARGET,
     ),
-    Command(("version",), "", "Print the version", "notaryversion:version", most=0),
+    Command(("version",), "", "Print the version", "entry:version", most=0),
     Command(
         ("witness",),
         "[ GUN ] <role> ...",
@@ -280,7 +280,7 @@ def read(words: Sequence[str], program: str) -> CommandLine | Answer:
     if command.words == _HELP:
         return _help_about(arguments, program)
     if flags.get(VERSION.name):
-        return CommandLine("notaryversion:in_short", arguments, flags)
+        return CommandLine("entry:version_in_short", arguments, flags)
     if not command.function:
         return Answer(help_text(command, program), to_stdout=True)
     _require_arguments(command, arguments, path)

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy.cli.gonotary import givenfiles, goerrors
-from notarypy.cli.gonotary.autopublish import publish_if_asked
 from notarypy.cli.text.render import safe
 from notarypy.errors import Advice, InvalidNameError, NotarypyError, UnsupportedKeyError, UsageError
 from notarypy.keys.signers import is_uri
@@ -62,7 +61,7 @@ def add(shell: NotaryShell, line: CommandLine) -> None:
         else:
             shell.warn(_NOTHING)
         _say(shell, gun, f"Addition of delegation role {role}", _keys(ids), _with(paths))
-        publish_if_asked(shell, client, line)
+        shell.publish_if_asked(client, line)
 
 
 def remove(shell: NotaryShell, line: CommandLine) -> None:
@@ -77,7 +76,7 @@ def remove(shell: NotaryShell, line: CommandLine) -> None:
             _require_yes(shell, line)
             client.staging.remove_delegation(gun, role)
             _say(shell, gun, f"Forced removal (including all keys and paths) of delegation role {role}")
-        publish_if_asked(shell, client, line)
+        shell.publish_if_asked(client, line)
 
 
 def _remove_some(shell: NotaryShell, client: Client, line: CommandLine, paths: list[str] | None) -> None:
@@ -121,7 +120,7 @@ def purge(shell: NotaryShell, line: CommandLine) -> None:
         shell.out(f"Removal of the following keys from all delegations in {gun} staged for next publish:")
         for one in ids:
             shell.write(f"\t- {safe(one)}\n")
-        publish_if_asked(shell, client, line)
+        shell.publish_if_asked(client, line)
 
 
 def list_roles(shell: NotaryShell, line: CommandLine) -> None:

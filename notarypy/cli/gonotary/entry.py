@@ -1,6 +1,7 @@
-"""The program `notary`: the way from the words of a command line to an exit code.
+"""The program `notary`, and `notarypy notary`: the way from the words of a command line to an exit code.
 
-What it is: the outermost frame of the program. What it is not: what a line means (`commands`), or a command.
+What it is: the outermost frame of the program, and its version. What it is not: what a line means
+(`commands`), or another command.
 
 Rules:
 
@@ -16,28 +17,48 @@ Rules:
 from __future__ import annotations
 
 import os
+import sys
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from notarypy import __version__
 from notarypy.cli.cobra import Answer
 from notarypy.cli.main import notary as main  # noqa: F401 - scripts that were installed before begin here
 from notarypy.cli.main import show_everything
+from notarypy.errors import Advice, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from notarypy.cli.cobra import CommandLine
     from notarypy.cli.gonotary.notaryshell import NotaryShell
+    from notarypy.cli.run import Context
 
 _HERE = "notarypy.cli.gonotary"
+_NO_GO = f"none (notarypy, Python {sys.version.split()[0]})"  # who asks for Go's version is told the truth
 _INTERRUPTED, _NO_READER = 130, 141  # what a shell says of a program that SIGINT or SIGPIPE ended
 
 
 def start(argv: Sequence[str]) -> int:
     """Run the words of a process, without the program's own name; return the exit code."""
     show_everything()
-    return run(argv, import_module(f"{_HERE}.notaryshell").NotaryShell(os.environ))
+    shell: NotaryShell = import_module(f"{_HERE}.notaryshell").NotaryShell(os.environ)
+    return run(argv, shell)
+
+
+def notary(context: Context) -> None:
+    """Do what Go's notary does, in its words."""
+    from notarypy.cli.gonotary.notaryshell import NotaryShell  # rule 3
+
+    session = context.run
+    session.report.command = "notary"
+    if session.options.json:
+        advice = Advice("leave-out", option="--json")
+        raise UsageError("notary prints what Go's notary prints, and no document", advice=advice)
+    shell = NotaryShell(os.environ, session.options.for_client, "notarypy notary")
+    shell.verbose = session.options.verbose
+    session.report.own_code = run(context.words, shell)
 
 
 def run(words: Sequence[str], shell: NotaryShell) -> int:
@@ -69,3 +90,13 @@ def _run(read: CommandLine | Answer, unread: Callable[[], list[str]], shell: Not
     with shell.logging():
         getattr(import_module(f"{_HERE}.{module}"), function)(shell, read)
     return 0
+
+
+def version(shell: NotaryShell, _: CommandLine) -> None:
+    """Print the version, a fact a line."""
+    shell.write(f"notary\n Version:    {__version__}\n Git commit: \n Go version: {_NO_GO}\n")
+
+
+def version_in_short(shell: NotaryShell, _: CommandLine) -> None:
+    """Print the version in one line."""
+    shell.write(f"notary Version: {__version__}, Git commit: , Go version: {_NO_GO}\n")

@@ -1,7 +1,7 @@
 """What the commands of `notary` share: output, questions, the client.
 
-What it is: the surroundings of one run. What it is not: a command, errors (`goerrors`), or how settings are
-found (`storage.settings.gosettings`).
+What it is: the surroundings of one run, and `-p`, with which a command publishes what it has staged. What it
+is not: a command, errors (`goerrors`), or how settings are found (`storage.settings.gosettings`).
 
 Rules:
 
@@ -18,6 +18,10 @@ Rules:
 6. Where a server wants a login, and no place has one, it is asked for on standard output, and read from
    standard input, as there, be it a terminal, a pipe or a file; not from content that is to be verified, and
    on standard error where content is what standard output gets.
+7. A column of a table is as wide as its longest cell, counted in characters, and four blanks more; the last
+   one is not padded. Below each name in the heading stand as many hyphens as it is long.
+8. Everything that is staged is published, whoever staged it, as Go notary does. What was dropped is named,
+   each on a line of its own, and is no error.
 """
 
 from __future__ import annotations
@@ -32,7 +36,6 @@ from typing import TYPE_CHECKING, Any
 
 from notarypy.cli import steplog
 from notarypy.cli.gonotary import fixes
-from notarypy.cli.gonotary.gotables import table
 from notarypy.cli.goshell import GoShell, GoWording
 from notarypy.cli.text import render, terminal
 from notarypy.errors import (
@@ -63,6 +66,7 @@ _OPTIONS = {
     "tlskey": "tlskey",
     "trustDir": "trust_dir",
 }
+_GAP = 4  # between the columns of a table
 _YES = frozenset({"y", "yes"})
 _UNSAID = 2000
 _ROOT = (
@@ -136,8 +140,24 @@ class NotaryShell(GoShell):
             yield client
 
     def table(self, heading: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Print a table as Go notary does."""
+        """Print a table as Go notary does (rule 7)."""
         self.write(table(heading, rows))
+
+    def publish_if_asked(self, client: Client, line: CommandLine) -> None:
+        """Publish what a command has staged, if its line says `-p`; its first argument is the repository."""
+        if line.switch("publish"):
+            gun = line.arguments[0]
+            self.out(f"Auto-publishing changes to {gun}")
+            self.publish(client, gun)
+
+    def publish(self, client: Client, gun: str) -> None:
+        """Publish what is staged, and say so (rule 8)."""
+        done = client.staging.publish(gun)
+        for one in done.dropped:
+            change = one.change
+            role = change.role or '""'
+            self.warn(f"change {change.number} ({change.type} of {role}) is left out: {one.why}")
+        self.out(f"Successfully published changes for repository {gun}")
 
     def agreed(self, question: str, without: Advice | None = None) -> None:
         """Ask a question, which is safe as it stands; raise ConfirmationNeededError if no yes (rule 2).
@@ -189,6 +209,16 @@ class NotaryShell(GoShell):
         """Show the package's own log as far as the line asks for it."""
         with steplog.shown(self.verbose):
             yield
+
+
+def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table with its heading, each line with its end (rule 7)."""
+    lines = [[*heading], ["-" * len(name) for name in heading], *([*map(render.safe, row)] for row in rows)]
+    widths = [max(map(len, column)) + _GAP for column in zip(*lines, strict=True)][:-1]
+    return "".join(
+        "".join(f"{cell:<{wide}}" for cell, wide in zip(line, [*widths, 0], strict=True)) + "\n"
+        for line in lines
+    )
 
 
 def open_client(shell: NotaryShell) -> Client:

@@ -29,7 +29,6 @@ from notarypy import system
 from notarypy.cli import userfiles
 from notarypy.cli.cobra import parse_int
 from notarypy.cli.gonotary import givenfiles, goerrors
-from notarypy.cli.gonotary.autopublish import publish_if_asked
 from notarypy.cli.text import terminal
 from notarypy.errors import (
     Advice,
@@ -140,7 +139,7 @@ def _content(length: int, hashes: Mapping[str, bytes], custom: bytes | None) -> 
 
 def _staged(shell: NotaryShell, client: Client, line: CommandLine, what: str) -> None:
     shell.out(f"{what} staged for next publish.")
-    publish_if_asked(shell, client, line)
+    shell.publish_if_asked(client, line)
 
 
 def _roles(line: CommandLine) -> list[str]:

@@ -18,7 +18,6 @@ import json
 from typing import TYPE_CHECKING
 
 from notarypy.cli.gonotary import givenfiles
-from notarypy.cli.gonotary.autopublish import publish_if_asked, publish_staged
 from notarypy.cli.text.render import safe
 from notarypy.errors import Advice, ConfirmationNeededError, UsageError
 
@@ -41,7 +40,7 @@ def init(shell: NotaryShell, line: CommandLine) -> None:
         made = client.staging.init(line.arguments[0], root_key=key, root_cert=carried)
         if key or "root" not in made.made:
             shell.out(f"Root key found, using: {made.root_keys[0]}")
-        publish_if_asked(shell, client, line)
+        shell.publish_if_asked(client, line)
 
 
 def publish(shell: NotaryShell, line: CommandLine) -> None:
@@ -49,7 +48,7 @@ def publish(shell: NotaryShell, line: CommandLine) -> None:
     gun = line.arguments[0]
     shell.out(f"Pushing changes to {gun}")
     with shell.client() as client:
-        publish_staged(shell, client, gun)
+        shell.publish(client, gun)
 
 
 def status(shell: NotaryShell, line: CommandLine) -> None:
@@ -96,7 +95,7 @@ def witness(shell: NotaryShell, line: CommandLine) -> None:
         shell.out("The following roles were successfully marked for witnessing on the next publish:")
         for role in roles:
             shell.write(f"\t- {safe(role)}\n")
-        publish_if_asked(shell, client, line)
+        shell.publish_if_asked(client, line)
 
 
 def delete(shell: NotaryShell, line: CommandLine) -> None:
