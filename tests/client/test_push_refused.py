@@ -122,6 +122,21 @@ def test_a_manifest_that_is_refused(world: World, client: Client, source: str, s
     assert "refuses the manifest" in advice(caught.value)
 
 
+def test_a_registry_that_takes_no_layer_with_urls(world: World, client: Client, tmp_path: Path) -> None:
+    """docker's registry says so, in this way, of a layer that it has."""
+    layer = {
+        "mediaType": layouts.OCI_LAYER,
+        "digest": layouts.digest(b"layer"),
+        "size": 5,
+        "urls": ["https://example.com/"],
+    }
+    directory = layouts.layout(tmp_path / "urls", layouts.image(b"layer", layers=[layer]))
+    world.attacker.answer(refusal(500, "MANIFEST_BLOB_UNKNOWN"), method="PUT", path=TAG)
+    with pytest.raises(ServerError, match="a layer of which names URLs") as caught:
+        client.images.push(f"oci:{directory}", REF)
+    assert "validation.manifests.urls.allow" in advice(caught.value)
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -99,6 +99,17 @@ def test_what_is_pushed_is_what_skopeo_pulls(
     assert (again["uploaded"], again["sent"]) == (0, 0)
 
 
+def test_a_registry_that_takes_no_layer_with_urls(
+    alice: Person, repository: images.Repository, tmp_path: Path
+) -> None:
+    layer = {"mediaType": layouts.OCI_LAYER, "digest": layouts.digest(b"layer"), "size": 5}
+    made = layouts.image(b"layer", layers=[{**layer, "urls": ["https://example.com/layer"]}])
+    source = f"oci:{layouts.layout(tmp_path / 'image', made)}"
+    run = alice.notarypy("push", source, repository.ref("1")).expect(8)
+    assert "a layer of which names URLs" in run.stderr
+    assert "validation.manifests.urls.allow" in run.stderr
+
+
 @pytest.mark.parametrize("kind", ["oci", "oci-archive", "docker-archive"])
 def test_what_skopeo_wrote_is_pushed(
     alice: Person, repository: images.Repository, skopeo: Skopeo, tmp_path: Path, kind: str

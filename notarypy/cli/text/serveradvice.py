@@ -19,6 +19,10 @@ TEXTS: dict[str, str] = {
     "ask-about-manifest": "ask the operator of {host}: the registry has the blobs and refuses the manifest",
     "ask-about-redirects": "ask the operator of {host} where its redirects should lead",
     "ask-about-upload": "ask the operator of {host}: the registry, or a proxy before it, breaks off uploads",
+    "allow-urls": (
+        "ask the operator of {host} to allow them (docker's registry: validation.manifests.urls.allow in its "
+        "configuration), or push an image whose layers name none"
+    ),
     "ask-registry": "ask the operator of the registry",
     "check-ca-file": "see whether {file} has the CA of this server",
     "ask-about-page": (

@@ -8,14 +8,13 @@ Rules:
 1. A blob that is there is not sent; one that is in another repository of the registry is mounted where that
    is known and allowed. Blobs go side by side.
 2. Every manifest is put after all that it names, and the tag last: whoever sees the tag sees the whole image.
-3. What was put is read back, byte for byte, before this returns. What the registry calls it beside that
-   counts for nothing: the bytes say what they are.
+3. What was put is read back, byte for byte, before this returns. What it is called counts for nothing.
 4. A registry that fails at a manifest, or says that it lacks a part of it, may be busy with somebody who
    pushes the same: it is asked again. Then its word that it has the blobs counts no longer, and they are
    sent, once. One that calls the manifest invalid may mean the same (Google's does).
 5. What cannot be read back at once is asked for again, for a few seconds.
-6. Foreign layers are not sent, and not fetched from anywhere to be sent: a registry takes the manifest
-   without them. That is said. skopeo does the same.
+6. Foreign layers are not sent, nor fetched to be sent: a registry takes the manifest without them, as it does
+   from skopeo. That is said. docker's, as it is installed, says of layers that name URLs that it lacks them.
 7. A daemon pushes with the login for that registry that docker would send, and replaces the tag there. An
    image that it does not have is not looked for anywhere else; and a reference with a digest is refused: what
    is pushed has the digest that it has.
@@ -188,9 +187,11 @@ class _Push:
 
     def _believed(self, node: Node) -> list[Descriptor]:
         """Return the blobs of a manifest that the registry only says it has (rule 4)."""
-        limits = self.registry.exchange.limits
-        named = layout.links(node.data, node.descriptor.media_type, limits).blobs
-        return [blob for blob in named if not blob.is_foreign and blob.digest not in self.uploaded]
+        named, sent = self._named(node), self.uploaded
+        return [blob for blob in named if not blob.is_foreign and blob.digest not in sent]
+
+    def _named(self, node: Node) -> Sequence[Descriptor]:
+        return layout.links(node.data, node.descriptor.media_type, self.registry.exchange.limits).blobs
 
     def _send_again(self, blobs: Sequence[Descriptor]) -> None:
         for blob in blobs:
@@ -221,7 +222,7 @@ class _Push:
         """Return if a registry that refuses a manifest has it all the same; raise what it means (rule 9)."""
         host = self.registry.host
         if _says(error, _LACKING):
-            raise _lacking(host, reference, error)
+            raise _lacking(host, reference, error, self._named(node))
         if isinstance(error, ImageMissingError) or error.facts.get("status") in _NOT_REFUSED:
             raise error
         kept = self._kept(reference)
@@ -250,7 +251,10 @@ def _says(error: NotarypyError, codes: Container[str]) -> bool:
     return any(line.partition(":")[0] in codes for line in error.why)
 
 
-def _lacking(host: str, reference: str, error: NotarypyError) -> VerificationError:
+def _lacking(host: str, reference: str, error: NotarypyError, named: Sequence[Descriptor]) -> NotarypyError:
+    if any(blob.urls for blob in named):
+        message = f"{host} refuses {reference}, a layer of which names URLs"
+        return ServerError(message, why=error.why, advice=Advice("allow-urls", host=host), host=host)
     return VerificationError(
         f"{host} does not have what it says it has",
         why=(f"it says of the manifest {reference}:", *error.why),
