@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from notarypy.client.backup.contents import BackedUpKey as BackedUpKey
     from notarypy.client.backup.contents import BackedUpRepository as BackedUpRepository
     from notarypy.client.backup.contents import BackupContents as BackupContents
+    from notarypy.client.backup.making import CheckedBackup as CheckedBackup
     from notarypy.client.backup.restoring import Restored as Restored
-    from notarypy.client.backup.trial import CheckedBackup as CheckedBackup
     from notarypy.client.build.builders import Builder as Builder
     from notarypy.client.build.builders import Built as Built
     from notarypy.client.build.builders import Plan as Plan
@@ -150,7 +150,7 @@ _NAMES = {
     "client.archivesapi": "Archives",
     "client.backup.contents": "BackedUpKey BackedUpRepository BackupContents",
     "client.backup.restoring": "Restored",
-    "client.backup.trial": "CheckedBackup",
+    "client.backup.making": "CheckedBackup",
     "client.build.builders": "Builder Built Plan",
     "client.build.inputs": "FileVariables PinnedFile PinnedImage",
     "client.build.resolver": "Resolver",

@@ -2,7 +2,7 @@
 
 What it is: one form for what `--json` prints and what the verification service answers, and one reader for
 what services are sent. What it is not: the members that a command or an answer has (`cli`,
-`client.verdictjson`), what people read, or the reader of what is signed (`tuf.canonical`).
+`client.verdicts`), what people read, or the reader of what is signed (`tuf.canonical`).
 
 Rules:
 

@@ -16,7 +16,7 @@ from notarypy.cli.run import Context, Interrupting, Run, begin
 from notarypy.cli.text import render, terminal
 from notarypy.client.build.inputs import KINDS, FileVariables, PinnedFile, PinnedImage
 from notarypy.client.parameters import PinOptions
-from notarypy.client.verdictjson import policy_json
+from notarypy.client.verdicts import policy_json
 from notarypy.errors import Advice, FirstUseError, StorageError, UsageError
 from notarypy.images import occurrences
 from notarypy.values import dataclass

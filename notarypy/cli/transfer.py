@@ -8,7 +8,7 @@ from notarypy.cli import references
 from notarypy.cli.declared import Argument, Option
 from notarypy.cli.run import Context, begin
 from notarypy.cli.text import render
-from notarypy.client.verdictjson import policy_json
+from notarypy.client.verdicts import policy_json
 from notarypy.errors import Advice, UsageError
 from notarypy.storage.images import locations
 from notarypy.tuf import roles

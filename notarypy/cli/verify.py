@@ -84,7 +84,7 @@ def _by_itself(
         if all_tags:
             _every_tag(run, client, names, required)
             return
-        from notarypy.client.verdictjson import image_json
+        from notarypy.client.verdicts import image_json
 
         texts = [name.text for name in names]
         outcomes = client.verify_each(texts, **required)
@@ -97,7 +97,7 @@ def _by_itself(
 
 
 def _every_tag(run: Run, client: Client, names: Sequence[references.Name], required: dict[str, Any]) -> None:
-    from notarypy.client.verdictjson import image_json
+    from notarypy.client.verdicts import image_json
     from notarypy.client.verify.sharing import MetadataCache
 
     def tags_of(name: references.Name) -> tuple[int, Iterable[_Tag]]:

@@ -1,13 +1,17 @@
 """What was looked at, whether it is well, and what to do about it: one line of a check-up or of a report.
 
-What it is: a value that everything which looks at a repository or a machine returns, and how looks become
-such values, whatever goes wrong. What it is not: a look, a judgement of whether an image may be used, as by
-`verify`, or its wording on a page.
+What it is: a value that everything which looks at a repository or a machine returns, how looks become such
+values, whatever goes wrong, and what is said of the dates of roles. What it is not: a verdict on an image, as
+of `verify`, or its wording on a page.
 
-Rule:
+Rules:
 
 1. No user and no password of an address is part of a finding, whatever it was noted from: people show them to
    others.
+2. Of roles, what cannot be trusted or has ended is bad. What is due is a warning, and so is a root from a
+   year before its end (`RoleStatus.ends_soon`).
+3. A role is renewed by whoever has its keys, or by the server, if it is its own. A root that has ended is
+   renewed by nobody. Where keys can never sign, no renewing helps.
 """
 
 from __future__ import annotations
@@ -18,11 +22,17 @@ import shlex
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
+from notarypy import jsontext
 from notarypy.errors import Advice, NotarypyError
+from notarypy.tuf import roles
 from notarypy.values import dataclass, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
+
+    from notarypy.client.verdicts import RoleStatus
+
 
 _LOG = logging.getLogger(__name__)
 _LOGIN = re.compile(r"(?<=://)\S*@(?!sha256:)")
@@ -122,3 +132,46 @@ def quoted(thing: object) -> str:
 def _bare(value: Any) -> Any:  # noqa: ANN401 - any JSON
     """Return a text without the user and the password of an address in it (rule 1)."""
     return _LOGIN.sub("", value) if isinstance(value, str) else value
+
+
+def findings_of_roles(found: Iterable[RoleStatus], gun: str, now: datetime) -> Iterator[Finding]:
+    """Yield what is to be said of each role (rule 2)."""
+    for one in found:
+        facts = {"role": one.role, "signable": one.signable}
+        if one.expires is not None:
+            facts["expires"] = jsontext.moment(one.expires)
+        if one.problem:
+            text = f"{one.role} cannot be trusted: {one.problem}"
+            yield Finding("bad", "files", text, _signing_anew(one, gun), facts=facts)
+        elif one.expires is None:
+            yield Finding("ok", "dates", f"{one.role} has published nothing yet", facts=facts)
+        elif one.expires <= now:
+            text = f"{one.role} ended on {one.expires:%Y-%m-%d %H:%M} UTC"
+            anew = Advice("begin-anew", gun=gun) if one.role == roles.ROOT else _renewing(one, gun)
+            yield Finding("bad", "dates", text, anew, facts=facts)
+        elif one.ends_soon:
+            text = f"{one.role} ends on {one.expires:%Y-%m-%d %H:%M} UTC, in {one.days_left} days"
+            yield Finding("warning", "dates", text, _renewing(one, gun), facts=facts)
+        else:
+            whose = "its keys are here" if one.signable else "others sign it"
+            whose = "the server signs it" if _of_server(one) else whose
+            yield Finding("ok", "dates", f"{one.role} ends on {one.expires:%Y-%m-%d}; {whose}", facts=facts)
+
+
+def _of_server(one: RoleStatus) -> bool:
+    return one.role == roles.TIMESTAMP or (one.role == roles.SNAPSHOT and not one.signable)
+
+
+def _renewing(one: RoleStatus, gun: str) -> Advice:
+    """Return who renews a role (rule 3)."""
+    if _of_server(one):
+        return Advice("check-clock")
+    if one.role == roles.ROOT:
+        return Advice("renew-root-early", gun=gun)
+    return Advice("renew" if one.signable else "sign-role-again", gun=gun)
+
+
+def _signing_anew(one: RoleStatus, gun: str) -> Advice:
+    if one.usable:
+        return Advice("sign-anew-or-remove", role=one.role, gun=gun)
+    return Advice("replace-unusable", name=roles.signer_name(one.role), gun=gun)

@@ -99,7 +99,7 @@ class Keys:
         These keys, or those made for repositories, or without either all. Of the latter two keys that are
         elsewhere are left out, with a warning; KeyMissingError: of one of them none is here.
         """
-        from notarypy.client.keys.exporting import export
+        from notarypy.client.keys.keyfiles import export
 
         require_lists(keys=keys or (), guns=guns or ())
         session = self._session

@@ -125,7 +125,7 @@ class Session:
         with self._lock:
             if self._manager is None:
                 # Keys would cost a command that needs none, such as verify, an eighth of its instructions.
-                from notarypy.client.keys.asking import AskedChain
+                from notarypy.client.keys.availablekeys import AskedChain
                 from notarypy.client.keys.manager import KeyManager
                 from notarypy.keys.keystore import KeyStore
                 from notarypy.keys.passphrases import CallbackSource, PassphraseChain, standard_chain

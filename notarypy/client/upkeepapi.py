@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from notarypy.client.backup.contents import BackupContents
+    from notarypy.client.backup.making import CheckedBackup
     from notarypy.client.backup.restoring import Restored
-    from notarypy.client.backup.trial import CheckedBackup
     from notarypy.client.findings import Examined
     from notarypy.client.publish.deleting import DeletedRepository
     from notarypy.client.publish.republishing import Republished
@@ -102,7 +102,7 @@ class Upkeep:
         Raises AlreadyExistsError: there is a file of this name. NothingThereError: there is nothing to back
         up.
         """
-        from notarypy.client.backup.gathering import back_up
+        from notarypy.client.backup.making import back_up
 
         def raised(_: str, error: NotarypyError) -> None:
             raise error
@@ -127,7 +127,7 @@ class Upkeep:
 
         Keys that are elsewhere are not asked. BackupUnusableError: not one byte of it is used.
         """
-        from notarypy.client.backup.trial import check
+        from notarypy.client.backup.making import check
 
         return check(self._session, Path(path))
 

@@ -6,16 +6,21 @@ from the others because to make those classes costs 6 % of what `verify` does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from notarypy.jsontext import fields, moment
 from notarypy.tuf.keys import meets
 from notarypy.tuf.roles import ROOT
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
-    from notarypy.errors import PolicyError
+    from notarypy.errors import NotarypyError, PolicyError
+
+    _Written = Callable[[NotarypyError], dict[str, Any]]
+
 
 _ROOT_DAYS = 365
 
@@ -212,3 +217,31 @@ class RoleStatus:
         """
         left = self.days_left
         return self.due or (self.role == ROOT and left is not None and left < _ROOT_DAYS)
+
+
+def image_json(image: VerifiedImage | SkippedImage, written: _Written) -> dict[str, Any]:
+    """Return the members that stand beside `ref` and `ok`; errors are `written`."""
+    verified = None if isinstance(image, SkippedImage) else image
+    return {
+        "image": image.reference,
+        **fields(image, "repository tag digest size"),
+        "verified": verified is not None,
+        "role": verified and verified.role,
+        "signers": verified.signers if verified else (),
+        "expires": verified and moment(verified.expires),
+        "signed_as": verified and verified.signed_as,
+        "cosign": [fields(each, "key form reference") for each in verified.cosign] if verified else (),
+        "policy": policy_json(image.policy, written),
+        "evidence": verified and verified.evidence and _evidence_json(verified.evidence),
+    }
+
+
+def policy_json(applied: AppliedPolicy | None, written: _Written) -> dict[str, Any] | None:
+    """Return what the trust policy said of an image; errors are `written`."""
+    unmet = [written(each) for each in applied.unmet] if applied else []
+    return {**fields(applied, "scope mode"), "unmet": unmet} if applied else None
+
+
+def _evidence_json(evidence: Evidence) -> dict[str, Any]:
+    known = fields(evidence, "time server offline exported compared root_pins root_keys")
+    return {**known, "roles": [fields(each, "role version expires") for each in evidence.roles]}

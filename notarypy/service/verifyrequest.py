@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from notarypy import jsontext
 from notarypy.client.parameters import Unverified, VerifyOptions
-from notarypy.client.verdictjson import image_json
+from notarypy.client.verdicts import image_json
 from notarypy.cosign.signaturekeys import keys_in
 from notarypy.errors import Advice, NotarypyError, UndecidedError, UsageError, worst
 from notarypy.images import reference

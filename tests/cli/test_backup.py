@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.client.backup.trial import CheckedBackup
+from notarypy.client.backup.making import CheckedBackup
 from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.errors import KeyAccessError, PassphraseWrongError, SignatureError
 from notarypy.values import replace

@@ -28,7 +28,7 @@ from notarypy.cli import app, wellformed
 from notarypy.cli.options import DECLARED
 from notarypy.cli.text import findingadvice
 from notarypy.client.api import Client
-from notarypy.client.backup import lastbackup
+from notarypy.client.backup.contents import NOTE, LastBackup, write_note
 from notarypy.client.connections import Connections
 from notarypy.client.doctor.watched import Watcher
 from notarypy.devserver.core import NOTARY_HOST, REGISTRY_HOST
@@ -207,8 +207,8 @@ def _program(name: str, says: str) -> Callable[[Place], object]:
 def _backup(when: datetime) -> Callable[[Place], object]:
     def act(place: Place) -> None:
         keys = [path.stem for path in (place.trust / "private").iterdir()]
-        lastbackup.write(place.trust, lastbackup.LastBackup(when, "/b", "0", tuple(keys), ()))
-        os.utime(place.trust / lastbackup.FILE, (NOW.timestamp(), NOW.timestamp()))
+        write_note(place.trust, LastBackup(when, "/b", "0", tuple(keys), ()))
+        os.utime(place.trust / NOTE, (NOW.timestamp(), NOW.timestamp()))
 
     return act
 

@@ -13,7 +13,8 @@ import pytest
 
 from notarypy import files, system, testing
 from notarypy.client.api import Client
-from notarypy.client.backup import lastbackup
+from notarypy.client.backup import restoring
+from notarypy.client.backup.contents import NOTE, LastBackup, read_note, write_note
 from notarypy.errors import (
     AlreadyExistsError,
     BackupUnusableError,
@@ -111,7 +112,7 @@ def test_all_that_is_here_is_in_it_and_is_noted(owner: Machine, backup: Path) ->
     assert contents.settings == ("config.toml", "tls/ca.pem")
     assert (contents.config, contents.policy, contents.elsewhere) == ("config.toml", None, ())
     assert contents.made == NOW
-    noted = lastbackup.read(owner.trust)
+    noted = read_note(owner.trust)
     assert noted is not None
     assert noted.sha256 == contents.sha256
     assert noted.keys == tuple(key.keyid for key in contents.keys)
@@ -232,7 +233,7 @@ def test_nothing_is_no_backup(world: World, tmp_path: Path) -> None:
 
 
 def test_a_note_that_cannot_be_read_is_none(tmp_path: Path) -> None:
-    assert lastbackup.read(tmp_path) is None
+    assert read_note(tmp_path) is None
     for text in (
         "",
         "{}",
@@ -240,8 +241,8 @@ def test_a_note_that_cannot_be_read_is_none(tmp_path: Path) -> None:
         '{"made": 1}',
         '{"made": "2026-11-29", "path": "", "sha256": "", "keys": []}',
     ):
-        (tmp_path / lastbackup.FILE).write_text(text)
-        assert lastbackup.read(tmp_path) is None
+        (tmp_path / NOTE).write_text(text)
+        assert read_note(tmp_path) is None
 
 
 def test_a_note_that_cannot_be_written_is_a_warning(
@@ -250,7 +251,7 @@ def test_a_note_that_cannot_be_written_is_a_warning(
     def full(*_: object) -> None:
         raise StorageError("no room")
 
-    monkeypatch.setattr("notarypy.client.backup.lastbackup.write", full)
+    monkeypatch.setattr("notarypy.client.backup.making.write_note", full)
     assert owner.client().upkeep.backup(tmp_path / "b.tar").keys
     assert owner.warnings == ["the backup is not noted: no room"]
 
@@ -333,12 +334,12 @@ def test_the_note_is_there_after_restoring_and_an_older_one_is_kept(
 ) -> None:
     there = new(world)
     there.client().upkeep.restore(backup)
-    noted = lastbackup.read(there.trust)
-    assert noted == lastbackup.read(owner.trust)
+    noted = read_note(there.trust)
+    assert noted == read_note(owner.trust)
     assert noted is not None
-    lastbackup.write(there.trust, lastbackup.LastBackup(NOW, "other", "", (), ()))
+    write_note(there.trust, LastBackup(NOW, "other", "", (), ()))
     there.client().upkeep.restore(backup)
-    assert lastbackup.read(there.trust) == lastbackup.LastBackup(NOW, "other", "", (), ())
+    assert read_note(there.trust) == LastBackup(NOW, "other", "", (), ())
 
 
 def test_keys_alone_come_without_roots_and_settings(backup: Path, world: World) -> None:
@@ -554,7 +555,7 @@ def test_what_is_newer_here_is_a_floor_and_stays(
     (owner.trust / "tuf" / GUN / f"metadata/{gone}.json").unlink()
     before = owner.everything()
     with monkeypatch.context() as patch:
-        patch.setattr(lastbackup, "read", interrupted)
+        patch.setattr(restoring, "read_note", interrupted)
         with pytest.raises(KeyboardInterrupt):
             owner.client().upkeep.restore(backup)
     assert owner.everything() == before

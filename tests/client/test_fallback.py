@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.client.metadata import fallback
+from notarypy.client.metadata import lenientrefresh
 from notarypy.client.metadata.refresh import refresh as real
 from notarypy.errors import (
     AuthenticationError,
@@ -109,7 +109,7 @@ def test_only_a_server_that_is_not_reached_is_done_without(
             raise error
         return real(repository)
 
-    monkeypatch.setattr(fallback, "refresh", refresh)
+    monkeypatch.setattr(lenientrefresh, "refresh", refresh)
     client = owner.client(cached=True)
     if cached:
         assert client.targets.list(GUN, roles=["targets/releases"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import pytest
 
-from notarypy.client.verify import content, handedstreams
+from notarypy.client.verify import content
 from notarypy.errors import StorageError
 
 if TYPE_CHECKING:
@@ -161,4 +161,4 @@ def test_what_a_stream_still_holds_is_brought_to_its_other_side() -> None:
     with io.BufferedWriter(behind, 1 << 22) as sink:
         content.verify(LISTED, io.BytesIO(DATA), cast("BinaryIO", sink))
         assert behind.got == DATA
-        handedstreams.flush(cast("BinaryIO", sink))
+        content.flush(cast("BinaryIO", sink))

@@ -10,9 +10,8 @@ import pytest
 from notarypy.client.findings import Finding, worst_level
 from notarypy.client.history.events import HistoryEvent
 from notarypy.client.metadata.dates import role_ends
-from notarypy.client.overview.judging import findings, judged_history
 from notarypy.client.overview.looking import listed_tags
-from notarypy.client.overview.overviews import ListedTag
+from notarypy.client.overview.overviews import ListedTag, findings, judged_history
 from notarypy.client.results import RepositoryStatus
 from notarypy.client.verdicts import RoleStatus
 from notarypy.errors import RepositoryMissingError, UsageError

@@ -10,8 +10,7 @@ from typing import Any, cast
 import pytest
 
 from notarypy.client.parameters import Unverified, VerifyOptions
-from notarypy.client.verdictjson import image_json
-from notarypy.client.verdicts import AppliedPolicy
+from notarypy.client.verdicts import AppliedPolicy, image_json
 from notarypy.errors import Advice, NotarypyError, SignerMissingError, TagUnsignedError, UnreachableError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.service import verifyrequest

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from notarypy.client.metadata.expired import OutdatedMetadata
+from notarypy.client.metadata.lenientrefresh import OutdatedMetadata
 from notarypy.errors import RollbackError, SignatureError
 from notarypy.tuf import roles
 from support.author import GUN, NOW

@@ -1,7 +1,8 @@
 """What is in a backup, as values: keys, repositories and settings, each with the file that has it.
 
-What it is: the manifest, written and read strictly. What it is not: what belongs into a backup (`gathering`),
-or what is done with it (`restoring`).
+What it is: the manifest, written and read strictly, and the note of the last backup in a trust directory,
+which docker and Go notary do not look at and which proves nothing. What it is not: what belongs into a
+backup (`making`), or what is done with it (`restoring`).
 
 Rules:
 
@@ -15,6 +16,7 @@ Rules:
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from contextlib import suppress
@@ -22,9 +24,16 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
 
-from notarypy import __version__, jsontext
+from notarypy import __version__, files, jsontext
 from notarypy.client.keys.selectors import begins
-from notarypy.errors import Advice, BackupUnusableError, KeyMissingError, MetadataError, NotarypyError
+from notarypy.errors import (
+    Advice,
+    BackupUnusableError,
+    KeyMissingError,
+    MetadataError,
+    NotarypyError,
+    StorageError,
+)
 from notarypy.keys.formats import keyuri, pem
 from notarypy.keys.keypaths import KEY, KEYID, REFERENCE
 from notarypy.limits import DEFAULT, Limits
@@ -38,6 +47,7 @@ from notarypy.values import dataclass
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
 
 _ADDRESS = re.compile(r"https?://[!-~]+")
 PRIVATE, SETTINGS, ELSEWHERE = "private", "settings", "elsewhere"
@@ -112,6 +122,13 @@ class BackupContents:
         """Notary servers that an option or a variable named, which are not part of any settings."""
         named = (each for each in self.repositories if each.named_by.startswith(("-", "DOCKER_")))
         return tuple(sorted({each.server for each in named if each.server is not None}))
+
+    @property
+    def note(self) -> LastBackup:
+        """What is noted of it in the trust directory that it is of."""
+        keys = tuple(key.keyid for key in self.keys)
+        guns = tuple(each.repository for each in self.repositories)
+        return LastBackup(self.made, self.path, self.sha256, keys, guns)
 
 
 def manifest(made: datetime, trust_dir: Path, repositories: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -274,3 +291,53 @@ def trusting(gun: str, root: bytes, limits: Limits) -> TrustedMetadata:
 def member(path: str) -> str:
     """Return what a backup calls a file that settings name by an absolute path."""
     return f"{ELSEWHERE}/{path.lstrip('/')}"
+
+
+# -- the note of the last backup
+
+NOTE, _LEVELS = ".notarypy-backup.json", 4
+
+
+@dataclass(frozen=True)
+class LastBackup:
+    """The last backup of a trust directory.
+
+    Attributes:
+        made: When.
+        path: Where it was written to; it may have been moved since.
+        sha256: Of the file.
+        keys: The ids of the keys, and of those that are elsewhere, that were in it.
+        repositories: The repositories that were in it.
+    """
+
+    made: datetime
+    path: str
+    sha256: str
+    keys: tuple[str, ...]
+    repositories: tuple[str, ...]
+
+
+def read_note(trust_dir: Path) -> LastBackup | None:
+    """Return what is noted of the last backup; None if nothing is, or nothing that can be read."""
+    try:
+        data = files.read_regular(trust_dir / NOTE, DEFAULT.archive_index_bytes)
+        found = jsontext.read(data, _LEVELS, DEFAULT.json_parts)
+        made, lists = datetime.fromisoformat(found["made"]), (found["keys"], found["repositories"])
+        texts = [found["path"], found["sha256"], *lists[0], *lists[1]]
+        if made.tzinfo is None or not all(isinstance(text, str) for text in texts):
+            return None
+        return LastBackup(made, found["path"], found["sha256"], tuple(lists[0]), tuple(lists[1]))
+    except (FileNotFoundError, StorageError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_note(trust_dir: Path, last: LastBackup) -> None:
+    """Note a backup; raise StorageError."""
+    value = {
+        "made": jsontext.moment(last.made),
+        "path": last.path,
+        "sha256": last.sha256,
+        "keys": list(last.keys),
+        "repositories": list(last.repositories),
+    }
+    files.write_atomic(trust_dir / NOTE, f"{json.dumps(value, indent=1)}\n".encode())

@@ -31,9 +31,15 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from notarypy import files
-from notarypy.client.backup import lastbackup
-from notarypy.client.backup.contents import Backup, BackupContents, root_of, trusting, version_of
-from notarypy.client.backup.gathering import noted
+from notarypy.client.backup.contents import (
+    Backup,
+    BackupContents,
+    read_note,
+    root_of,
+    trusting,
+    version_of,
+    write_note,
+)
 from notarypy.client.metadata.repository import LOCK_SECONDS
 from notarypy.errors import (
     Advice,
@@ -63,8 +69,7 @@ if TYPE_CHECKING:
     Undo = list[Callable[[], object]]
 
 _LOG = logging.getLogger(__name__)
-_LOCK = ".notarypy-restore.lock"
-_STAGE = ".notarypy-restore-"
+_LOCK, _STAGE = ".notarypy-restore.lock", ".notarypy-restore-"
 
 
 @dataclass(frozen=True)
@@ -192,8 +197,8 @@ class _Plan:
             undo.append(partial(aside.replace, place))
             place.rename(aside)
         write(directory, self._backup, self.keys, self.repositories, undo)
-        if lastbackup.read(directory.path) is None:
-            lastbackup.write(directory.path, noted(self._backup.contents))
+        if read_note(directory.path) is None:
+            write_note(directory.path, self._backup.contents.note)
 
     def _write_as_a_whole(self) -> None:
         """Make the trust directory beside its place, and move it there (rule 3)."""
@@ -310,7 +315,10 @@ def write(
                 message = f"{gun} has become known here meanwhile, and nothing was changed"
                 raise AlreadyExistsError(message, advice=Advice("run-again-later"))
             here = {role: data for role in cache.cached() if (data := cache.load(role)) is not None}
-            new = {role: data for role, data in backup.metadata(gun).items() if _rises(here.get(role), data)}
+            new = {
+                role: data for role, data in backup.metadata(gun).items()
+                if role not in here or version_of(here[role]) < version_of(data)  # rule 2
+            }  # fmt: skip
             undo += [partial(cache.store, here), partial(cache.drop, new)] if here else [cache.forget]
             cache.store(new)
             cache.confirm(None)  # no server has said that it is current
@@ -323,11 +331,6 @@ def write(
 def _is_complete(cache: RepositoryCache) -> bool:
     """Tell whether a repository has the file that is written last; if not, somebody died on the way."""
     return roles.TIMESTAMP in cache.cached()
-
-
-def _rises(here: bytes | None, said: bytes) -> bool:
-    """Tell whether a file of a backup may be written over one that is here (rule 2)."""
-    return here is None or version_of(here) < version_of(said)
 
 
 def _linked(session: Session, gun: str, one: bytes, other: bytes) -> bool:

@@ -1,6 +1,7 @@
-"""Signatures as cosign makes them, written into a registry beside what others have signed there.
+"""Signatures as cosign and notation make them, written into a registry beside what others have signed there.
 
-What it is: one manifest or index at a time, which is signed under one or several names. What it is not: a
+What it is: one manifest or index at a time, signed under one or several names, or for notation under one
+chain of certificates. What it is not: a
 decision what may be signed (`client.migrate`), or reading (`reading`).
 
 Rules:
@@ -15,6 +16,9 @@ Rules:
    and that is put again; nothing is signed twice. Nothing is put that is larger than readers take.
 4. At the end everything is read again, and has to verify by the public key.
 5. The first name says in the bundle where the trust comes from: one bundle stands for all names.
+6. For notation the payload is the descriptor alone: no name, and nothing of where the trust comes from. A
+   chain that is not valid at this moment signs nothing, and a signature is checked before it is written: a
+   wrong one is an error of the key, not of the registry.
 """
 
 from __future__ import annotations
@@ -23,13 +27,15 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
-from notarypy.client.cosign.reading import read_signatures
-from notarypy.cosign import sigstorebundle, simplesigning
+from notarypy import __version__
+from notarypy.client.cosign.reading import is_signed_for_notation, read_signatures
+from notarypy.cosign import notationenvelope, signaturekeys, sigstorebundle, simplesigning
 from notarypy.cosign.signatures import FORMS, counting
-from notarypy.errors import Advice, ImageMissingError, UnconfirmedPublishError
+from notarypy.errors import Advice, ImageMissingError, UnconfirmedPublishError, UsageError, VerificationError
 from notarypy.images import manifests
 from notarypy.images import reference as references
 from notarypy.images.referrerlist import EMPTY
+from notarypy.keys.signers.base import changed
 from notarypy.remote.registry.blobs import Blobs
 from notarypy.remote.registry.referrers import TRIES, Referrers, at_tag, put_at_tag
 from notarypy.values import dataclass, replace
@@ -44,14 +50,21 @@ if TYPE_CHECKING:
     from notarypy.remote.registry.registry import RegistryClient
 
     SignatureState = Literal["written", "there", "missing"]
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from notarypy.cosign.signingchain import SigningChain
+    from notarypy.keys.signers.base import Signer
+
 
 _SHOWN = 3
 _THERE: SignatureState = "there"
 _LOG = logging.getLogger(__name__)
+_AGENT = f"notarypy/{__version__}"
 
 
 class PayloadSigner(Protocol):
-    """A key that signs as cosign does, or notation; see `keys.signers.cosignsigner`, `notationwriting`."""
+    """A key that signs as cosign does, or notation; see `keys.signers.cosignsigner` and `NotationSigner`."""
 
     key: VerificationKey
 
@@ -209,3 +222,77 @@ class SignatureWriter(ReferrerWriter):
             return self._registry.document(self._path, tag).body
         except ImageMissingError:
             return None
+
+
+# -- notation
+
+
+class NotationSigner:
+    """The key of a chain, which signs for notation as it signs metadata."""
+
+    def __init__(self, chain: SigningChain, signer: Signer, place: str) -> None:
+        """Take a signer; raise UsageError for one with another key than the chain's."""
+        self.key, self.place, self._signer = signaturekeys.of(signer.public), place, signer
+        if self.key.public != chain.public:
+            raise UsageError(
+                f"the certificate is not for the key {place}",
+                why=(f"the key is {self.key.public.keyid}", f"the certificate's is {chain.public.keyid}"),
+                advice=Advice("give-signing-certificate"),
+            )
+
+    def sign(self, message: bytes) -> bytes:
+        """Return r and s, or an RSA-PSS signature, as metadata has them; `NotationWriter` checks it."""
+        signature = self._signer.sign(message)[1]
+        _LOG.debug("key %s, %s, signed as notation does", self.key.public.keyid, self.place)
+        return signature
+
+
+class NotationWriter(ReferrerWriter):
+    """Writes envelopes under one chain."""
+
+    def __init__(
+        self,
+        registry: RegistryClient,
+        path: str,
+        signer: PayloadSigner,
+        chain: SigningChain,
+        clock: Callable[[], datetime],
+    ) -> None:
+        super().__init__(registry, path, signer)
+        self._chain, self._clock = chain, clock
+
+    def write(
+        self,
+        subject: Descriptor,
+        claims: Sequence[Claim],  # noqa: ARG002 - rule 6
+        *,
+        dry_run: bool = False,
+    ) -> SignatureStates:
+        """Sign a manifest where that is missing, and read it back; raises as `SignatureWriter.write`."""
+        if self._is_signed(subject):
+            return SignatureStates({}, None, "there")
+        self._chain.require_valid(self._clock())
+        if dry_run:
+            return SignatureStates({}, None, "missing")
+        content, manifest = self._made(subject)
+        for attempt in range(1, TRIES + 1):
+            self._refer(content, manifest)
+            if self._is_signed(subject):
+                return SignatureStates({}, None, "written")
+            # Others wrote the list meanwhile, or what was written takes a moment to be served.
+            self._registry.exchange.pause(attempt)
+        raise self._not_served(subject.digest, "no valid envelope of notation")
+
+    def _is_signed(self, subject: Descriptor) -> bool:
+        return is_signed_for_notation(self._registry, self._path, subject, self._chain)
+
+    def _made(self, subject: Descriptor) -> tuple[bytes, bytes]:
+        """Return an envelope and the manifest that keeps it (rule 6)."""
+        now, chain = self._clock(), self._chain
+        signed = notationenvelope.message(subject, chain.algorithm, now)
+        content = notationenvelope.envelope(signed, self._signer.sign(signed), chain, _AGENT)
+        try:
+            notationenvelope.verify(content, chain, subject)
+        except VerificationError as error:
+            raise changed(chain.public, "the key", error.message) from None
+        return content, notationenvelope.manifest(subject, content, chain, now)

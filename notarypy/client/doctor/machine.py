@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy import __version__, files, jsontext, system
-from notarypy.client.backup import lastbackup
+from notarypy.client.backup.contents import read_note
 from notarypy.client.findings import quoted
 from notarypy.client.keys import migrating
 from notarypy.errors import Advice, MetadataError
@@ -265,7 +265,7 @@ def backup(found: Findings, session: Session) -> None:
     here = key_paths(private)[0]
     if not here:
         return
-    noted = lastbackup.read(session.trust_dir.path)
+    noted = read_note(session.trust_dir.path)
     if noted is None:
         found.warning(area, "no backup of the keys here is known of", Advice("make-backup"))
         return

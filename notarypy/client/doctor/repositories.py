@@ -17,9 +17,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from notarypy.client.doctor import watched
+from notarypy.client.findings import findings_of_roles
 from notarypy.client.metadata.dates import statuses
-from notarypy.client.metadata.expired import refresh_outdated
-from notarypy.client.metadata.rolefindings import findings_of_roles
+from notarypy.client.metadata.lenientrefresh import refresh_outdated
 from notarypy.client.parameters import WITHIN
 from notarypy.errors import (
     Advice,

@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.history.oldfiles import MissingFileError
 from notarypy.client.history.past import Past, new_failures
-from notarypy.client.metadata.expired import refresh_outdated
 from notarypy.client.metadata.feed import Feed
+from notarypy.client.metadata.lenientrefresh import refresh_outdated
 from notarypy.errors import (
     OperationError,
     RepositoryMissingError,

@@ -1,6 +1,6 @@
-"""Key files that exist already: taken over from elsewhere, written for cosign, changed, removed.
+"""Key files that exist already: imported, exported, written for cosign, changed, removed.
 
-What it is: what `key import`, `key passwd`, `key export --cosign` and `key remove` do. What it is not: making
+What it is: what `key import`, `key export`, `key passwd` and `key remove` do. What it is not: making
 and loading keys (`manager`), or replacing them in a repository (`client.publish`).
 
 Rules:
@@ -17,6 +17,9 @@ Rules:
 6. A key is written for cosign as its passphrase is changed (rule 3), but the file here stays as it is.
 7. What is for cosign is of keys that sign images; a public half is bare PEM: readers of policies take no
    headers of ours.
+8. An export has the keys that are named, those that were made for named repositories, or all that are here.
+   One that is elsewhere stays there, with a warning if nobody named it. One that is not encrypted is left out
+   with a warning, unless somebody named it or there is no other. No key at all is an error.
 """
 
 from __future__ import annotations
@@ -53,11 +56,12 @@ from notarypy.tuf.metadata import Root, Targets
 from notarypy.values import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from notarypy.client.keys.manager import KeyManager
     from notarypy.keys.keyinfo import KeyInfo
     from notarypy.storage.trustdir import TrustDirectory
+
 
 _CHALLENGE_BYTES = 32
 _COSIGN = "cosign"
@@ -128,11 +132,15 @@ def change_passphrase(manager: KeyManager, selector: str, new: Callable[[Passphr
         raise stays(info, Advice("change-pin-there"))
     before = manager.store.block(info.keyid)
     manager.store.unlock(info.keyid, manager.passphrases)
-    passphrase = new(info.request)
+    passphrase = _long_enough(new(info.request), info)
+    return manager.store.change_passphrase(info.keyid, manager.passphrases, passphrase, before)
+
+
+def _long_enough(passphrase: str, info: KeyInfo) -> str:
     if len(passphrase) < MIN_LENGTH:
         message = f"the new passphrase for {info.request.label} is too short"
         raise ConfigurationError(message, why=f"it has fewer than {MIN_LENGTH} characters")
-    return manager.store.change_passphrase(info.keyid, manager.passphrases, passphrase, before)
+    return passphrase
 
 
 def private_file(manager: KeyManager, selector: str, new: Callable[[PassphraseRequest], str]) -> bytes:
@@ -142,10 +150,7 @@ def private_file(manager: KeyManager, selector: str, new: Callable[[PassphraseRe
     if info.uri is not None:
         raise stays(info, Advice("give-cosign-uri"))
     key = manager.store.private_key(info.keyid, manager.passphrases)
-    passphrase = new(replace(info.request, new=True, cosign=True))
-    if len(passphrase) < MIN_LENGTH:
-        message = f"the new passphrase for {info.request.label} is too short"
-        raise ConfigurationError(message, why=f"it has fewer than {MIN_LENGTH} characters")
+    passphrase = _long_enough(new(replace(info.request, new=True, cosign=True)), info)
     salt, nonce = os.urandom(cosignkey.SALT_BYTES), os.urandom(cosignkey.NONCE_BYTES)
     written = cosignkey.encrypt(key, passphrase, salt=salt, nonce=nonce)
     again = cosignkey.decrypt(pem.split(written, cosign=True)[0], passphrase, ed25519=True)
@@ -242,3 +247,45 @@ def _roots_that_need(info: KeyInfo, manager: KeyManager, directory: TrustDirecto
         if info.keyid in ids and not meets(ids & rest, root.roles[roles.ROOT].threshold):
             needed.append(gun)
     return needed
+
+
+def export(
+    manager: KeyManager,
+    directory: TrustDirectory,
+    keys: Sequence[str] | None,
+    guns: Sequence[str] | None,
+    warn: Callable[[str], None],
+) -> bytes:
+    """Return keys as PEM blocks, encrypted as they are here (rule 8)."""
+    if keys and guns:
+        raise TypeError("keys are named, or repositories, and not both")
+    if keys is None or guns:
+        every = manager.store.list()
+        for warning in manager.store.warnings:
+            warn(warning)
+        chosen = [info for info in every if not guns or info.gun in guns]
+        for info in {
+            info.keyid: info for info in (*chosen, *_of_roots(manager, directory, guns or ()))
+        }.values():
+            if info.uri:
+                warn(f"key {info.keyid} stays at {info.uri}, and is not in it")
+        here = [info for info in chosen if info.uri is None]
+        lacking = [gun for gun in guns or () if all(info.gun != gun for info in here)]
+        if lacking or not here:
+            where = ", ".join(lacking) or str(directory.path)
+            raise KeyMissingError(f"there are no keys of {where} here", advice=Advice("list-keys"))
+        closed = [info for info in here if info.encrypted]
+        for info in here if closed else ():
+            if not info.encrypted:
+                warn(f"key {info.keyid} is not encrypted in {info.path}, and is not in it")
+        keys = sorted({info.keyid for info in closed or here})
+    return manager.export(keys)
+
+
+def _of_roots(manager: KeyManager, directory: TrustDirectory, guns: Sequence[str]) -> list[KeyInfo]:
+    """Return the keys that cached roots of repositories have (rule 8)."""
+    found: list[KeyInfo] = []
+    for gun in guns:
+        with suppress(NotarypyError):  # nothing is known of it, or nobody can read it
+            found += keys_of(manager, directory, gun)
+    return found

@@ -24,7 +24,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from notarypy.client import weight
-from notarypy.client.keys.ready import SigningKeys, prepare
+from notarypy.client.keys.availablekeys import SigningKeys, prepare
 from notarypy.client.keys.selectors import KeyReader, begins, both, fits, is_path, of_other_role, other_name
 from notarypy.errors import Advice, KeyMissingError, NotarypyError, UsageError
 from notarypy.files import locked

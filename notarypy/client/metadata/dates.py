@@ -1,7 +1,7 @@
 """When the roles of a repository end, whether they are due, and whose keys could sign them again.
 
 What it is: verified metadata as dates, and what people are warned of. What it is not: a judge; what is out of
-date is refused by `tuf.trusted`, and read all the same by `expired`.
+date is refused by `tuf.trusted`, and read all the same by `lenientrefresh`.
 
 Rules:
 

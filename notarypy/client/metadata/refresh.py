@@ -71,7 +71,7 @@ def refresh(
     """Return the repository's current, fully verified metadata, and store it in the cache.
 
     `own` are files just published by us, by role: taken instead of fetching them where the server's metadata
-    names exactly them. `kind` says how dates are looked at; None for strictly (`expired` has another).
+    names exactly them. `kind` says how dates are looked at; None for strictly (`lenientrefresh` has another).
 
     Raises:
         TrustError: It does not exist, cannot be verified, or is out of date.

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 from notarypy.client.cosign.reading import read_signatures
 from notarypy.client.cosign.writing import missing
 from notarypy.client.metadata.dates import role_entries
-from notarypy.client.metadata.expired import refresh_outdated
+from notarypy.client.metadata.lenientrefresh import refresh_outdated
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.migrate.inventory import ReportedRepository, ReportedSignature, ReportedTag
 from notarypy.client.migrate.losses import losses

@@ -20,8 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from notarypy import __version__
-from notarypy.client.cosign.notationwriting import NotationSigner, NotationWriter
-from notarypy.client.cosign.writing import SignatureWriter
+from notarypy.client.cosign.writing import NotationSigner, NotationWriter, SignatureWriter
 from notarypy.client.migrate.inventory import ResignedTag, SignedManifest
 from notarypy.client.migrate.releases import SignableImage, signable_images
 from notarypy.client.transfer.progress import StepCounter

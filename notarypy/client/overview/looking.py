@@ -25,9 +25,8 @@ from notarypy.client.findings import LEVELS
 from notarypy.client.history.events import PastFilter
 from notarypy.client.history.events import history as history_of
 from notarypy.client.metadata.dates import role_ends, role_entries, statuses
-from notarypy.client.metadata.expired import refresh_outdated
-from notarypy.client.overview.judging import findings, judged_history
-from notarypy.client.overview.overviews import ListedTag, Overview
+from notarypy.client.metadata.lenientrefresh import refresh_outdated
+from notarypy.client.overview.overviews import ListedTag, Overview, findings, judged_history
 from notarypy.client.parameters import WITHIN
 from notarypy.client.results import RepositoryStatus
 from notarypy.client.workers import gathered

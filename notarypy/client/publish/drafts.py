@@ -1,7 +1,7 @@
-"""Drafts signed by the keys at hand, and telling errors of keys from those of servers.
+"""Finished files of a publish: drafts signed by the keys at hand, and whether readers can read them.
 
-What it is: from a draft to a finished file. What it is not: what is signed (`tuf.plan`), or sending it
-(`pipeline`).
+What it is: from a draft to a finished file, the limits of its readers, and which errors were those of keys.
+What it is not: what is signed (`tuf.plan`), or sending it (`pipeline`).
 
 Rules:
 
@@ -16,12 +16,18 @@ import logging
 from typing import TYPE_CHECKING
 
 from notarypy.errors import NotarypyError
-from notarypy.tuf import canonical
+from notarypy.limits import DEFAULT, EXTENDED
+from notarypy.tuf import canonical, plan
 from notarypy.tuf.envelope import Signature
+from notarypy.values import replace
 
 if TYPE_CHECKING:
-    from notarypy.client.keys.ready import SigningKeys
+    from collections.abc import Mapping
+
+    from notarypy.client.keys.availablekeys import SigningKeys
+    from notarypy.client.metadata.repository import Repository
     from notarypy.tuf.plan import Draft
+
 
 _LOG = logging.getLogger(__name__)
 _SIGNING, _UNANSWERED = "signing", "unanswered"
@@ -65,3 +71,14 @@ def unanswered(error: BaseException) -> bool:
 def not_signed(error: BaseException) -> bool:
     """Tell whether it was a key that failed (rule 1)."""
     return _SIGNING in vars(error)
+
+
+def require_readable(
+    repository: Repository, files: Mapping[str, bytes], published: Mapping[str, bytes] | None = None
+) -> None:
+    """Raise UnreadableUpdateError for files that readers would refuse, and did not refuse as `published`."""
+    limits = DEFAULT if repository.limits == EXTENDED else repository.limits
+    ceiling = replace(repository, limits=limits).ceiling
+    for error in plan.require_readable(repository.gun, files, ceiling, limits, published):
+        why = "; ".join((error.message, *error.why))
+        repository.warn(f"readers of {repository.gun} will still refuse something: {why}")

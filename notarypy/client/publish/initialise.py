@@ -30,9 +30,8 @@ from typing import TYPE_CHECKING, Literal
 from notarypy.client import workers
 from notarypy.client.keys.rolekeys import first_root_keys
 from notarypy.client.metadata.refresh import refresh
-from notarypy.client.publish.drafts import sign_draft
+from notarypy.client.publish.drafts import require_readable, sign_draft
 from notarypy.client.publish.pipeline import NOT_SENT, Publisher, Waits, is_answer, publisher_for
-from notarypy.client.publish.readability import require_readable
 from notarypy.client.publish.serverside import confirm, server_key
 from notarypy.client.results import InitResult
 from notarypy.errors import (

@@ -22,12 +22,11 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from notarypy.client.metadata.expired import refresh_to_renew
-from notarypy.client.publish.drafts import signatures_of
+from notarypy.client.metadata.lenientrefresh import refresh_to_renew
+from notarypy.client.publish.drafts import require_readable, signatures_of
 from notarypy.client.publish.initialise import publish_first
 from notarypy.client.publish.partchecks import genuine, require_next, require_pinned_first
 from notarypy.client.publish.pipeline import STAND_IN, Edit, Published, Publisher, publisher_for
-from notarypy.client.publish.readability import require_readable
 from notarypy.client.publish.serverside import newest_version
 from notarypy.errors import (
     Advice,

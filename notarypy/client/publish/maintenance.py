@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 from cryptography.exceptions import InvalidSignature
 
 from notarypy.client.metadata.dates import ended, root_end, statuses
-from notarypy.client.metadata.expired import refresh_to_renew
+from notarypy.client.metadata.lenientrefresh import refresh_to_renew
 from notarypy.client.publish.pipeline import publisher_for
 from notarypy.client.results import Renewed
 from notarypy.errors import (

@@ -24,7 +24,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from notarypy.client.metadata.expired import refresh_to_renew
+from notarypy.client.metadata.lenientrefresh import refresh_to_renew
 from notarypy.client.metadata.roots import first_root, require_pinned
 from notarypy.client.publish.serverside import newest_version
 from notarypy.errors import (

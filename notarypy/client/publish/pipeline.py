@@ -37,8 +37,7 @@ from typing import TYPE_CHECKING, Self
 from notarypy.client import weight
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.publish import serverside
-from notarypy.client.publish.drafts import note_unanswered, sign_draft
-from notarypy.client.publish.readability import require_readable
+from notarypy.client.publish.drafts import note_unanswered, require_readable, sign_draft
 from notarypy.errors import (
     Advice,
     AuthenticationError,
@@ -58,7 +57,7 @@ from notarypy.tuf.plan import plan, snapshot_draft
 from notarypy.values import dataclass, field, replace
 
 if TYPE_CHECKING:
-    from notarypy.client.keys.ready import SigningKeys
+    from notarypy.client.keys.availablekeys import SigningKeys
     from notarypy.client.metadata.repository import Repository
     from notarypy.client.session import Session
     from notarypy.tuf.trusted import TrustedMetadata

@@ -31,7 +31,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from notarypy.client.metadata.expired import OutdatedMetadata, refresh_outdated
+from notarypy.client.metadata.lenientrefresh import OutdatedMetadata, refresh_outdated
 from notarypy.client.publish.drafts import sign_draft
 from notarypy.client.publish.pipeline import NOT_SENT, is_answer, publisher_for
 from notarypy.client.publish.republishplan import (

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notarypy.client.metadata.expired import OutdatedMetadata, refresh_outdated
+from notarypy.client.metadata.lenientrefresh import OutdatedMetadata, refresh_outdated
 from notarypy.client.metadata.refresh import Refresh, refresh
 from notarypy.errors import (
     Advice,

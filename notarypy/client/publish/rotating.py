@@ -21,7 +21,11 @@ Rules:
    as what is public (`client.keys.rolekeys`). The keys that are given are all that the role has afterwards,
    unless it is said which of its keys they replace. Without any and with a threshold the keys stay.
 8. Whatever is rotated, the new root may be signed by root keys of `legacy` earlier versions too, for readers
-   that cannot be shown the versions in between (`earlierkeys`). A part has no such signatures.
+   that cannot be shown the versions in between. A part has no such signatures. What a server calls an earlier
+   root is one only if the root after it vouches for it (`tuf.earlier`), from the present one back: otherwise
+   a server would choose which keys here sign. A version that the server does not have, or that nothing
+   vouches for, is an error. Those sign that are here; of versions that get fewer signatures than their
+   threshold is warned.
 9. A repository that was only begun here is published first, if that is wanted, once it is certain that its
    root key can sign; what is staged stays so. There are two versions of its root then, for readers to follow.
 """
@@ -33,10 +37,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from notarypy.client.keys.rolekeys import KeysForRole, listed
-from notarypy.client.metadata.expired import refresh_to_renew
+from notarypy.client.metadata.lenientrefresh import refresh_to_renew
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.publish.drafts import not_signed, unanswered
-from notarypy.client.publish.earlierkeys import earlier_keys
 from notarypy.client.publish.pipeline import Publisher, publisher_for
 from notarypy.client.publish.serverside import server_key
 from notarypy.client.results import RotatedKey
@@ -44,27 +47,32 @@ from notarypy.errors import (
     Advice,
     AuthenticationError,
     ConflictError,
+    FileMissingError,
     KeyAccessError,
     KeyNotAuthorisedError,
     NotarypyError,
     RefusedUpdateError,
     UsageError,
 )
-from notarypy.tuf import roles
+from notarypy.tuf import certificates, roles
 from notarypy.tuf.changes import AddDelegation, Change, RemoveKeys, Resign, State, apply_all
-from notarypy.tuf.keys import SHORT_KEYID, meets, require_reachable
+from notarypy.tuf.earlier import earlier_root
+from notarypy.tuf.keys import SHORT_KEYID, PublicKey, meets, require_reachable
 from notarypy.tuf.rootchanges import AssignKeys
 from notarypy.tuf.vouching import signatures
 from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from notarypy.client.keys.availablekeys import SigningKeys
     from notarypy.client.keys.manager import KeyManager
     from notarypy.client.metadata.repository import Repository
     from notarypy.client.session import Session
     from notarypy.tuf.keys import PublicKey
+    from notarypy.tuf.metadata import Root
     from notarypy.tuf.trusted import TrustedMetadata
+
 
 _LOG = logging.getLogger(__name__)
 _OURS = frozenset({roles.ROOT, roles.TARGETS})
@@ -201,7 +209,7 @@ def _earlier(publisher: Publisher, trusted: TrustedMetadata, wanted: Rotation) -
     if publisher.handing_over is not None:
         message, advice = "a part is not signed by earlier root keys", Advice("leave-out", option="--legacy")
         raise UsageError(message, advice=advice)
-    return earlier_keys(publisher.repository, trusted, wanted.legacy, publisher.keys)
+    return _earlier_keys(publisher.repository, trusted, wanted.legacy, publisher.keys)
 
 
 def _rotation(state: State, assigned: AssignKeys) -> Sequence[Change]:
@@ -279,4 +287,51 @@ def _require_rotatable(state: State, publisher: Publisher) -> None:
         publisher.keys.prepare(keyid for keyid in ids if keyid in publisher.keys.available)
     except NotarypyError as error:
         error.why = (*error.why, f"rotating a key of {state.gun} takes its root key; nothing was changed")
+        raise
+
+
+def _earlier_keys(
+    repository: Repository, trusted: TrustedMetadata, versions: int, keys: SigningKeys
+) -> tuple[PublicKey, ...]:
+    """Return those root keys of so many versions before the present one that are here (rule 8)."""
+    found: dict[str, PublicKey] = {}
+    for root in _earlier_roots(repository, trusted, versions):
+        listed = [root.keys[keyid] for keyid in certificates.usable(root, repository.gun, None)]
+        here = {key.keyid: key for key in listed if key.canonical_id in keys.available}
+        if not meets((key.canonical_id for key in here.values()), root.roles[roles.ROOT].threshold):
+            lacking = ", ".join(dict.fromkeys(key.canonical_id[:SHORT_KEYID] for key in listed))
+            repository.warn(
+                f"whoever trusts only version {root.version} of the root of {repository.gun} still needs the "
+                f"versions after it: its keys are not here ({lacking})"
+            )
+        found.update(here)
+    _LOG.debug("%s: earlier root keys that sign: %s", repository.gun, list(found))
+    _prepare(repository.gun, found.values(), keys)
+    return tuple(found.values())
+
+
+def _earlier_roots(repository: Repository, trusted: TrustedMetadata, versions: int) -> Iterator[Root]:
+    """Yield the roots of so many versions before the present one, the newest first (rule 8)."""
+    later, present = trusted.files[roles.ROOT], trusted.root.version
+    versions = min(versions, present - 1)
+    if versions > (most := repository.limits.root_versions):
+        raise UsageError(f"at most {most} earlier versions of a root are looked at", why=f"not {versions}")
+    for version in range(present - 1, present - versions - 1, -1):
+        data = repository.fetch_version(roles.ROOT, version)
+        if data is None:
+            raise FileMissingError(
+                f"the server does not have version {version} of the root of {repository.gun}",
+                why=f"its keys are to sign too; the oldest version that it has is {version + 1}",
+                role=roles.ROOT,
+            )
+        yield earlier_root(repository.gun, later, data, repository.limits)
+        later = data
+
+
+def _prepare(gun: str, found: Iterable[PublicKey], keys: SigningKeys) -> None:
+    """Make sure that they could sign now (rule 1)."""
+    try:
+        keys.prepare(dict.fromkeys(key.canonical_id for key in found))
+    except NotarypyError as error:
+        error.why = (*error.why, f"it is a root key of an earlier version of {gun}; nothing was changed")
         raise

@@ -28,10 +28,9 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.missing import is_begun
 from notarypy.client.metadata.repository import LOCK_SECONDS
-from notarypy.client.publish.drafts import sign_draft
+from notarypy.client.publish.drafts import require_readable, sign_draft
 from notarypy.client.publish.initialise import Wanted, check_root, first_files, role_keys, send_first
 from notarypy.client.publish.pipeline import Published, publisher_for
-from notarypy.client.publish.readability import require_readable
 from notarypy.client.publish.serverside import keeps_snapshot
 from notarypy.errors import (
     Advice,

@@ -13,19 +13,22 @@ Rules:
    already, such as `/dev/fd/1`, from where it stands.
 4. A stream is asked for more after what it has now, and no more after it has ended: who types content ends it
    once.
+5. A stream may take a part of what it is given, as sockets do: the rest follows. One that has nothing, or no
+   room, for now (O_NONBLOCK) is not at its end: it is waited for. Where there is no descriptor by which to
+   wait, that is an error. What a stream raises about its own side is raised as it is.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import os
 import stat
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from notarypy import files, system
-from notarypy.client.verify import handedstreams
 from notarypy.errors import Advice, DigestMismatchError, StorageError, UsageError, VerificationError
 from notarypy.tuf.canonical import MAX_INTEGER
 from notarypy.tuf.fields import TargetFile
@@ -36,9 +39,11 @@ if TYPE_CHECKING:
 
     from notarypy.client.parameters import Progress
 
+
 _PIECE = 1 << 20
 _KINDS = ("sha256", "sha512")
 _NEW_MODE = 0o600
+_UNWRITABLE = "cannot write the content"
 
 
 @dataclass(frozen=True)
@@ -157,7 +162,7 @@ def _pieces(source: BinaryIO, most: int, what: str, total: int, progress: Progre
     try:
         while most:
             try:
-                piece = handedstreams.some(source, min(_PIECE, most), name)
+                piece = read_some(source, min(_PIECE, most), name)
             except OSError as error:
                 raise StorageError(f"cannot read {name}", why=error.strerror or str(error)) from error
             if not piece:
@@ -173,7 +178,7 @@ def _pieces(source: BinaryIO, most: int, what: str, total: int, progress: Progre
 
 def _write(copy: BinaryIO, piece: bytes) -> None:
     try:
-        handedstreams.write(copy, piece)
+        write_all(copy, piece)
     except OSError as error:
         why = (error.strerror or str(error), "content is kept in a temporary file until it is verified")
         raise StorageError("cannot keep the content", why=why, advice=Advice("room-to-keep")) from error
@@ -193,5 +198,73 @@ def _hand_on(kept: BinaryIO, sink: BinaryIO | Path) -> None:
 
 def _copy(kept: BinaryIO, sink: BinaryIO) -> None:
     while piece := kept.read(_PIECE):
-        handedstreams.write(sink, piece)
-    handedstreams.flush(sink)
+        write_all(sink, piece)
+    flush(sink)
+
+
+# -- streams of a caller
+
+
+def read_some(source: BinaryIO, most: int, what: str) -> bytes:
+    """Return what a stream has now, at most so many bytes; nothing only at its end (rules 4 and 5)."""
+    while (piece := _tried(source, most)) is None:
+        _wait(source, f"cannot read {what}", "it has nothing for now")
+    return piece
+
+
+def write_all(sink: BinaryIO, data: bytes | memoryview) -> None:
+    """Write all of it (rule 5)."""
+    left = memoryview(data)
+    while left:
+        try:
+            count: int | None = sink.write(left)
+        except BlockingIOError as error:  # of what is buffered; so much of it was taken
+            count, blocked = error.characters_written, True
+        else:
+            blocked = count is None
+            if blocked and not (isinstance(sink, io.RawIOBase) or _hurries(sink)):
+                return  # an object of the caller's that counts nothing
+            if count == 0:
+                raise StorageError(_UNWRITABLE, why="the stream takes nothing")
+        left = left[count or 0 :]
+        if blocked:
+            _wait(sink, _UNWRITABLE, "it has no room for now", writing=True)
+
+
+def flush(sink: BinaryIO) -> None:
+    """Bring what a stream still holds to the other side, if it is one that holds anything."""
+    while hasattr(sink, "flush"):
+        try:
+            sink.flush()
+        except BlockingIOError:
+            _wait(sink, _UNWRITABLE, "it has no room for now", writing=True)
+        else:
+            return
+
+
+def _tried(source: BinaryIO, most: int) -> bytes | None:
+    """Read once; None for nothing now (rule 4)."""
+    piece: bytes | None
+    if type(source) is not io.BufferedReader:
+        piece = source.read(most)
+        return piece
+    piece = source.read1(most)  # which does not ask until it is full
+    if not piece and _hurries(source):  # which it says of the end and of nothing now
+        piece = source.raw.read(most)
+    return piece
+
+
+def _hurries(stream: BinaryIO) -> bool:
+    """Tell whether a stream has a descriptor that does not wait."""
+    with suppress(OSError, ValueError, AttributeError):
+        return not os.get_blocking(stream.fileno())
+    return False
+
+
+def _wait(stream: BinaryIO, message: str, why: str, *, writing: bool = False) -> None:
+    """Wait until a stream may be tried again; StorageError if nothing tells when."""
+    try:
+        system.wait_for(stream.fileno(), writing=writing)
+    except (OSError, ValueError, AttributeError):
+        reasons = (why, "it has no descriptor to wait by")
+        raise StorageError(message, why=reasons, advice=Advice("give-waiting-stream")) from None

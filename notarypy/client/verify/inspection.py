@@ -16,8 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.dates import role_entries, statuses
-from notarypy.client.metadata.expired import refresh_outdated
-from notarypy.client.metadata.fallback import refresh_or_cached
+from notarypy.client.metadata.lenientrefresh import refresh_or_cached, refresh_outdated
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.parameters import VerifyOptions
 from notarypy.client.results import Inspection, RepositoryStatus, TagEntry

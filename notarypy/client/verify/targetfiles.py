@@ -22,7 +22,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
-from notarypy.client.metadata.fallback import refresh_or_cached
+from notarypy.client.metadata.lenientrefresh import refresh_or_cached
 from notarypy.client.verify.content import ListedTarget
 from notarypy.client.verify.inspection import looked_at
 from notarypy.errors import Advice, TagUnsignedError, TrustError, VerificationError

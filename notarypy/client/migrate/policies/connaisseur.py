@@ -14,8 +14,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from notarypy.client.migrate.policies import imagenames
-from notarypy.client.migrate.policies.rules import NamedKey, Rule, key_names, object_name, sentences
+from notarypy.client.migrate.policies.rules import (
+    NamedKey,
+    Rule,
+    beginnings,
+    key_names,
+    object_name,
+    sentences,
+)
 from notarypy.client.results import PolicyFiles
 from notarypy.errors import Advice, UsageError
 from notarypy.kubernetes import yamltext
@@ -84,7 +90,7 @@ def _patterns(rule: Rule) -> list[str]:
     if "[" in rule.prefix:
         message = f"Connaisseur has no pattern for {rule.prefix}"
         raise UsageError(message, why="brackets are other patterns in it", advice=Advice("other-kind"))
-    return [f"{beginning}*" for beginning in imagenames.beginnings(rule)]
+    return [f"{beginning}*" for beginning in beginnings(rule)]
 
 
 def _own_notes(rules: Sequence[Rule]) -> list[str]:

@@ -2,7 +2,7 @@
 
 Rules:
 
-1. Names are compared by regular expressions in CEL (`imagenames`). The patterns of ClusterPolicies, which are
+1. Names are compared by regular expressions in CEL (`rules`). The patterns of ClusterPolicies, which are
    on their way out, take a dot for any character: they could skip `registryXtest` for `registry.test`.
 2. A policy is about the images of one rule alone: expressions keep out those of narrower ones.
 3. A group is met when as many of its attestors verify. Kyverno remembers only images for which all did.
@@ -14,8 +14,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from notarypy.client.migrate.policies import imagenames
-from notarypy.client.migrate.policies.rules import Group, Rule, object_name, sentences
+from notarypy.client.migrate.policies.rules import Group, Rule, expression, object_name, sentences
 from notarypy.client.results import PolicyFiles
 from notarypy.images.reference import DOCKER_HUB
 from notarypy.kubernetes import yamltext
@@ -83,7 +82,7 @@ def _policy(kind: str, name: str, action: str, spec: dict[str, Value]) -> dict[s
 def _fits(variable: str, rule: Rule) -> str:
     if rule.prefix == roles.ANY:
         return "true"
-    fits = f"{variable}.matches({json.dumps(imagenames.expression(rule))})"
+    fits = f"{variable}.matches({json.dumps(expression(rule))})"
     # The one word that is a registry, of all that an expression takes for namespaces of Docker Hub.
     return f"({fits} && !{variable}.startsWith('localhost/'))" if rule.prefix == DOCKER_HUB else fits
 

@@ -14,8 +14,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from notarypy.client.migrate.policies import imagenames
-from notarypy.client.migrate.policies.rules import Rule, alternatives, key_names, object_name, sentences
+from notarypy.client.migrate.policies.rules import (
+    Rule,
+    alternatives,
+    beginnings,
+    key_names,
+    object_name,
+    sentences,
+)
 from notarypy.client.results import PolicyFiles
 from notarypy.errors import Advice, UsageError
 from notarypy.images.reference import DOCKER_HUB
@@ -99,7 +105,7 @@ def _globs(rule: Rule) -> list[str]:
         return ["**"]
     if rule.registry == DOCKER_HUB:
         rule = replace(rule, prefix=f"index.{rule.prefix}")
-    globs = [f"{beginning}**" for beginning in imagenames.beginnings(rule)]
+    globs = [f"{beginning}**" for beginning in beginnings(rule)]
     if not all(map(_GLOB.fullmatch, globs)):
         message = f"policy-controller has no pattern for {rule.prefix}"
         raise UsageError(message, why="it takes letters, digits and - _ : / . @", advice=Advice("other-kind"))

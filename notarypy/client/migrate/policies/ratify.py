@@ -13,8 +13,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from notarypy.client.migrate.policies import imagenames
-from notarypy.client.migrate.policies.rules import Rule, alternatives, object_name, sentences
+from notarypy.client.migrate.policies.rules import Rule, alternatives, beginnings, object_name, sentences
 from notarypy.client.results import PolicyFiles
 from notarypy.errors import Advice, UsageError
 from notarypy.kubernetes import yamltext
@@ -120,7 +119,7 @@ def _trust_policy(number: int, rule: Rule, providers: Sequence[str]) -> dict[str
 def _scopes(rule: Rule) -> list[str]:
     if rule.prefix == roles.ANY:
         return ["*"]
-    scopes = [f"{beginning}*" for beginning in imagenames.beginnings(rule)]
+    scopes = [f"{beginning}*" for beginning in beginnings(rule)]
     if not all(map(_SCOPE.fullmatch, scopes)):
         message = f"Ratify has no scope for {rule.prefix}"
         raise UsageError(message, why="it takes a-z, 0-9 and - : / . @", advice=Advice("other-kind"))

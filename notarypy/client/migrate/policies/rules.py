@@ -1,7 +1,8 @@
 """What is required of images, in the words that all programs have: repositories, keys, how many of them.
 
-What it is: values that a trust policy and delegations become before any program's own form. What it is not:
-a decision about an image.
+What it is: values that a trust policy and delegations become before any program's own form, and how the
+repositories of a rule are written in pattern languages. What it is not: a decision about an image, or a
+program's own wildcards.
 
 Rules:
 
@@ -13,6 +14,13 @@ Rules:
 4. One of two ways is taken exactly if of each alternative of the one, together with each of the other, a key
    has signed. An alternative that follows from a smaller one is left out.
 5. A key is the same whatever it is called.
+6. A name begins with a rule's prefix only up to a slash, a tag or a digest: `r.test/app` is not
+   `r.test/apps`, and `r.test:5000` not `r.test:50001`.
+7. Docker Hub's names may lack `docker.io`, and its own images `library` too, whose short name ends there:
+   `alpine/git` is not within `library/alpine`. What has a dot, a colon or a capital letter before its first
+   slash, or is `localhost`, names another registry.
+8. Regular expressions are of the common core of RE2 and Python, and fit from the beginning. They fit a
+   registry in any case of its letters, with zeros before its port, and with the port 443 where it has none.
 """
 
 from __future__ import annotations
@@ -24,11 +32,13 @@ from itertools import combinations, product
 from typing import TYPE_CHECKING, Literal
 
 from notarypy.errors import Advice, UsageError
+from notarypy.images.reference import DOCKER_HUB
 from notarypy.tuf import roles
 from notarypy.values import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
 
 _MOST_ALTERNATIVES = 128
 
@@ -143,3 +153,40 @@ def key_names(keys: Iterable[NamedKey]) -> dict[NamedKey, str]:
 
 def _plain(text: str) -> str:
     return re.sub("[^a-z0-9]+", "-", text.lower())[:40].strip("-")
+
+
+_HUB = r"(?:(?i:(?:index\.|registry-1\.)?docker\.io)(?::0*443)?/)"
+_WORD = "[a-z0-9_-]+"
+_END = ":[^/]*$|@|$"
+
+
+def beginnings(rule: Rule) -> list[str]:
+    """Return what the full names of a rule's images begin with (rule 6)."""
+    if rule.prefix == rule.registry:
+        return [f"{rule.prefix}/"]
+    return [f"{rule.prefix}{end}" for end in (":", "@", *(() if rule.alone else ("/",)))]
+
+
+def expression(rule: Rule) -> str:
+    """Return a regular expression that fits what people may write for a rule's images (rules 7 and 8)."""
+    path = rule.prefix.partition("/")[2]
+    end = f"(?:{_END})" if rule.alone else f"(?:/|{_END})"
+    if rule.registry != DOCKER_HUB:
+        return f"^{_registry(rule.registry)}/{re.escape(path)}{end if path else ''}"
+    first, _, rest = path.partition("/")
+    optional = f"{_HUB}?" if re.fullmatch(_WORD, first) and first != "localhost" else _HUB
+    if not path:
+        return f"^(?:{_HUB}|{_WORD}/|[^/]+$)"
+    if first != "library":
+        return f"^{optional}{re.escape(path)}{end if rest else '/'}"
+    if not rest:
+        return f"^{optional}(?:library/|[^/]+$)"
+    whole = f"{optional}library/{re.escape(rest)}{end}"
+    return f"^{whole}" if "/" in rest else f"^(?:{whole}|{_HUB}?{re.escape(rest)}(?:{_END}))"
+
+
+def _registry(registry: str) -> str:
+    host, colon, port = registry.rpartition(":")
+    if not port.isdigit():
+        host, colon = registry, ""
+    return f"(?i:{re.escape(host)}){f':0*{port}' if colon else '(?::0*443)?'}"

@@ -1,7 +1,7 @@
-"""What belongs into a backup is read where it is, and written into one file.
+"""A backup is made, and it is tried whether it could be put back.
 
-What it is: the use case behind `backup`. What it is not: the form of the file (`storage.backupfile`), or
-unlocking anything: no passphrase is asked for.
+What it is: the use cases behind `backup` and `backup --check`. What it is not: the form of the file
+(`storage.backupfile`), or a reason to trust what is in it. Making one asks for no passphrase.
 
 Rules:
 
@@ -16,18 +16,21 @@ Rules:
 4. What cannot be read is left out and said; it is a failure. The rest is taken all the same: a backup that
    does not exist because of one damaged file helps nobody.
 5. What was written is read back as a whole before it counts as a backup, and is noted.
+6. To try one, all of it is put back into a private temporary directory, as `restoring` does it; nothing else
+   is written. Each root is verified by its own keys, and each key is unlocked, with the passphrases of the
+   user. A key that is elsewhere is not asked: only where it is, is in the backup.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from notarypy import files, system
-from notarypy.client.backup import lastbackup
 from notarypy.client.backup.contents import (
     PRIVATE,
     SETTINGS,
@@ -36,7 +39,9 @@ from notarypy.client.backup.contents import (
     manifest,
     member,
     trusting,
+    write_note,
 )
+from notarypy.client.backup.restoring import write
 from notarypy.client.metadata.repository import LOCK_SECONDS
 from notarypy.errors import (
     Advice,
@@ -49,15 +54,19 @@ from notarypy.errors import (
 from notarypy.keys import keyentry
 from notarypy.keys.formats import pem
 from notarypy.keys.keypaths import KEY, KeyPath, key_paths
+from notarypy.keys.keystore import KeyStore
 from notarypy.limits import DEFAULT
 from notarypy.storage.backupfile import BackupWriter, new_backup
 from notarypy.storage.settings import configfile, policybundle, policyfile
+from notarypy.storage.trustdir import TrustDirectory
 from notarypy.tuf import roles
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from notarypy.client.session import Session
 
     Failed = Callable[[str, NotarypyError], object]
+
 
 _PLAIN_KEY = b"PRIVATE KEY-----"
 # Where settings are while it is looked at what they name: so what is relative shows.
@@ -82,17 +91,10 @@ def back_up(session: Session, path: Path, failed: Failed) -> BackupContents:
     with Backup(path, session.limits) as backup:
         contents = backup.contents
     try:
-        lastbackup.write(directory.path, noted(contents))
+        write_note(directory.path, contents.note)
     except StorageError as error:
         session.warn("; ".join((f"the backup is not noted: {error.message}", *error.why)))
     return contents
-
-
-def noted(contents: BackupContents) -> lastbackup.LastBackup:
-    """Return the note of a backup (rule 5)."""
-    keys = tuple(key.keyid for key in contents.keys)
-    guns = tuple(each.repository for each in contents.repositories)
-    return lastbackup.LastBackup(contents.made, contents.path, contents.sha256, keys, guns)
 
 
 def _repositories(session: Session, writer: BackupWriter, failed: Failed) -> Iterator[dict[str, Any]]:
@@ -242,3 +244,35 @@ def _read(path: Path) -> bytes:
         return files.read_regular(path, DEFAULT.named_file_bytes, follow=True)
     except FileNotFoundError:
         raise ConfigurationError(f"there is no file {path}", advice=Advice("check-file")) from None
+
+
+@dataclass(frozen=True)
+class CheckedBackup:
+    """A backup that was tried: what is in it, and what fails, by key id and repository."""
+
+    contents: BackupContents
+    failures: Mapping[str, NotarypyError]
+
+
+def check(session: Session, path: Path) -> CheckedBackup:
+    """Put a backup back into a temporary directory, and unlock each key there (rule 6)."""
+    failures: dict[str, NotarypyError] = {}
+    with Backup(path.absolute(), session.limits) as backup, tempfile.TemporaryDirectory() as folder:
+        there, contents = TrustDirectory(Path(folder) / "trust", session.limits), backup.contents
+        guns = [each.repository for each in contents.repositories]
+        write(there, backup, contents.keys, guns, [])
+        for gun in guns:
+            try:
+                trusting(gun, there.repository(gun).load_root() or b"", session.limits)
+            except NotarypyError as error:
+                failures[gun] = error
+        store = KeyStore(there.private, environ=session.settings.environ, offline=True)
+        for key in contents.keys:
+            if key.uri is None:
+                try:
+                    store.unlock(key.keyid, session.keys().passphrases)
+                except NotarypyError as error:
+                    failures[key.keyid] = said = error.saying()
+                    said.why = tuple(each for each in error.why if folder not in each)  # it is gone by then
+                    said.facts = {name: each for name, each in error.facts.items() if folder not in str(each)}
+    return CheckedBackup(contents, failures)

@@ -1,7 +1,8 @@
-"""Metadata that may be past its date: what renewing and a look at dates need to read.
+"""Refreshes that are lenient in one thing: dates that are over, or a server that cannot be reached.
 
-What it is: a refresh for those who look at dates or sign again what is verified in all but its
-date. What it is not: a way to verify images; nothing of what is read here reaches `verify`.
+What it is: for those who look at dates or sign again what is verified in all but its date, and for those who
+only look at a repository. What it is not: a way to verify images, or to publish on what is cached; nothing of
+what is read here reaches `verify`.
 
 Rules:
 
@@ -13,6 +14,10 @@ Rules:
    timestamp is looked up by its version.
 4. To sign on something old would bring back what it says. Under a root that is in date a
    server renews its timestamp; one that is past its date is then taken by nobody.
+5. What is cached is used, where the client was made so, in place of a server that could not be reached, or
+   not in time. Whatever it answers counts, and so does a certificate that is not trusted.
+6. What is cached is verified as without a network, and must not have ended. That it is used is said, with
+   the reason; where it cannot be used the reason is the error.
 """
 
 from __future__ import annotations
@@ -21,11 +26,12 @@ import logging
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.refresh import Refresh, refresh
-from notarypy.errors import ExpiredError, MetadataError, ServerError
+from notarypy.errors import DeadlineError, ExpiredError, MetadataError, ServerError, UnreachableError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.trusted import TrustedMetadata
+from notarypy.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +39,7 @@ if TYPE_CHECKING:
 
     from notarypy.client.metadata.repository import Repository
     from notarypy.tuf.metadata import Root
+
 
 _LOG = logging.getLogger(__name__)
 
@@ -111,3 +118,19 @@ class _OutdatedRefresh(Refresh):
         except MetadataError:
             return 1
         return version if isinstance(version, int) and version > 0 else 1
+
+
+def refresh_or_cached(repository: Repository, *, allowed: bool) -> TrustedMetadata:
+    """Return the repository's current metadata, or if `allowed` what is cached of it (rules 5 and 6)."""
+    try:
+        return refresh(repository)
+    except (UnreachableError, DeadlineError) as error:
+        if not allowed or repository.server is None:
+            raise
+        unreachable = error
+    try:
+        found = refresh(replace(repository, server=None, fresh=False))
+    except (UnreachableError, ExpiredError) as error:  # what is cached, if anything, does not count
+        raise unreachable.saying(f"and what is cached cannot be used: {error.message}") from None
+    repository.warn(f"{unreachable.message}: this is what is cached here")
+    return found

@@ -1,11 +1,13 @@
-"""The private keys at hand when something is to be signed, and whether they could sign now.
+"""The private keys that are available for signing, whether they could sign now, and who asks for passphrases.
 
-What it is: ids and doors. What it is not: which key is for what (`manager`), or where keys are (`keystore`).
+What it is: ids, and how to unlock one. What it is not: which key is for what (`manager`), where keys are
+(`keystore`), or where passphrases come from (`keys.passphrases`).
 
-Rule:
+Rules:
 
 1. Of a key that is elsewhere is known, without asking anybody, that it is noted here. Whether it could sign
    now is asked only for keys that are about to, and before anything is changed.
+2. Passphrases are asked for in the thread that used the client, whichever thread needs one.
 """
 
 from __future__ import annotations
@@ -13,14 +15,18 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Self
 
+from notarypy.client import workers
 from notarypy.errors import BackendMissingError, KeyMissingError
+from notarypy.keys.passphrases import PassphraseChain
 from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
-    from notarypy.errors import KeyAccessError
+    from notarypy.errors import Advice, KeyAccessError
+    from notarypy.keys.questions import PassphraseRequest
     from notarypy.keys.signers.base import Signer
+
 
 _LOG = logging.getLogger(__name__)
 
@@ -55,3 +61,33 @@ class SigningKeys:
                 _LOG.debug("key %s cannot sign now: %s", keyid, error.message)
                 absent[keyid] = error
         return replace(self, available=frozenset(self.available) - absent.keys()), absent
+
+
+class AskedChain(PassphraseChain):
+    """A chain whose sources are asked in the thread that used the client, one at a time (rule 2)."""
+
+    def __init__(self, chain: PassphraseChain) -> None:
+        """Ask this chain."""
+        self._chain = chain
+
+    def candidates(self, request: PassphraseRequest) -> Iterator[tuple[str, str]]:
+        """See `PassphraseChain`."""
+        found = self._chain.candidates(request)
+        while (one := workers.ask(next, found, None)) is not None:
+            yield one
+
+    def chosen(self, request: PassphraseRequest) -> tuple[str, str]:
+        """See `PassphraseChain`."""
+        return workers.ask(self._chain.chosen, request)
+
+    def tried(self, request: PassphraseRequest) -> list[str]:
+        """See `PassphraseChain`."""
+        return self._chain.tried(request)
+
+    def absence(self, request: PassphraseRequest) -> str:
+        """See `PassphraseChain`."""
+        return self._chain.absence(request)
+
+    def advice(self, request: PassphraseRequest) -> Advice:
+        """See `PassphraseChain`."""
+        return self._chain.advice(request)
