@@ -108,13 +108,13 @@ if TYPE_CHECKING:
     from notarypy.images.occurrences import Occurrence as Occurrence
     from notarypy.keys import signers as signers
     from notarypy.keys.keyinfo import KeyInfo as KeyInfo
+    from notarypy.keys.keyinfo import PassphraseRequest as PassphraseRequest
     from notarypy.keys.keyinfo import StoredKey as StoredKey
+    from notarypy.keys.keyinfo import Wording as Wording
     from notarypy.keys.oldlayout import MigratedKey as MigratedKey
     from notarypy.keys.passphrases import CallbackSource as CallbackSource
     from notarypy.keys.passphrases import PassphraseChain as PassphraseChain
     from notarypy.keys.passphrases import PassphraseSource as PassphraseSource
-    from notarypy.keys.questions import PassphraseRequest as PassphraseRequest
-    from notarypy.keys.questions import Wording as Wording
     from notarypy.keys.signers.base import ExternalSigner as ExternalSigner
     from notarypy.keys.signers.base import Signer as Signer
     from notarypy.keys.signers.base import SignerContext as SignerContext

@@ -14,8 +14,8 @@ import pytest
 
 from notarypy import files, system
 from notarypy.errors import ConfigurationError, InvalidNameError, StorageError, UnreachableError, UsageError
+from notarypy.keys.keyinfo import PassphraseRequest
 from notarypy.keys.passphrases import VariableSource
-from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers import pkcs11uri
 from notarypy.remote.daemon import find_daemon
 from notarypy.service.listening import Listener, place

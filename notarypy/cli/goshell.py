@@ -17,7 +17,7 @@ import sys
 from contextlib import suppress
 
 from notarypy.cli.text.render import safe
-from notarypy.keys.questions import SHORT_ID, PassphraseRequest, Wording
+from notarypy.keys.keyinfo import SHORT_ID, PassphraseRequest, Wording
 from notarypy.limits import DEFAULT
 
 # A pipe, a file or a socket may hold answers; a device that is no terminal does not.

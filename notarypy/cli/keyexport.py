@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from notarypy.cli.run import Context, Run
     from notarypy.client.api import Client
-    from notarypy.keys.questions import PassphraseRequest
+    from notarypy.keys.keyinfo import PassphraseRequest
 
 _PRIVATE_MODE = 0o600
 

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from notarypy.client.verdicts import FirstRoot, RoleEntry, SkippedImage, VerifiedImage
     from notarypy.client.verify.sharing import MetadataCache
     from notarypy.client.workers import Outcome
-    from notarypy.keys.questions import Wording
+    from notarypy.keys.keyinfo import Wording
     from notarypy.keys.signers.base import Signer
     from notarypy.remote.http.transport import Transport
     from notarypy.tuf.trusted import TrustedMetadata

@@ -24,8 +24,7 @@ from notarypy import __version__, files
 from notarypy.client import workers
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.auth.credentials import HUB, Credential, CredentialSource, Keychain, NotaryAuth
-from notarypy.remote.auth.dockerconfig import DockerConfig, credential_sources, named_file
-from notarypy.remote.auth.loginfile import LoginFile
+from notarypy.remote.auth.dockerconfig import DockerConfig, LoginFile, credential_sources, named_file
 from notarypy.remote.http import tls
 from notarypy.remote.http.messages import Redaction
 from notarypy.remote.http.throttle import Throttles

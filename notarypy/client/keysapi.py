@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from notarypy.client.keys.migrating import MigratedKeys
     from notarypy.client.results import CheckedKey, ImportedKey, PurgedKey, RotatedKey
     from notarypy.client.session import Session
-    from notarypy.keys.keyinfo import KeyInfo, StoredKey
-    from notarypy.keys.questions import PassphraseRequest
+    from notarypy.keys.keyinfo import KeyInfo, PassphraseRequest, StoredKey
 
     KeyInfos = list[KeyInfo]  # the method `list` hides the type inside the class
     ImportedKeys = list[ImportedKey]

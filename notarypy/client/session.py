@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from notarypy.client.keys.manager import KeyManager
     from notarypy.client.parameters import Progress
     from notarypy.images.manifests import Manifest
+    from notarypy.keys.keyinfo import PassphraseRequest
     from notarypy.keys.passphrases import CallbackSource, PassphraseChain
-    from notarypy.keys.questions import PassphraseRequest
     from notarypy.keys.signers.base import Signer
     from notarypy.remote.http.transport import Transport
     from notarypy.remote.registry.registry import RegistryClient

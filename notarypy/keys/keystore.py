@@ -39,9 +39,8 @@ from notarypy.errors import (
 )
 from notarypy.keys import keyentry
 from notarypy.keys.formats import keyuri, pem
-from notarypy.keys.keyinfo import KeyInfo, StoredKey
+from notarypy.keys.keyinfo import KeyInfo, PassphraseRequest, StoredKey
 from notarypy.keys.keypaths import KEY, KEYID, LOCK, REFERENCE, KeyPath, key_paths, unmoved
-from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers import backend
 from notarypy.values import replace
 

@@ -37,7 +37,7 @@ from typing import Protocol
 from notarypy import system
 from notarypy.errors import Advice, ConfigurationError, PassphraseNeededError
 from notarypy.keys import oskeyring
-from notarypy.keys.questions import MIN_LENGTH, SHORT_ID, PassphraseRequest, Wording
+from notarypy.keys.keyinfo import MIN_LENGTH, SHORT_ID, PassphraseRequest, Wording
 from notarypy.limits import DEFAULT
 from notarypy.values import dataclass, field
 

@@ -1,7 +1,9 @@
 """The changelist of a repository: the files that stage changes for its next publish, in Go notary's folder.
 
 What it is: change files in and out of `tuf/<gun>/changelist`, in a way that Go notary can do the same beside
-it. What it is not: what a change means (`tuf.stagedchanges`), or publishing it (`client.publish.staged`).
+it; and a note, beside it, of what a publish of them sends. What it is not: what a change means
+(`tuf.stagedchanges`), publishing it (`client.publish.staged`), or whether it landed
+(`client.publish.serverside`).
 
 Rules:
 
@@ -15,10 +17,14 @@ Rules:
 4. Links are not followed. What is no change file is named for whoever looks, and stands in nobody's way.
 5. Its numbers, sizes and the room that all of them take together have limits, for what is read and for what
    is added alike. Names alone have none: whoever drops all of it can.
+6. The note names the change files that are published, and of each upload the version and SHA-256 of every
+   file by its role.
+7. The note is written as a whole, and read with a limit. What is no such file is an error.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
@@ -31,15 +37,16 @@ from typing import TYPE_CHECKING
 from notarypy import files
 from notarypy.errors import Advice, MetadataError, StorageError
 from notarypy.limits import DEFAULT, Limits
-from notarypy.storage.unsettled import Unsettled
+from notarypy.tuf import canonical
+from notarypy.tuf.fields import is_integer, strings
 from notarypy.tuf.stagedchanges import Staged
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from notarypy.storage.unsettled import Upload
+    Upload = Mapping[str, tuple[int, str]]
 
 _SUFFIX = ".change"
 _STAMP = re.compile(r"(\d{20})_", re.ASCII)
@@ -144,7 +151,7 @@ class Changelist:
             files.remove(self.directory / name)
 
     def note(self, names: Sequence[str], uploads: Sequence[Upload]) -> None:
-        """Note what is about to be sent for these files; raise StorageError (`unsettled`)."""
+        """Note what is about to be sent for these files; raise StorageError (rule 6)."""
         with self._writing():
             self.unsettled.write(names, uploads)
 
@@ -173,3 +180,54 @@ class Changelist:
     def _full(self, why: str, *, unreadable: bool = False) -> StorageError:
         advice = Advice("drop-staged" if unreadable else "publish-staged", gun=self.gun)
         return StorageError(f"too much is staged of {self.gun}", why=why, advice=advice)
+
+
+class Unsettled:
+    """The note of one repository."""
+
+    def __init__(self, path: Path, limits: Limits = DEFAULT) -> None:
+        """Take its path; nothing is read or made."""
+        self.path, self._limits = path, limits
+
+    def exists(self) -> bool:
+        """Tell whether there is one."""
+        return self.path.exists()
+
+    def write(self, names: Sequence[str], uploads: Sequence[Upload]) -> None:
+        """Note change files, and uploads of what they make; the last is about to be sent (rule 6)."""
+        noted = [os.fsencode(name).decode("latin-1") for name in names]  # a name may be any bytes
+        text = json.dumps({"changes": noted, "uploads": [dict(one) for one in uploads]})
+        files.write_atomic(self.path, text.encode())
+
+    def read(self) -> tuple[Sequence[str], list[Upload]]:
+        """Return what is noted, which may be nothing; raise StorageError or MetadataError (rule 7)."""
+        try:
+            text = files.read_regular(self.path, self._limits.staged_bytes)
+        except FileNotFoundError:
+            return [], []
+        what = "the note of what was sent"
+        found = canonical.decode(text, what, self._limits)
+        uploads = found.get("uploads")
+        if not isinstance(uploads, list):
+            raise MetadataError(f"{what} has no uploads")
+        names = [
+            os.fsdecode(name.encode("latin-1", "replace")) for name in strings(found.get("changes"), what)
+        ]
+        return names, [_upload(one, what) for one in uploads]
+
+    def remove(self) -> None:
+        """Remove it; raise StorageError."""
+        files.remove(self.path)
+
+
+def _upload(value: object, what: str) -> Upload:
+    """Return an upload as it was written (rule 6)."""
+    if not isinstance(value, dict):
+        raise MetadataError(f"{what} has something in the place of an upload")
+    found = {}
+    for role, file in value.items():
+        version, digest = file if isinstance(file, list) and len(file) == 2 else (None, None)  # noqa: PLR2004
+        if not is_integer(version) or not isinstance(digest, str):
+            raise MetadataError(f"{what} has no version and hash of {role}")
+        found[role] = version, digest
+    return found

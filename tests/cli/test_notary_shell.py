@@ -25,7 +25,7 @@ from notarypy.client.parameters import FirstUseWarning
 from notarypy.devserver.calls import Login, notary_scope
 from notarypy.devserver.core import NOTARY_HOST
 from notarypy.errors import Advice, NotarypyError
-from notarypy.keys.questions import PassphraseRequest
+from notarypy.keys.keyinfo import PassphraseRequest
 from support.fakes import Clock, repeatable_random
 
 if TYPE_CHECKING:

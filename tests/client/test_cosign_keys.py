@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from notarypy.keys.formats.pkcs8 import PrivateKey
-    from notarypy.keys.questions import PassphraseRequest
+    from notarypy.keys.keyinfo import PassphraseRequest
     from notarypy.keys.signers.cosignsigner import CosignSigner
     from notarypy.testing import FakeKms
 

@@ -22,8 +22,7 @@ from support.author import GUN
 from support.people import PASSPHRASE, copy_of, owned
 
 if TYPE_CHECKING:
-    from notarypy.keys.keyinfo import KeyInfo
-    from notarypy.keys.questions import PassphraseRequest
+    from notarypy.keys.keyinfo import KeyInfo, PassphraseRequest
     from support.people import Person, World
 
 KEYS = Path(__file__).parents[2] / "fixtures" / "keys"

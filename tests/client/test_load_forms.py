@@ -20,7 +20,7 @@ from notarypy.keys.formats import pem, pkcs8
 from support.rsakeys import fresh_key
 
 if TYPE_CHECKING:
-    from notarypy.keys.questions import PassphraseRequest
+    from notarypy.keys.keyinfo import PassphraseRequest
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 KEYS = FIXTURES / "keys"

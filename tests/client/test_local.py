@@ -31,7 +31,7 @@ from support.people import PASSPHRASE, REGISTRY_PATH, manifest, owned
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from notarypy.keys.questions import PassphraseRequest
+    from notarypy.keys.keyinfo import PassphraseRequest
     from support.dockerd import FakeDaemon
     from support.people import Person, World
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from notarypy.client.verdicts import FirstRoot
     from notarypy.devserver.core import Fake
-    from notarypy.keys.questions import PassphraseRequest
+    from notarypy.keys.keyinfo import PassphraseRequest
     from notarypy.remote.http.messages import Request, Response
     from support.people import Person, World
 

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from notarypy.client.migrate.inventory import ResignedTag
     from notarypy.cosign.simplesigning import Claim
-    from notarypy.keys.questions import PassphraseRequest
+    from notarypy.keys.keyinfo import PassphraseRequest
     from notarypy.remote.http.messages import Request, Response
     from support.people import Person, World
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from interop.harness.images import Repository
     from interop.harness.people import Person
     from interop.harness.programs import Run
-    from notarypy.keys.questions import PassphraseRequest
+    from notarypy.keys.keyinfo import PassphraseRequest
 
 VARIABLES, *BLOCKS = pages.blocks(pages.read("docs/ceremony.md"), "sh")
 NAMES = ("alice", "bob", "carol", "dave")

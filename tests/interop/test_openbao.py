@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from interop.harness import openbao, services
+from notarypy.keys.keyinfo import PassphraseRequest
 from notarypy.keys.passphrases import PassphraseChain
-from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers.base import SignerContext
 from notarypy.keys.signers.hashivault import HashivaultSigner
 from notarypy.tuf import envelope

@@ -213,7 +213,7 @@ with Client.from_environment(trust_dir=sys.argv[1]) as client:
 PROCESS = """
 import multiprocessing, os, sys, threading
 from notarypy.keys.passphrases import CallbackSource, PassphraseChain
-from notarypy.keys.questions import PassphraseRequest
+from notarypy.keys.keyinfo import PassphraseRequest
 from notarypy.keys.signers import pkcs11modules
 from notarypy.keys.signers.base import SignerContext
 from notarypy.keys.signers.pkcs11 import Pkcs11Signer

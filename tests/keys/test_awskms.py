@@ -36,9 +36,9 @@ from notarypy.errors import (
     UnsupportedKeyError,
     UsageError,
 )
+from notarypy.keys.keyinfo import PassphraseRequest
 from notarypy.keys.keystore import KeyStore
 from notarypy.keys.passphrases import PassphraseChain
-from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers import awsclients, awskms, services
 from notarypy.keys.signers.awskms import AwsKmsSigner
 from notarypy.keys.signers.base import SignerContext

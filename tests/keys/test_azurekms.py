@@ -29,8 +29,8 @@ from notarypy.errors import (
     UnsupportedKeyError,
     UsageError,
 )
+from notarypy.keys.keyinfo import PassphraseRequest
 from notarypy.keys.passphrases import PassphraseChain
-from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers import backend
 from notarypy.keys.signers.base import ExternalSigner, SignerContext
 from notarypy.keys.signers.cosignsigner import CosignSigner

@@ -23,8 +23,8 @@ from notarypy.errors import (
     NetworkError,
     NotarypyError,
 )
+from notarypy.keys.keyinfo import PassphraseRequest
 from notarypy.keys.passphrases import PassphraseChain
-from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers import backend
 from notarypy.keys.signers.base import SignerContext
 from support.azurecloud import TENANT, VAULT, AzureCloud

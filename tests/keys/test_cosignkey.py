@@ -20,8 +20,8 @@ from notarypy.errors import (
     UnsupportedKeyError,
 )
 from notarypy.keys.formats import cosignkey, pem, pkcs8, sealed
+from notarypy.keys.keyinfo import PassphraseRequest
 from notarypy.keys.passphrases import COSIGN_PASSWORD, new_passphrase_chain, standard_chain
-from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers.keyfile import open_block
 from notarypy.tuf.keys import PublicKey, public_key_of
 from support.rsakeys import fresh_key

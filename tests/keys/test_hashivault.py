@@ -40,9 +40,9 @@ from notarypy.errors import (
     UnsupportedKeyError,
     UsageError,
 )
+from notarypy.keys.keyinfo import PassphraseRequest
 from notarypy.keys.keystore import KeyStore
 from notarypy.keys.passphrases import PassphraseChain
-from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers.base import SignerContext
 from notarypy.keys.signers.cosignsigner import CosignSigner
 from notarypy.keys.signers.hashivault import HashivaultSigner

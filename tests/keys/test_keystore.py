@@ -24,10 +24,10 @@ from notarypy.errors import (
     UnsupportedKeyError,
 )
 from notarypy.keys.formats import pem
+from notarypy.keys.keyinfo import PassphraseRequest
 from notarypy.keys.keypaths import key_paths
 from notarypy.keys.keystore import KeyStore
 from notarypy.keys.passphrases import CallbackSource, PassphraseChain, standard_chain
-from notarypy.keys.questions import PassphraseRequest
 from notarypy.tuf.envelope import verify
 from notarypy.tuf.keys import public_key_of
 

@@ -16,8 +16,8 @@ from keyring.errors import KeyringLocked, PasswordSetError
 from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError, PassphraseNeededError
 from notarypy.keys import oskeyring
+from notarypy.keys.keyinfo import PassphraseRequest
 from notarypy.keys.passphrases import standard_chain
-from notarypy.keys.questions import PassphraseRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -186,7 +186,7 @@ def test_what_the_library_chooses_by_itself_is_checked(tmp_path: Path) -> None:
     )
     program = (
         "from notarypy.keys.passphrases import standard_chain\n"
-        "from notarypy.keys.questions import PassphraseRequest\n"
+        "from notarypy.keys.keyinfo import PassphraseRequest\n"
         "chain = standard_chain({'NOTARYPY_KEYRING': '1'}, None, None)\n"
         "try: print(list(chain.candidates(PassphraseRequest('0' * 64, 'jeff'))))\n"
         "except Exception as error: print(error.code, error.why)\n"

@@ -8,8 +8,8 @@ import pytest
 
 from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError, PassphraseNeededError
+from notarypy.keys.keyinfo import PassphraseRequest
 from notarypy.keys.passphrases import PROMPT, CallbackSource, FileSource, PassphraseChain, standard_chain
-from notarypy.keys.questions import PassphraseRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -32,9 +32,9 @@ from notarypy.errors import (
     TokenMissingError,
     UnsupportedKeyError,
 )
+from notarypy.keys.keyinfo import PassphraseRequest
 from notarypy.keys.keystore import KeyStore
 from notarypy.keys.passphrases import CallbackSource, PassphraseChain, standard_chain
-from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers import pkcs11modules
 from notarypy.keys.signers.base import SignerContext
 from notarypy.keys.signers.keyfile import LocalSigner
@@ -722,7 +722,7 @@ LOADED = """
 import os, re, signal, sys, threading
 from notarypy.errors import DeadlineError
 from notarypy.keys.passphrases import standard_chain
-from notarypy.keys.questions import PassphraseRequest
+from notarypy.keys.keyinfo import PassphraseRequest
 from notarypy.keys.signers import pkcs11modules
 from notarypy.keys.signers.base import SignerContext
 from notarypy.keys.signers.pkcs11 import Pkcs11Signer

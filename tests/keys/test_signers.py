@@ -22,9 +22,9 @@ from notarypy.errors import (
     UsageError,
 )
 from notarypy.keys.formats import keyuri
+from notarypy.keys.keyinfo import PassphraseRequest
 from notarypy.keys.keystore import KeyStore
 from notarypy.keys.passphrases import CallbackSource, PassphraseChain, standard_chain
-from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers import SIGNERS, backend, is_uri, keyfile
 from notarypy.keys.signers.base import SignerContext
 from notarypy.keys.signers.keyfile import LocalSigner

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notarypy.errors import NotarypyError
+from notarypy.keys.keyinfo import PassphraseRequest
 from notarypy.keys.passphrases import PassphraseChain
-from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers import vaultenvironment
 from notarypy.keys.signers.base import SignerContext
 from notarypy.keys.signers.hashivault import HashivaultSigner

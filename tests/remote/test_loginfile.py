@@ -12,7 +12,7 @@ import pytest
 
 from notarypy.cli.text.advice import advice
 from notarypy.errors import AuthenticationError, ConfigurationError
-from notarypy.remote.auth.loginfile import LoginFile
+from notarypy.remote.auth.dockerconfig import LoginFile
 from support.helpers import write_helper
 
 HUB = "https://index.docker.io/v1/"

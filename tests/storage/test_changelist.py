@@ -14,9 +14,8 @@ import pytest
 from notarypy import files, system
 from notarypy.errors import MetadataError, StorageError
 from notarypy.limits import Limits
-from notarypy.storage.changelist import Changelist
+from notarypy.storage.changelist import Changelist, Unsettled
 from notarypy.storage.trustdir import TrustDirectory
-from notarypy.storage.unsettled import Unsettled
 from notarypy.tuf.stagedchanges import Staged
 from support.author import NOW
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from notarypy.devserver.core import Fake
     from notarypy.devserver.stores import ImageStore, MetadataStore, ServerKeys
-    from notarypy.keys.questions import PassphraseRequest
+    from notarypy.keys.keyinfo import PassphraseRequest
     from notarypy.keys.signers.base import Signer
 
 SERVER = f"https://{NOTARY_HOST}"

@@ -38,7 +38,7 @@ from notarypy.images import reference
 if TYPE_CHECKING:
     from notarypy.client.api import Client
     from notarypy.images.reference import Reference
-    from notarypy.keys.questions import PassphraseRequest
+    from notarypy.keys.keyinfo import PassphraseRequest
 
 _SERVER = "DOCKER_CONTENT_TRUST_SERVER"
 # What errors advise besides a variable or a folder, and docker trust does not have.

@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 
     from notarypy.cli.cobra import CommandLine
     from notarypy.client.api import Client
+    from notarypy.keys.keyinfo import PassphraseRequest
     from notarypy.keys.passphrases import PassphraseChain
-    from notarypy.keys.questions import PassphraseRequest
     from notarypy.storage.settings.settings import Settings
 
 _LOG = logging.getLogger(__name__)

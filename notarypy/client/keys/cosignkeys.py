@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from notarypy.client.keys.selectors import KeyReader
 from notarypy.errors import Advice, UsageError
 from notarypy.keys.formats import pem
-from notarypy.keys.questions import PassphraseRequest
+from notarypy.keys.keyinfo import PassphraseRequest
 from notarypy.keys.signers.base import CheckedSigner
 from notarypy.keys.signers.keyfile import LocalSigner, open_block
 from notarypy.tuf import roles

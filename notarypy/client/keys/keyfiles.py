@@ -44,8 +44,8 @@ from notarypy.errors import (
 )
 from notarypy.keys.formats import cosignkey, pem, pkcs8
 from notarypy.keys.keyentry import stays
+from notarypy.keys.keyinfo import MIN_LENGTH, PassphraseRequest
 from notarypy.keys.keypaths import KEYID
-from notarypy.keys.questions import MIN_LENGTH, PassphraseRequest
 from notarypy.keys.signers import is_uri
 from notarypy.keys.signers.base import CheckedSigner
 from notarypy.limits import DEFAULT

@@ -29,9 +29,8 @@ from notarypy.client.keys.selectors import KeyReader, begins, both, fits, is_pat
 from notarypy.errors import Advice, KeyMissingError, NotarypyError, UsageError
 from notarypy.files import locked
 from notarypy.keys.formats import keyuri, pem
-from notarypy.keys.keyinfo import KeyInfo, StoredKey
+from notarypy.keys.keyinfo import KeyInfo, PassphraseRequest, StoredKey
 from notarypy.keys.keypaths import LOCK
-from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers import is_uri, keyfile
 from notarypy.keys.signers.keyfile import LocalSigner, open_block
 from notarypy.tuf import roles

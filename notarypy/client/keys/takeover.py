@@ -28,9 +28,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from notarypy.client.keys.selectors import other_name, require_one_role
 from notarypy.errors import Advice, NotarypyError, UnsupportedKeyError, UsageError
 from notarypy.keys.formats import pem, pkcs8
-from notarypy.keys.keyinfo import StoredKey
+from notarypy.keys.keyinfo import PassphraseRequest, StoredKey
 from notarypy.keys.keypaths import KEYID
-from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers import keyfile
 from notarypy.limits import DEFAULT
 from notarypy.tuf import roles

@@ -2,7 +2,7 @@
 
 What it is: one request of Key Vault each for signing and for the public key, sent by Azure's own library
 with the credentials that it finds. What it is not: making keys, finding
-credentials, and what the library's errors mean (`azureerrors`).
+credentials, and what the library's errors mean (`azurecredential`).
 
 Rules:
 
@@ -32,7 +32,7 @@ from notarypy.errors import (
     UnsupportedKeyError,
     UsageError,
 )
-from notarypy.keys.signers import azureerrors, services
+from notarypy.keys.signers import azurecredential, services
 from notarypy.keys.signers.azurecredential import AzureCredential, within
 from notarypy.keys.signers.base import ExternalSigner
 from notarypy.keys.signers.bounded import bounded
@@ -159,7 +159,7 @@ class _Vault:
         except ImportError:
             raise services.missing("azure", "azure-keyvault-keys or azure-identity") from None
         except Exception as error:  # noqa: BLE001 - who looks for credentials raises what reading them raises
-            raise azureerrors.unconfigured(self.place, error) from None
+            raise azurecredential.unconfigured(self.place, error) from None
 
     def _asked(self, what: str, ask: Callable[[_Clients, float], T]) -> T:
         def once(seconds: float) -> T:
@@ -170,7 +170,7 @@ class _Vault:
             except NotarypyError:  # there is no token
                 raise
             except Exception as error:  # noqa: BLE001 - the library lets through what its transport raises
-                raise azureerrors.failure(self.place, error) from None
+                raise azurecredential.failure(self.place, error) from None
 
         return services.in_time(bounded(_NAME, once), self._timeout)
 

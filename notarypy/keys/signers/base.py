@@ -47,8 +47,8 @@ from notarypy.values import dataclass, field, replace
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from notarypy.keys.keyinfo import PassphraseRequest
     from notarypy.keys.passphrases import PassphraseChain
-    from notarypy.keys.questions import PassphraseRequest
 
 _LOG = logging.getLogger(__name__)
 _SEQUENCE = b"\x30"

@@ -37,8 +37,8 @@ from notarypy.tuf.keys import public_key_of
 
 if TYPE_CHECKING:
     from notarypy.keys.formats.pkcs8 import PrivateKey
+    from notarypy.keys.keyinfo import PassphraseRequest
     from notarypy.keys.passphrases import PassphraseChain
-    from notarypy.keys.questions import PassphraseRequest
 
 _LOG = logging.getLogger(__name__)
 _PSS_SALT = 32

@@ -1,7 +1,8 @@
 """Logins as docker and podman write them down: config.json, auth.json, DOCKER_AUTH_CONFIG.
 
-What it is: what one such document says for a host, and where such documents are. What it is not: it runs no
-helper program itself (`credentials`), and sends nothing.
+What it is: what one such document says for a host, where such documents are, and writing a login into one.
+What it is not: it runs no helper program itself (`credentials`), sends nothing, and checks nothing that is
+written (`client.logins` does); without a helper a password is encoded, and not encrypted.
 
 Rules:
 
@@ -18,19 +19,27 @@ Rules:
 6. Of `HttpHeaders` only those named `X-Meta-...` are for registries; the others are for a docker daemon.
 7. A usual place in a folder that this user may not enter, root's for example, has no login. A file that is
    there and cannot be read is an error, as is a place that REGISTRY_AUTH_FILE or DOCKER_CONFIG names.
+8. A file that is written keeps everything but this login. One that cannot be read is left alone.
+9. Where the file names a helper program for a host, the helper keeps the secret, and the file gets the empty
+   entry that docker leaves.
+10. A login takes the place of all keys that are for its whole host, however they are written. Keys with a
+   path are other logins.
+11. It is replaced in one step, with mode 0600. A link stays one: what it leads to is replaced.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from notarypy import files, system
 from notarypy.errors import Advice, ConfigurationError, StorageError
@@ -45,6 +54,9 @@ from notarypy.remote.auth.credentials import (
     host_key,
 )
 from notarypy.values import replace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 REMEMBER = 60.0
 _META = "x-meta-"
@@ -264,3 +276,51 @@ def place_of(name: str) -> str:
     if separator or path in ("", "v1", "v2"):
         return host_key(host)
     return f"{host_key(host)}/{path}"
+
+
+class LoginFile(DockerConfig):
+    """One file of logins, for writing; make a new one for each change."""
+
+    def store(self, host: str, user: str, secret: str) -> str:
+        """Store a login; return the file, or the helper program, that has it now (rules 9 and 10)."""
+        helper, key = self.helper_for(host), self._key(host)
+        entry = {}
+        if helper is not None:
+            helper.store(key, user, secret)
+        else:
+            entry = {"auth": b64encode(f"{user}:{secret}".encode()).decode()}
+        self._write({**self._others(host), key: entry})
+        return self.name if helper is None else helper.program
+
+    def erase(self, host: str) -> bool:
+        """Erase the login for a host; tell whether there was one."""
+        helper, key = self.helper_for(host), self._key(host)
+        kept = helper is not None and helper.get(key) is not None
+        if helper is not None and kept:
+            helper.erase(key)
+        others = self._others(host)
+        listed = others != self._table("auths")
+        if listed:
+            self._write(others)
+        return kept or listed
+
+    def helper_for(self, host: str) -> Helper | None:
+        """Return the helper program that keeps logins for a host; None if the file does."""
+        name = self._helper(host)
+        return Helper(name, self.name, self._environ, self._timeout) if name else None
+
+    def _key(self, host: str) -> str:
+        """Return what docker, or podman, calls a host."""
+        if host_key(host) != HUB:
+            return host
+        return HUB if self._podman else HUB_SERVER
+
+    def _others(self, host: str) -> dict[str, object]:
+        return {key: entry for key, entry in self._table("auths").items() if place_of(key) != host_key(host)}
+
+    def _write(self, auths: Mapping[str, object]) -> None:
+        document = {**self._document, "auths": auths}
+        text = json.dumps(document, indent="\t", ensure_ascii=False)
+        target = Path(os.path.realpath(self._path))
+        files.make_private_directory(target.parent)
+        files.write_atomic(target, text.encode(errors="surrogatepass"))

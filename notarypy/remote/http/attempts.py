@@ -1,7 +1,7 @@
-"""Whether a request is worth another attempt, and after how long.
+"""Whether a request is worth another attempt, after how long, and until when.
 
-What it is: what an outcome says of that. What it is not: sending (`transport`), or how many requests are
-under way (`throttle`).
+What it is: what an outcome says of that, and a deadline that moves. What it is not: sending (`transport`), or
+how many requests are under way (`throttle`).
 """
 
 from __future__ import annotations
@@ -90,3 +90,18 @@ def pause(outcome: Got, attempt: int, left: float, *, patient: bool) -> float | 
 def backoff(attempt: int) -> float:
     """Return 0.2, 0.4, 0.8 seconds, each spread by half so that clients do not march in step."""
     return 0.1 * 2.0**attempt * (0.75 + os.urandom(1)[0] / 510)
+
+
+class Deadline:
+    """It moves while the request waits for others (`transport`, rule 1)."""
+
+    __slots__ = ("asking", "at")
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+        self.asking: float | None = None  # since when it waits for a login, which a person may be asked for
+
+    def extend(self, now: float) -> None:
+        """Leave out the time that a login took to come."""
+        self.at += 0.0 if self.asking is None else now - self.asking
+        self.asking = None

@@ -44,8 +44,7 @@ from notarypy.errors import (
 )
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.http import attempts, failures
-from notarypy.remote.http.attempts import ATTEMPTS
-from notarypy.remote.http.deadline import Deadline
+from notarypy.remote.http.attempts import ATTEMPTS, Deadline
 from notarypy.remote.http.messages import Redaction, Request, Response
 from notarypy.remote.http.throttle import Throttles
 from notarypy.remote.http.urls import host_port, is_loopback, next_hop, origin, public_headers
