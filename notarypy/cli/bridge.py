@@ -17,7 +17,7 @@ from typer import BadParameter, Exit, Typer, echo
 from typer.core import TyperCommand, TyperGroup
 
 from notarypy import __version__
-from notarypy.cli import app, declared, options
+from notarypy.cli import app, declared
 from notarypy.cli.references import KEYLESS
 from notarypy.cli.text import helptopics
 from notarypy.cli.wellformed import Invocation
@@ -39,7 +39,7 @@ textwrap.TextWrapper.wordsep_re = textwrap.TextWrapper.wordsep_simple_re
 _UNREADABLE: type[Exception] = BadParameter.__bases__[0]
 
 _BEGINNING = 3  # letters of a name, which say which is meant
-_GLOBAL = frozenset(name for each in options.DECLARED for name in each.names)
+_GLOBAL = frozenset(name for each in declared.GLOBAL_OPTIONS for name in each.names)
 _HINT = "Also --server: notarypy help options. ROOT-PIN, role: notarypy help names"
 _VERSION = declared.Parameter(
     "show_version", bool, declared.Option("--version", help="Print the version."), default=False
@@ -222,7 +222,7 @@ def _signed(
 def _attach(command: Any, *, hidden: bool) -> None:  # noqa: ANN401 - typer's own type
     """Let a command, and the commands in it, take the global options."""
     group = _group()
-    group.command()(_signed(lambda: None, (*options.DECLARED, _VERSION)))
+    group.command()(_signed(lambda: None, (*declared.GLOBAL_OPTIONS, _VERSION)))
     made: Any = typer.main.get_command(group)
     for option in made.params:
         option.expose_value, option.callback, option.hidden = False, _record, hidden

@@ -18,7 +18,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from notarypy.cli import app, declared, options
+from notarypy.cli import app, declared
 from notarypy.cli.declared import Argument, Commands, Parameter
 from notarypy.cli.proposals import Known, Proposal, Proposals, values
 from notarypy.cli.run import Context, begin
@@ -178,14 +178,14 @@ class _Line:
     def _note(self, parameter: Parameter, value: str | None) -> None:
         self.pending = None
         self.given.add(parameter.name)
-        if parameter.name in _PLACES and parameter in options.DECLARED and value:
+        if parameter.name in _PLACES and parameter in declared.GLOBAL_OPTIONS and value:
             self.places[parameter.name] = os.path.expanduser(value)  # noqa: PTH111 - raises for no user
 
     def _all_options(self) -> Iterator[Parameter]:
         """Yield the options that may stand here: the command's own, then the global ones."""
         if self.found is not None and not isinstance(self.found, Commands):
             yield from declared.options(self.found)
-        yield from options.DECLARED
+        yield from declared.GLOBAL_OPTIONS
 
     def _named(self, name: str) -> Parameter | None:
         return next((each for each in self._all_options() if name in each.names), None)

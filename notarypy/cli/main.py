@@ -168,12 +168,12 @@ def _guarded(begun: Run, argv: Sequence[str]) -> None:
 
 def _dispatch(argv: Sequence[str], begun: Run) -> None:
     """Run the command on a line: read as it is if it is well-formed, and else by typer."""
-    from notarypy.cli import app, options, wellformed
+    from notarypy.cli import app, declared, wellformed
     from notarypy.cli.run import Context
     from notarypy.errors import UsageError
 
     try:
-        call = wellformed.read(argv, app.find, options.DECLARED, app.RAW)
+        call = wellformed.read(argv, app.find, declared.GLOBAL_OPTIONS, app.RAW)
         if call is None:
             from notarypy.cli import bridge
 

@@ -1,7 +1,7 @@
 """What a command did, shown once: as text while it goes on, or as one JSON document.
 
-What it is: the only code that prints results, warnings and errors, and that decides the exit code. What it is
-not: their wording (`render`).
+What it is: the only code that prints results, warnings, errors and the package's log, and that decides the
+exit code. What it is not: their wording (`render`).
 
 Rules:
 
@@ -10,24 +10,27 @@ Rules:
 3. A held report shows its results only if all of them are good.
 4. When standard output cannot be written, the work goes on and the exit code is 1.
 5. No option hides that something was not verified (`client.parameters.Unverified`).
+6. The log is this package's alone: others' may hold anything, and are not shown.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
-from notarypy.cli.text import render, terminal, withheld
+from notarypy.cli.text import render, terminal
+from notarypy.cli.text.render import safe
 from notarypy.client.parameters import Unverified
 from notarypy.errors import Advice, NotarypyError, StorageError, worst
 from notarypy.values import dataclass, field
 
 if TYPE_CHECKING:
-    from notarypy.cli.options import GivenOptions
+    from notarypy.cli.declared import GivenOptions
     from notarypy.cli.text.colour import Painter
     from notarypy.client.verdicts import FirstRoot
 
@@ -200,8 +203,8 @@ class Report:
             **_failure(self.error, self.command),
         }
         text = render.document(value)
-        if withheld.may_be_in(text):
-            text = render.document(withheld.all_secrets(json.loads(text)))
+        if render.may_have_uri(text):
+            text = render.document(render.without_secrets(json.loads(text)))
         return f"{text}\n"
 
     def _show(self, error: NotarypyError, about: str = "") -> None:
@@ -267,3 +270,34 @@ def origin(error: Exception) -> str:
             found = f" at {module}:{trace.tb_lineno}"
         trace = trace.tb_next
     return found
+
+
+_STEPS = "notarypy: %(levelname)s: %(message)s"
+_EVERYTHING = "%(asctime)s.%(msecs)03d %(levelname)s %(name)s: %(message)s"
+
+
+@contextmanager
+def log_shown(verbose: int) -> Iterator[None]:
+    """Show the log (rule 6): for 0 nothing, for 1 what is done, for 2 every decision, when and where."""
+    if not verbose:
+        yield
+        return
+    everything = verbose > 1
+    handler = logging.StreamHandler()
+    handler.setFormatter(_SafeFormatter(_EVERYTHING if everything else _STEPS, "%H:%M:%S"))
+    logger = logging.getLogger("notarypy")
+    logger.setLevel(logging.DEBUG if everything else logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
+
+
+class _SafeFormatter(logging.Formatter):
+    """Formats lines without control characters."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Return the line."""
+        return safe(super().formatMessage(record))

@@ -14,8 +14,8 @@ from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from notarypy.cli.options import GivenOptions
-from notarypy.cli.report import Report
+from notarypy.cli.declared import GivenOptions
+from notarypy.cli.report import Report, log_shown
 from notarypy.cli.text import terminal
 from notarypy.errors import Advice, ConfirmationNeededError, NotarypyError, OperationError, UsageError
 from notarypy.limits import DEFAULT, EXTENDED
@@ -94,13 +94,11 @@ class Run:
 
     @contextmanager
     def log_shown(self) -> Iterator[None]:
-        """Show the package's own log, as far as `-v` asks for it (`steplog`)."""
+        """Show the package's own log, as far as `-v` asks for it."""
         if not self.options.verbose:
             yield
             return
-        from notarypy.cli import steplog  # what most runs have none of
-
-        with steplog.shown(self.options.verbose):
+        with log_shown(self.options.verbose):
             yield
 
     @contextmanager

@@ -15,13 +15,10 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from notarypy.cli import declared
-from notarypy.cli.declared import REQUIRED, Commands, Function, Parameter
-
-if TYPE_CHECKING:
-    from notarypy.cli.options import GivenOptions
+from notarypy.cli.declared import REQUIRED, Commands, Function, GivenOptions, Parameter
 
 _Taken = tuple[Parameter, Any]
 Find = Callable[[str], Function | Commands | None]

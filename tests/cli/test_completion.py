@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cli.test_json import SCHEMA
-from notarypy.cli import app, declared, options, pin, proposals
+from notarypy.cli import app, declared, pin, proposals
 from notarypy.cli.completion import unquoted
 from notarypy.cli.declared import Commands
 from notarypy.cli.dockertrust import grammar, program
@@ -347,7 +347,7 @@ def parameters() -> Iterator[Parameter]:
             assert function is not None
             yield from declared.arguments(function)
             yield from declared.options(function)
-    yield from options.DECLARED
+    yield from declared.GLOBAL_OPTIONS
 
 
 def test_every_place_has_names_or_is_known_to_have_none(trust_dir: Path) -> None:

@@ -25,7 +25,7 @@ from cryptography.x509.oid import NameOID
 
 from notarypy import system
 from notarypy.cli import app, wellformed
-from notarypy.cli.options import DECLARED
+from notarypy.cli.declared import GLOBAL_OPTIONS
 from notarypy.cli.text import findingadvice
 from notarypy.client.api import Client
 from notarypy.client.backup.contents import NOTE, LastBackup, write_note
@@ -632,7 +632,7 @@ def require_commands(fix: str) -> None:
         words = shlex.split(command.partition(" (")[0])
         assert words[0] == "notarypy" or words[0] in PROGRAMS
         if words[0] == "notarypy":
-            assert wellformed.read(words[1:], app.find, DECLARED, app.RAW) is not None, command
+            assert wellformed.read(words[1:], app.find, GLOBAL_OPTIONS, app.RAW) is not None, command
 
 
 def contents(top: Path) -> dict[str, tuple[int, int, bytes]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.cli.text import htmlpage, reportpage
+from notarypy.cli.text import htmlpage, migrationpage
 from notarypy.client import workers
 from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.errors import DigestMismatchError, RepositoryVanishedError, UnreachableError
@@ -206,5 +206,5 @@ def test_a_page_of_what_is_done_says_so(run: Run, stub: StubClient) -> None:
 
 
 def test_each_loss_has_something_instead() -> None:
-    source = (Path(reportpage.__file__).parents[2] / "client" / "migrate" / "losses.py").read_text()
-    assert set(re.findall(r'Loss\(\s*"(\w+)"', source)) == reportpage.INSTEAD.keys()
+    source = (Path(migrationpage.__file__).parents[2] / "client" / "migrate" / "losses.py").read_text()
+    assert set(re.findall(r'Loss\(\s*"(\w+)"', source)) == migrationpage.INSTEAD.keys()

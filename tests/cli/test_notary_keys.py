@@ -243,7 +243,9 @@ def test_a_pin_or_a_uri_that_cannot_be_used_is_no_file_and_no_passphrase(notary:
     assert "no such file" not in done.err
     shell = NotaryShell({"HOME": str(home)})
     wrong = PinWrongError("the token does not take the PIN from A", tried=["A"], token="tok")
-    assert goerrors.text_of(wrong, shell).startswith("* fatal: the token does not take the PIN from A")
+    assert goerrors.text_of(wrong, shell.again(), shell.native_options()).startswith(
+        "* fatal: the token does not take the PIN from A"
+    )
 
 
 # -- export

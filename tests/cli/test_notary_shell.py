@@ -17,7 +17,7 @@ import notarypy
 from notarypy import errors
 from notarypy.cli import app
 from notarypy.cli.cobra import HELP, Answer
-from notarypy.cli.gonotary import commands, entry, fixes, goerrors, notaryshell
+from notarypy.cli.gonotary import commands, entry, goerrors, notaryshell
 from notarypy.cli.gonotary.notaryshell import NotaryShell, table
 from notarypy.cli.text import terminal
 from notarypy.cli.text.advice import TEXTS
@@ -64,7 +64,7 @@ def shell(home: Path) -> NotaryShell:
 
 
 def lines(error: NotarypyError, shell: NotaryShell) -> list[str]:
-    return goerrors.text_of(error, shell).splitlines()
+    return goerrors.text_of(error, shell.again(), shell.native_options()).splitlines()
 
 
 @pytest.mark.parametrize(
@@ -205,14 +205,14 @@ def test_what_tls_needs_is_named_before_any_server_is_asked(home: Path) -> None:
 # -- advice
 
 
-@pytest.mark.parametrize("name", fixes.TEXTS)
+@pytest.mark.parametrize("name", goerrors.FIXES)
 def test_advice_of_this_program_is_about_what_notarypy_advises(name: str) -> None:
     known = {value for _, value, _, _ in Formatter().parse(TEXTS[name]) if value}
-    wanted = {value for _, value, _, _ in Formatter().parse(fixes.TEXTS[name]) if value}
+    wanted = {value for _, value, _, _ in Formatter().parse(goerrors.FIXES[name]) if value}
     assert wanted <= known | {"program"}
 
 
-@pytest.mark.parametrize("text", [*fixes.TEXTS.values(), *fixes._OF_EXIT_CODE.values()])  # noqa: SLF001
+@pytest.mark.parametrize("text", [*goerrors.FIXES.values(), *goerrors._OF_EXIT_CODE.values()])  # noqa: SLF001
 def test_advice_names_commands_and_flags_that_there_are(text: str) -> None:
     command = r"(?:key|delegation) [a-z]+|[a-z]+"
     given = r" (?:-{1,2}\w+|\{\w+\}|[A-Z]+|root|snapshot)(?!\w)"
@@ -241,7 +241,7 @@ def test_all_advice_that_can_be_shown_has_words_and_flags_of_this_program() -> N
     wrong = {}
     shown = _shown()
     for name in shown:
-        text = fixes.TEXTS.get(name, TEXTS[name])
+        text = goerrors.FIXES.get(name, TEXTS[name])
         rest = re.sub(r"\b(?:notarypy|aws|az|bao|cosign|gcloud|openssl|pkcs11-tool) [^;,()]*", "", text)
         rest = re.sub(
             r"\b(?:awk|base64|chmod|iconv|keytool|pipx|printf|puttygen|python3|ssh-keygen) [^;,()]*", "", rest
@@ -460,7 +460,7 @@ def test_nothing_leaves_as_a_traceback(
 @pytest.mark.parametrize("program", ["notary", "notarypy notary"])
 def test_a_warning_names_the_program_that_was_called(program: str) -> None:
     text = "1 change is staged, and left alone: `notarypy notary publish a/b` publishes that"
-    assert fixes.of_warning(text, program) == text.replace("notarypy notary", program)
+    assert goerrors.of_warning(text, program) == text.replace("notarypy notary", program)
 
 
 def test_nothing_is_made_without_standard_output(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.cli.text.partlines import _words
+from notarypy.cli.partfiles import _words
 from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.tuf.draftchanges import DraftChange
 from support.people import manifest

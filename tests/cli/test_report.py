@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy import errors
-from notarypy.cli.options import GivenOptions
+from notarypy.cli.declared import GivenOptions
 from notarypy.cli.report import Report
 from notarypy.errors import NotarypyError
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from notarypy.cli import byservice
-from notarypy.cli.options import DECLARED
+from notarypy.cli.declared import GLOBAL_OPTIONS
 from notarypy.client.api import Client
 from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.images.manifests import OCI_MANIFEST
@@ -343,7 +343,7 @@ def test_rule_1_what_is_for_this_machine_is_done_here(
 def test_rule_1_somebody_decided_about_every_global_option() -> None:
     harmless = {"json", "quiet", "verbose", "color", "yes", "timeout", "retry_for", "passphrase_file"}
     own = {option[0].removeprefix("--").replace("-", "_") for option in HERE} - {"policy", "from", "all_tags"}
-    assert {each.name for each in DECLARED} == harmless | own
+    assert {each.name for each in GLOBAL_OPTIONS} == harmless | own
 
 
 def test_what_is_no_service_is_a_mistake(run: Run, stub: StubClient, monkeypatch: pytest.MonkeyPatch) -> None:

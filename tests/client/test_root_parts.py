@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from notarypy.cli.text import partlines
+from notarypy.cli import partfiles
 from notarypy.cli.text.advice import advice
 from notarypy.errors import (
     KeyNotAuthorisedError,
@@ -125,7 +125,7 @@ def test_a_first_root_is_published_with_the_signatures_of_two(circle: Circle) ->
 def test_what_is_shown_of_a_first_root_is_every_key_certificate_and_threshold(circle: Circle) -> None:
     client = circle.bob.client(offline=True)
     review = client.parts.read([circle.first()])
-    shown = "\n".join(partlines.lines(review))
+    shown = "\n".join(partfiles.lines(review))
     assert "built on nothing: it is the first root" in shown
     for keyid in circle.pins.split(","):
         assert f"+ key of root: {keyid}" in shown
@@ -218,7 +218,7 @@ def test_copies_that_were_signed_side_by_side_make_another_threshold(made: Circl
 
 def test_a_lower_threshold_is_shown_in_capitals(made: Circle) -> None:
     review = made.bob.client().parts.read([made.rotation(made.alice, threshold=1)])
-    assert "    ~ threshold of root: 2 -> 1 (LOWER: fewer keys will be enough)" in partlines.lines(review)
+    assert "    ~ threshold of root: 2 -> 1 (LOWER: fewer keys will be enough)" in partfiles.lines(review)
 
 
 def test_a_root_and_its_certificates_are_renewed(made: Circle) -> None:

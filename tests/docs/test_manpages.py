@@ -11,7 +11,7 @@ import pytest
 
 from docs import pages, programs
 from notarypy import __version__
-from notarypy.cli import app, declared, options
+from notarypy.cli import app, declared
 from notarypy.cli.declared import Commands
 from notarypy.cli.dockertrust import grammar
 from notarypy.cli.gonotary import commands
@@ -111,7 +111,7 @@ def test_the_page_of_the_program_has_all_topics(manual: Path) -> None:
             assert all(
                 " ".join(each.split()) in text for each in words if each.rstrip(":") not in helptopics.GROUPS
             )
-    for each in options.DECLARED:
+    for each in declared.GLOBAL_OPTIONS:
         assert str(each.record.how["help"]) in text
         assert all(option in text for option in each.names)
     assert __version__ in text

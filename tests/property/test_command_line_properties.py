@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from notarypy.cli import app, bridge, declared, options, wellformed
+from notarypy.cli import app, bridge, declared, wellformed
 from notarypy.cli.declared import Commands
 from notarypy.cli.run import Run
 from notarypy.errors import UsageError
@@ -64,7 +64,7 @@ def built_once() -> Iterator[None]:
 
 
 def read(words: list[str]) -> wellformed.Invocation | None:
-    return wellformed.read(words, app.find, options.DECLARED, app.RAW)
+    return wellformed.read(words, app.find, declared.GLOBAL_OPTIONS, app.RAW)
 
 
 def facts(call: wellformed.Invocation, run: Run) -> tuple[Any, ...]:
@@ -126,7 +126,7 @@ def least(function: Function) -> list[str]:
 
 @pytest.mark.parametrize(("words", "function"), USUAL)
 def test_every_option_is_understood(words: list[str], function: Function) -> None:
-    own, shared = [*declared.options(function)], [*options.DECLARED]
+    own, shared = [*declared.options(function)], [*declared.GLOBAL_OPTIONS]
     for parameter in own + (shared if words == ["verify"] else []):
         for spelling in spellings(parameter):
             assert check([*words, *least(function), *spelling]) is not None, spelling
@@ -148,8 +148,8 @@ def lines(draw: DrawFn) -> list[str]:
     """Draw a command line that may be wrong."""
     words, function = draw(st.sampled_from(COMMANDS))
     own = [*declared.options(function)] if words[0] not in app.RAW else []
-    known = [spelling for parameter in (*own, *options.DECLARED) for spelling in spellings(parameter)]
-    shared = [spelling for parameter in options.DECLARED for spelling in spellings(parameter)]
+    known = [spelling for parameter in (*own, *declared.GLOBAL_OPTIONS) for spelling in spellings(parameter)]
+    shared = [spelling for parameter in declared.GLOBAL_OPTIONS for spelling in spellings(parameter)]
     arguments = ["registry.test/app:1", "jeff", "a b", "ä"]
     piece = st.one_of(
         st.sampled_from(known), st.sampled_from(arguments).map(lambda word: [word]),

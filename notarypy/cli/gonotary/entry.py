@@ -63,7 +63,7 @@ def notary(context: Context) -> None:
 
 def run(words: Sequence[str], shell: NotaryShell) -> int:
     """Run a command line that begins after the program's name; return the exit code."""
-    from notarypy.cli.gonotary import commands, goerrors
+    from notarypy.cli.gonotary import commands
 
     try:
         shell.write("")  # rule 4
@@ -74,8 +74,7 @@ def run(words: Sequence[str], shell: NotaryShell) -> int:
     except BrokenPipeError:
         code = _NO_READER
     except Exception as error:  # noqa: BLE001 - the last frame: whatever it is, the user gets its text
-        text, code = goerrors.final(error, shell)
-        shell.failed(text)
+        code = shell.ended_by(error)
     return code
 
 

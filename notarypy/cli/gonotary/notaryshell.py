@@ -34,9 +34,9 @@ from contextlib import contextmanager
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from notarypy.cli import steplog
-from notarypy.cli.gonotary import fixes
+from notarypy.cli.gonotary import goerrors
 from notarypy.cli.goshell import GoShell, GoWording
+from notarypy.cli.report import log_shown, origin
 from notarypy.cli.text import render, terminal
 from notarypy.errors import (
     Advice,
@@ -106,7 +106,7 @@ class NotaryShell(GoShell):
         """Print a warning, once."""
         if text not in self._warned:
             self._warned.add(text)
-            super().warn(fixes.of_warning(text, self.again()))
+            super().warn(goerrors.of_warning(text, self.again()))
 
     def settings(self) -> Settings:
         """Return the settings of this run; raise ConfigurationError."""
@@ -138,6 +138,20 @@ class NotaryShell(GoShell):
             _require_directory(client.settings.trust_dir)
             _move_old_keys(client, self)
             yield client
+
+    def ended_by(self, error: Exception) -> int:
+        """Print the error that ends the program; return its exit code."""
+        if isinstance(error, NotarypyError):
+            self.failed(goerrors.text_of(error, self.again(), self.native_options()))
+            return error.exit_code
+        if isinstance(error, OSError):
+            said = ": ".join(filter(None, (str(error.filename or ""), error.strerror or str(error))))
+            unsaid = f"\n  not printed: {self.unsaid.strip()}" if self.unsaid.strip() else ""
+            self.failed(f"* fatal: {said}{unsaid}")
+        else:
+            said = f"unexpected {type(error).__name__}{origin(error)}"
+            self.failed(f"* fatal: {said}\n  why: this is a defect of notarypy")
+        return 1
 
     def table(self, heading: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print a table as Go notary does (rule 7)."""
@@ -207,7 +221,7 @@ class NotaryShell(GoShell):
     @contextmanager
     def logging(self) -> Iterator[None]:
         """Show the package's own log as far as the line asks for it."""
-        with steplog.shown(self.verbose):
+        with log_shown(self.verbose):
             yield
 
 

@@ -1,7 +1,7 @@
 """Pages of HTML: one file each, for people who have no terminal before them, and for paper.
 
 What it is: text as HTML, and what every page is made of: its beginning and end, tables, states, errors,
-drawings. What it is not: a page (`reportpage` and others), or the words on it.
+drawings. What it is not: a page (`migrationpage` and others), or the words on it.
 
 Rules:
 

@@ -22,7 +22,6 @@ from json.encoder import encode_basestring_ascii as _quoted
 from typing import TYPE_CHECKING, Any
 
 from notarypy import jsontext
-from notarypy.cli.text import withheld
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ _HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\x7f": "
 
 def safe(text: object) -> str:
     """Return text with everything unprintable escaped (rule 1), and not too much of it (rules 3 and 5)."""
-    shown = withheld.secrets(str(text))
+    shown = _without_secret(str(text))
     left, shown = max(len(shown) - MAX_LINE, 0), shown[:MAX_LINE]
     if not shown.isprintable():
         shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
@@ -288,3 +287,32 @@ def unused_old_files(found: MigratedKeys, trust_dir: Path | None = None) -> list
         others = tuple(path for path in others if path.is_relative_to(trust_dir / "private"))
     texts = dict.fromkeys(found.misnamed, misnamed)
     return [*lines, *(texts.get(path, "{} is no key").format(now(path)) for path in others)]
+
+
+def may_have_uri(text: str) -> bool:
+    """Tell whether a text may have a key URI with more than a name in it, without a pattern to compile."""
+    return ":" in text and any(map(_begins_a_uri, text.split()))
+
+
+def _begins_a_uri(word: str) -> bool:
+    """Tell whether a word may have a scheme, and what separates attributes, options or a user from it."""
+    inner = word.partition(":")[2].rstrip(";")
+    return "=" in inner or "?" in inner or ";" in inner or ("//" in inner and "@" in inner)
+
+
+def _without_secret(text: str) -> str:
+    """Return a text without what could be a secret in a key URI."""
+    if not may_have_uri(text):
+        return text
+    from notarypy.keys.formats import urisecrets  # few commands show any
+
+    return urisecrets.shown(text)
+
+
+def without_secrets(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return a JSON value, without what could be a secret in its texts."""
+    if isinstance(value, str):
+        return _without_secret(value)
+    if isinstance(value, list):
+        return [without_secrets(each) for each in value]
+    return {key: without_secrets(each) for key, each in value.items()} if isinstance(value, dict) else value
