@@ -1,7 +1,8 @@
 """The bridge to typer, which prints all help and says what is wrong with a line.
 
-What it is: the commands of the program as typer knows them, made of their declarations. What it is not:
-needed for a well-formed line (`wellformed`): typer, and the texts of topics, are loaded for the others alone.
+What it is: the commands of the program as typer knows them, made of their declarations, once a process. What
+it is not: needed for a well-formed line (`wellformed`): typer, and the texts of topics, are loaded for the
+others alone.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import inspect
 import textwrap
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer.main
@@ -72,10 +74,7 @@ class CommandTable(TyperGroup):
             meant = "".join(f"help {each}" if each in helptopics.TOPICS else each for each in close)
             advice = Advice("did-you-mean" if close else "see-help", command=meant or _PROGRAM)
             raise UsageError(f'there is no command "{cmd_name}"', advice=advice)
-        command = _of_noun(found) if isinstance(found, declared.Commands) else _single(cmd_name, found)
-        if cmd_name not in app.RAW:
-            _attach(command, hidden=True)
-        return command
+        return _command(cmd_name, found)
 
     def get_help(self, ctx: Any) -> str:  # noqa: ANN401, ARG002 - as typer declares it
         """Return the page of the program."""
@@ -154,6 +153,7 @@ def read(argv: Sequence[str], run: Run) -> Invocation | None:
     return found[0] if found else None
 
 
+@cache
 def _program() -> Any:  # noqa: ANN401 - typer's own type
     made = Typer(
         cls=CommandTable,
@@ -166,6 +166,14 @@ def _program() -> Any:  # noqa: ANN401 - typer's own type
     program = typer.main.get_command(made)
     _attach(program, hidden=False)
     return program
+
+
+@cache
+def _command(name: str, found: Function | Commands) -> Any:  # noqa: ANN401 - typer's own type
+    command = _of_noun(found) if isinstance(found, declared.Commands) else _single(name, found)
+    if name not in app.RAW:
+        _attach(command, hidden=True)
+    return command
 
 
 def _group(about: str | None = None) -> Typer:
