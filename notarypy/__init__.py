@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from notarypy.client.archive.trustdata import Exported as Exported
     from notarypy.client.archive.trustdata import ExportedRepository as ExportedRepository
     from notarypy.client.archive.trustdata import ImportedRepository as ImportedRepository
-    from notarypy.client.archivesapi import Archives as Archives
     from notarypy.client.backup.contents import BackedUpKey as BackedUpKey
     from notarypy.client.backup.contents import BackedUpRepository as BackedUpRepository
     from notarypy.client.backup.contents import BackupContents as BackupContents
@@ -49,7 +48,6 @@ if TYPE_CHECKING:
     from notarypy.client.parameters import Required as Required
     from notarypy.client.parameters import SignOptions as SignOptions
     from notarypy.client.parameters import VerifyOptions as VerifyOptions
-    from notarypy.client.partsapi import Parts as Parts
     from notarypy.client.publish.deleting import DeletedRepository as DeletedRepository
     from notarypy.client.publish.joining import PartPublished as PartPublished
     from notarypy.client.publish.joining import PartReview as PartReview
@@ -79,9 +77,11 @@ if TYPE_CHECKING:
     from notarypy.client.results import SignerRemoved as SignerRemoved
     from notarypy.client.results import TagEntry as TagEntry
     from notarypy.client.results import TrustedRoot as TrustedRoot
+    from notarypy.client.stagingapi import Parts as Parts
     from notarypy.client.stagingapi import StagedContent as StagedContent
     from notarypy.client.stagingapi import Staging as Staging
     from notarypy.client.targetsapi import ListedTargets as ListedTargets
+    from notarypy.client.upkeepapi import Archives as Archives
     from notarypy.client.upkeepapi import Upkeep as Upkeep
     from notarypy.client.verdicts import AppliedPolicy as AppliedPolicy
     from notarypy.client.verdicts import CosignedBy as CosignedBy
@@ -147,7 +147,6 @@ __version__ = "0.1.0"
 _NAMES = {
     "client.api": "Client",
     "client.archive.trustdata": "Exported ExportedRepository ImportedRepository",
-    "client.archivesapi": "Archives",
     "client.backup.contents": "BackedUpKey BackedUpRepository BackupContents",
     "client.backup.restoring": "Restored",
     "client.backup.making": "CheckedBackup",
@@ -166,7 +165,6 @@ _NAMES = {
     "client.overview.overviews": "ListedTag Overview OverviewOptions",
     "client.parameters": "PinOptions Progress RemovalOptions Required SignOptions VerifyOptions",
     "client.publish.deleting": "DeletedRepository",
-    "client.partsapi": "Parts",
     "client.publish.joining": "PartPublished PartReview",
     "client.publish.republishing": "Republished",
     "client.publish.republishplan": "RepublishPlan",
@@ -177,9 +175,9 @@ _NAMES = {
         "PulledImage PurgedKey PushedImage Renewed RepositoryStatus RevokedTag "
         "RotatedKey SignedTag SignerAdded SignerRemoved TagEntry TrustedRoot"
     ),
-    "client.stagingapi": "StagedContent Staging",
+    "client.stagingapi": "Parts StagedContent Staging",
     "client.targetsapi": "ListedTargets",
-    "client.upkeepapi": "Upkeep",
+    "client.upkeepapi": "Archives Upkeep",
     "client.verdicts": (
         "AppliedPolicy CosignedBy Evidence "
         "FirstRoot ReleasedImage RoleEntry RoleStatus RoleVersion SkippedImage VerifiedImage"

@@ -9,14 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from notarypy.client.archivesapi import Archives
     from notarypy.client.keysapi import Keys
     from notarypy.client.migrationapi import Migration
-    from notarypy.client.partsapi import Parts
     from notarypy.client.session import Session
-    from notarypy.client.stagingapi import Staging
+    from notarypy.client.stagingapi import Parts, Staging
     from notarypy.client.targetsapi import ListedTargets
-    from notarypy.client.upkeepapi import Upkeep
+    from notarypy.client.upkeepapi import Archives, Upkeep
 
 
 class Groups:
@@ -41,7 +39,7 @@ class Groups:
     @cached_property
     def parts(self) -> Parts:
         """What several people sign together."""
-        from notarypy.client.partsapi import Parts
+        from notarypy.client.stagingapi import Parts
 
         return Parts(self._session)
 
@@ -55,7 +53,7 @@ class Groups:
     @cached_property
     def archives(self) -> Archives:
         """Trust archives, to be written and read."""
-        from notarypy.client.archivesapi import Archives
+        from notarypy.client.upkeepapi import Archives
 
         return Archives(self._session)
 

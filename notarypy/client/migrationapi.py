@@ -47,7 +47,7 @@ class Migration:
         signer who is required.
         """
         from notarypy.client.migrate.equivalent import policy_files
-        from notarypy.client.migrate.policykeys import PolicyKeys
+        from notarypy.client.migrate.policies.rules import PolicyKeys
 
         require_lists(keys=keys, repositories=repositories)
         options = VerifyOptions(signers, all_signers, root)

@@ -1,7 +1,7 @@
-"""Staged changes: what `Client.staging` offers, in the changelist that Go notary has, too.
+"""Staged changes and parts: what `Client.staging` and `Client.parts` offer.
 
-What it is: a door for each use case, as in `client.api`, and the change that each call stages. What it is
-not: what becomes of them (`client.publish.staged`).
+What it is: a door for each use case, as in `client.api`, and the change that each call stages in the
+changelist that Go notary has, too. What it is not: what becomes of them (`client.publish`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Literal, Self
 
 from notarypy.client.parameters import require_lists
-from notarypy.client.publish import staged, stagedinit
+from notarypy.client.publish import joining, staged, stagedinit
 from notarypy.client.publish.initialise import Wanted
 from notarypy.client.publish.signing import custom_data
 from notarypy.errors import InvalidNameError, UsageError
@@ -33,12 +33,14 @@ from notarypy.tuf.stagedchanges import (
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from notarypy.client.publish.joining import PartPublished, PartReview
     from notarypy.client.publish.staged import StagedChange, StagedPublished
     from notarypy.client.publish.stagedinit import StagedInit
     from notarypy.client.session import Session
     from notarypy.tuf.keys import PublicKey
+
 
 _SIZES = {"sha256": 32, "sha512": 64}
 
@@ -221,3 +223,40 @@ def _key_object(key: PublicKey) -> dict[str, object]:
     """Return a key as Go writes it in a change file: the public half first."""
     public = b64encode(key.public).decode()
     return {"keytype": key.keytype, "keyval": {"public": public, "private": None}}
+
+
+class Parts:
+    """Files that go from hand to hand until enough people have signed them."""
+
+    def __init__(self, session: Session) -> None:
+        """Use the settings and keys of a client's session."""
+        self._session = session
+
+    def make(self, publish: Callable[[], object]) -> PartReview:
+        """Return as a part what a call of this client would publish, signed by the keys here.
+
+        Nothing is sent. `publish` calls one method that publishes, for one repository: `lambda:
+        client.sign([reference])`. What other threads do with this client meanwhile is published. What a
+        role's threshold lacks is no error here. NothingThereError: nothing would change.
+        """
+        return joining.make(self._session, publish)
+
+    def read(self, documents: Sequence[bytes], *, root: str | None = None) -> PartReview:
+        """Return a part, or several that belong together as one, verified and compared with the server.
+
+        In an offline client it is compared with what is known here, and `root` is a pin that it must meet.
+
+        Raises:
+            PartError, MetadataError: It is no part, or they do not belong together.
+            OutdatedPartError: It builds on what is not published any more.
+        """
+        require_lists(documents=documents)
+        return joining.review(self._session, documents, root)
+
+    def sign(self, part: PartReview) -> PartReview:
+        """Return a part with the signatures of the keys here that are wanted (KeyNotAuthorisedError)."""
+        return joining.sign(self._session, part)
+
+    def publish(self, part: PartReview) -> PartPublished:
+        """Publish a part; KeyNotAuthorisedError while signatures are missing."""
+        return joining.publish(self._session, part)

@@ -30,7 +30,7 @@ from notarypy.cli.text import findingadvice
 from notarypy.client.api import Client
 from notarypy.client.backup.contents import NOTE, LastBackup, write_note
 from notarypy.client.connections import Connections
-from notarypy.client.doctor.watched import Watcher
+from notarypy.client.doctor.endpoints import Watcher
 from notarypy.devserver.core import NOTARY_HOST, REGISTRY_HOST
 from notarypy.devserver.tampering import Tampering
 from notarypy.errors import OperationError

@@ -5,8 +5,8 @@ What it is: the use case behind `doctor`. What it is not: a single look; those a
 Rules:
 
 1. Nothing is changed: no file is written, no lock kept, no key or login asked of a person, no root trusted,
-   and servers are asked for what changes nothing (`watched`). What is elsewhere, keys and tokens for them, is
-   asked for as its service wants it.
+   and servers are asked for what changes nothing (`endpoints`). What is elsewhere, keys and tokens for them,
+   is asked for as its service wants it.
 2. No trouble ends it. Settings that cannot be used are findings, as what cannot be looked at is.
 3. Without names the repositories that are known here are looked at. What is offline, or has an archive in
    place of servers, asks none.
@@ -18,8 +18,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from notarypy.client.doctor import endpoints, machine, neighbours, origins, privatekeys, repositories
+from notarypy.client.doctor.endpoints import Watcher
 from notarypy.client.doctor.repositories import KeysHere
-from notarypy.client.doctor.watched import Watcher
 from notarypy.client.findings import Findings
 from notarypy.client.session import Session
 from notarypy.errors import Advice, NotarypyError

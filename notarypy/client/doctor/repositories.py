@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from notarypy.client.doctor import watched
+from notarypy.client.doctor import endpoints
 from notarypy.client.findings import findings_of_roles
 from notarypy.client.metadata.dates import statuses
 from notarypy.client.metadata.lenientrefresh import refresh_outdated
@@ -41,7 +41,7 @@ from notarypy.values import replace
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from notarypy.client.doctor.watched import Watcher
+    from notarypy.client.doctor.endpoints import Watcher
     from notarypy.client.findings import Findings
     from notarypy.client.session import Session
     from notarypy.client.verdicts import RoleStatus
@@ -178,7 +178,7 @@ def _publishing(found: Findings, server: NotaryClient, watcher: Watcher, gun: st
 def _between(found: Findings, server: NotaryClient, watcher: Watcher, gun: str) -> None:
     """Compare what a reader gets with what the server has (rule 1)."""
     reader = Envelope.parse(server.get(gun, roles.TIMESTAMP), roles.TIMESTAMP).version
-    header = watched.cached(watcher.passed[-1].response)
+    header = endpoints.cached(watcher.passed[-1].response)
     current = Envelope.parse(server.get(gun, roles.TIMESTAMP, fresh=True), roles.TIMESTAMP).version
     advice = Advice("leave-out-of-cache", host=server.host)
     if reader < current:

@@ -28,8 +28,15 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from notarypy.client.keys.cosignkeys import of_file, require_id, require_role
-from notarypy.client.keys.selectors import fits, is_path, other_name, require_one_role
+from notarypy.client.keys.selectors import (
+    fits,
+    is_path,
+    other_name,
+    require_image_id,
+    require_image_role,
+    require_one_role,
+    signer_in_file,
+)
 from notarypy.client.results import CheckedKey, ImportedKey
 from notarypy.cosign import signaturekeys
 from notarypy.errors import (
@@ -146,7 +153,7 @@ def _long_enough(passphrase: str, info: KeyInfo) -> str:
 def private_file(manager: KeyManager, selector: str, new: Callable[[PassphraseRequest], str]) -> bytes:
     """Return a key of the trust directory as a key file of cosign; `new` is asked second (rules 6 and 7)."""
     info = manager.find(selector)
-    require_role(info.role, info.request.label)
+    require_image_role(info.role, info.request.label)
     if info.uri is not None:
         raise stays(info, Advice("give-cosign-uri"))
     key = manager.store.private_key(info.keyid, manager.passphrases)
@@ -162,12 +169,12 @@ def private_file(manager: KeyManager, selector: str, new: Callable[[PassphraseRe
 def public_file(manager: KeyManager, selector: str) -> bytes:
     """Return the public half of the key that a KEYREF means (rule 7)."""
     if is_path(selector):
-        key = signaturekeys.of(of_file(selector, manager.passphrases)[0].public)
+        key = signaturekeys.of(signer_in_file(selector, manager.passphrases)[0].public)
     elif is_uri(selector) and not any(fits(info, selector) for info in manager.store.list()):
         key = signaturekeys.of(manager.store.look(selector, _COSIGN, manager.passphrases, cosign=True).public)
     else:
         key = signaturekeys.load(manager.public(selector, _COSIGN))
-    require_id(key.public.keyid, manager.store, selector)
+    require_image_id(key.public.keyid, manager.store, selector)
     return key.pem
 
 

@@ -24,6 +24,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from notarypy.client import weight
+from notarypy.client.keys import selectors
 from notarypy.client.keys.availablekeys import SigningKeys, prepare
 from notarypy.client.keys.selectors import KeyReader, begins, both, fits, is_path, of_other_role, other_name
 from notarypy.errors import Advice, KeyMissingError, NotarypyError, UsageError
@@ -173,18 +174,16 @@ class KeyManager:
 
         The kind is made of a signer and its place, before the key has to be ready; raises what either raises.
         """
-        from notarypy.client.keys import cosignkeys  # few commands sign so
-
         if is_path(selector):
-            signer, place = cosignkeys.of_file(selector, self.passphrases)
+            signer, place = selectors.signer_in_file(selector, self.passphrases)
         elif is_uri(selector) and not any(fits(info, selector) for info in self.store.list()):
-            signer, place = cosignkeys.at_uri(selector, self.store, self.passphrases, cosign=cosign)
+            signer, place = selectors.signer_at_uri(selector, self.store, self.passphrases, cosign=cosign)
         elif given := self._given(selector):
             signer, place = self.store.given[given], "the signer that was given"
         else:
-            signer, place = cosignkeys.of_key(self.find(selector), self.store, self.passphrases)
+            signer, place = selectors.signer_of_key(self.find(selector), self.store, self.passphrases)
         found = kind(signer, place)
-        cosignkeys.require_id(signer.public.canonical_id, self.store, place)
+        selectors.require_image_id(signer.public.canonical_id, self.store, place)
         prepare(signer)
         return found
 

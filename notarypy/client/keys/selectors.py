@@ -1,7 +1,8 @@
 """What the words mean that people use for keys, and refusals of what they mean.
 
 What it is: whether a word means a key, the file that one names, and errors that say how to go on where a key
-is for another role. What it is not: which keys there are, and which one is taken (`manager`).
+is for another role; for images, as cosign or notation sign them, the signer that a word means. What it is
+not: which keys there are, which one is taken (`manager`), or signatures (`keys.signers.cosignsigner`).
 
 Rules:
 
@@ -9,6 +10,11 @@ Rules:
    unless it is a URI.
 2. A signer's daily key becomes no root by being named where a root key is wanted: to store it as one is a
    deed of its own.
+3. For images nothing is stored or noted: a file and a URI are opened for this run alone. Ed25519 keys are
+   taken from files: cosign knows them, and docker does not.
+4. Root, snapshot and timestamp keys sign no images: whoever has a root key can give a repository to anybody,
+   and it is not for daily work. Signers' and targets keys do, as they do in Notary. Of which role a key is
+   that is here too, its id says, whatever word or file it was named by.
 """
 
 from __future__ import annotations
@@ -21,8 +27,11 @@ from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice, AlreadyExistsError, UsageError
 from notarypy.files import read_regular
-from notarypy.keys.formats import keyuri
+from notarypy.keys.formats import keyuri, pem
+from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers import is_uri
+from notarypy.keys.signers.base import CheckedSigner
+from notarypy.keys.signers.keyfile import LocalSigner, open_block
 from notarypy.limits import DEFAULT
 from notarypy.tuf import roles
 from notarypy.tuf.keys import SHORT_KEYID
@@ -31,7 +40,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from notarypy.keys.keyinfo import KeyInfo
+    from notarypy.keys.keystore import KeyStore
+    from notarypy.keys.passphrases import PassphraseChain
+    from notarypy.keys.signers.base import Signer
 
+
+_ROLE = "cosign"
+_NOT_FOR_IMAGES = frozenset(roles.BASE_ROLES) - {roles.TARGETS}
 _ID = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
 
 
@@ -121,3 +136,44 @@ def _as_other(info: KeyInfo, role: str) -> Advice:
     if role == roles.ROOT and info.role not in roles.BASE_ROLES:
         return Advice("store-as", key=info.keyid[:12], name=role)
     return Advice("give-other-key", role=role)
+
+
+# -- keys that sign images
+
+
+def signer_of_key(info: KeyInfo, store: KeyStore, passphrases: PassphraseChain) -> tuple[Signer, str]:
+    """Return the signer of a key of the trust directory."""
+    require_image_role(info.role, info.request.label)
+    return store.unlock(info.keyid, passphrases), info.uri or str(info.path)
+
+
+def signer_at_uri(
+    uri: str, store: KeyStore, passphrases: PassphraseChain, *, cosign: bool = True
+) -> tuple[Signer, str]:
+    """Return the signer of a key that is elsewhere, and not noted here (rule 3)."""
+    found = store.look(uri, _ROLE if cosign else "notation", passphrases, cosign=cosign)
+    return CheckedSigner(found, found.public, uri), uri
+
+
+def signer_in_file(path: str, passphrases: PassphraseChain) -> tuple[Signer, str]:
+    """Return the signer of the one private key in a file; raise UsageError for several (rule 3)."""
+    blocks = pem.split(KeyReader()(path), cosign=True)
+    if len(blocks) != 1:
+        raise UsageError(f"{path} holds several keys", advice=Advice("give-one-key", role=_ROLE))
+    role = blocks[0].role or Path(path).stem
+    require_image_role(blocks[0].role or "", path)
+    request = PassphraseRequest("", role, cosign=blocks[0].of_cosign)
+    return LocalSigner(open_block(blocks[0], request, passphrases, path, ed25519=True)), path
+
+
+def require_image_role(role: str, name: str) -> None:
+    """Raise UsageError for a key of a role that signs no images (rule 4)."""
+    if role in _NOT_FOR_IMAGES:
+        message = f"{name} is a {role} key, which signs no images"
+        raise UsageError(message, why="signers' and targets keys do", advice=Advice("make-key"))
+
+
+def require_image_id(keyid: str, store: KeyStore, name: str) -> None:
+    """Raise UsageError for a key that is here too, for a role that signs no images (rule 4)."""
+    if (info := store.find(keyid)) is not None:
+        require_image_role(info.role, name)

@@ -30,7 +30,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.dates import role_entries
-from notarypy.client.migrate import policykeys
 from notarypy.client.migrate.policies import (
     buildkit,
     connaisseur,
@@ -39,7 +38,15 @@ from notarypy.client.migrate.policies import (
     policycontroller,
     ratify,
 )
-from notarypy.client.migrate.policies.rules import Group, Rule, counted, either, sentences
+from notarypy.client.migrate.policies.rules import (
+    Group,
+    Rule,
+    counted,
+    delegated,
+    either,
+    of_cosign,
+    sentences,
+)
 from notarypy.client.parameters import VerifyOptions, require_lists
 from notarypy.client.verify.image import decide, verify_unless_skipped
 from notarypy.client.verify.sharing import MetadataCache, current_metadata, scope_of
@@ -60,8 +67,7 @@ from notarypy.values import dataclass, field, replace
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from notarypy.client.migrate.policies.rules import NamedKey
-    from notarypy.client.migrate.policykeys import PolicyKeys
+    from notarypy.client.migrate.policies.rules import NamedKey, PolicyKeys
     from notarypy.client.results import PolicyFiles
     from notarypy.client.session import Session
     from notarypy.client.verdicts import RoleEntry
@@ -207,7 +213,7 @@ class PolicyBuilder:
         required, enforced, audited = _required(scope), list[Group](), list[Group]()
         if self._asks_notary(scope, prefix):
             enforced, audited = self._of_notary(scope, prefix, trusted)
-        cosign = [] if required.cosign is None else policykeys.of_cosign(required.cosign)
+        cosign = [] if required.cosign is None else of_cosign(required.cosign)
         if not required.either:
             (audited if scope is not None and scope.mode == "audit" else enforced).extend(cosign)
         elif not self.options.needs_notary:
@@ -246,10 +252,8 @@ class PolicyBuilder:
         return enforced, groups if audits else []
 
     def _known(self, prefix: str, trusted: TrustedMetadata | None) -> dict[str, tuple[NamedKey, ...]]:
-        """Return the keys of each signer who has some (`policykeys`, rule 2)."""
-        found = {
-            role: keys or policykeys.delegated(role, trusted) for role, keys in self.keys.signers.items()
-        }
+        """Return the keys of each signer who has some (`policies.rules`, 9)."""
+        found = {role: keys or delegated(role, trusted) for role, keys in self.keys.signers.items()}
         lacking = [roles.signer_name(role) for role, keys in found.items() if not keys]
         if lacking and (trusted is None or not (self.keys.release or any(found.values()))):
             message, advice = (

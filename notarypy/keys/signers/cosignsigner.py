@@ -1,7 +1,7 @@
 """Keys that sign as cosign verifies, over the same signers that sign metadata.
 
 What it is: from a signer to signatures of images. What it is not: what these are over, and which key it is
-(`client.keys.cosignkeys`).
+(`client.keys.selectors`).
 
 Rules:
 

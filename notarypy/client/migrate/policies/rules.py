@@ -1,8 +1,8 @@
 """What is required of images, in the words that all programs have: repositories, keys, how many of them.
 
-What it is: values that a trust policy and delegations become before any program's own form, and how the
-repositories of a rule are written in pattern languages. What it is not: a decision about an image, or a
-program's own wildcards.
+What it is: values that a trust policy, delegations and public keys become before any program's own form, and
+how the repositories of a rule are written in pattern languages. What it is not: what is required of whom
+(`equivalent`), or a program's own wildcards.
 
 Rules:
 
@@ -21,6 +21,8 @@ Rules:
    slash, or is `localhost`, names another registry.
 8. Regular expressions are of the common core of RE2 and Python, and fit from the beginning. They fit a
    registry in any case of its letters, with zeros before its port, and with the port 443 where it has none.
+9. A text has one key or more, of which any will do. A signer's keys are those that are given, or else those
+   that a repository's delegation has for him.
 """
 
 from __future__ import annotations
@@ -31,13 +33,20 @@ from collections.abc import Mapping
 from itertools import combinations, product
 from typing import TYPE_CHECKING, Literal
 
+from notarypy.client.verify.cosignrequirements import of_policy
+from notarypy.cosign import signaturekeys
 from notarypy.errors import Advice, UsageError
 from notarypy.images.reference import DOCKER_HUB
 from notarypy.tuf import roles
+from notarypy.tuf.keys import UnusableKey
 from notarypy.values import dataclass, field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from notarypy.cosign.signaturekeys import VerificationKey
+    from notarypy.storage.settings.requiredsignatures import CosignKeys
+    from notarypy.tuf.trusted import TrustedMetadata
 
 
 _MOST_ALTERNATIVES = 128
@@ -190,3 +199,49 @@ def _registry(registry: str) -> str:
     if not port.isdigit():
         host, colon = registry, ""
     return f"(?i:{re.escape(host)}){f':0*{port}' if colon else '(?::0*443)?'}"
+
+
+@dataclass(frozen=True)
+class PolicyKeys:
+    """The public keys of the new signatures: of releases, and of signers by their roles.
+
+    A signer without any signs with those that he has in Notary (rule 9).
+    """
+
+    release: tuple[NamedKey, ...]
+    signers: Mapping[str, tuple[NamedKey, ...]]
+
+    @classmethod
+    def of(cls, keys: Sequence[bytes], signer_keys: Mapping[str, Sequence[bytes]]) -> PolicyKeys:
+        """Read public keys, PEM; raise UnsupportedKeyError (rule 9)."""
+        return cls(_read("release", keys), {
+            roles.signer_role(name): _read(name, pems) for name, pems in signer_keys.items()
+        })  # fmt: skip
+
+
+def delegated(role: str, trusted: TrustedMetadata | None) -> tuple[NamedKey, ...]:
+    """Return the keys that a signer has in Notary, of those that can ever sign."""
+    above = None if trusted is None else trusted.targets.get(roles.parent(role))
+    listed = () if above is None else above.signers(role)[0]
+    keys = [signaturekeys.of(key) for key in listed if not isinstance(key, UnusableKey)]
+    return _named(roles.signer_name(role), keys)
+
+
+def of_cosign(required: CosignKeys) -> list[Group]:
+    """Return what the trust policy requires of cosign: any key of each file, and so many of some files."""
+    return [
+        group
+        for each in of_policy(required)
+        for group in counted([_named(file.name, file.keys) for file in each.files], each.threshold)
+    ]
+
+
+def _read(name: str, pems: Iterable[bytes]) -> tuple[NamedKey, ...]:
+    return _named(name, [key for pem in pems for key in signaturekeys.keys_in(pem)])
+
+
+def _named(name: str, keys: Iterable[VerificationKey]) -> tuple[NamedKey, ...]:
+    return tuple(
+        NamedKey(name if number == 1 else f"{name}-{number}", key.pem.decode())
+        for number, key in enumerate(dict.fromkeys(keys), start=1)
+    )
