@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 from notarypy.errors import Advice, AlreadyExistsError, UsageError
 from notarypy.files import read_regular
 from notarypy.keys.formats import keyuri, pem
-from notarypy.keys.questions import PassphraseRequest
+from notarypy.keys.keyinfo import PassphraseRequest
 from notarypy.keys.signers import is_uri
 from notarypy.keys.signers.base import CheckedSigner
 from notarypy.keys.signers.keyfile import LocalSigner, open_block
