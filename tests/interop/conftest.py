@@ -195,6 +195,14 @@ def forker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[forking.Forker]
         yield running
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _shorter(forker: forking.Forker) -> Iterator[None]:
+    """Run most lines of the project's programs without starting Python for each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(programs, "shortcut", forking.Shortcut(forker))
+        yield
+
+
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browsers.Browser]:
     """Run a browser; each worker that uses it has its own."""

@@ -9,18 +9,30 @@ Rules:
 1. The process that forks has one thread and runs nothing itself: it loads the package, and waits.
 2. A program may be sentenced to die just before a step that changes a disk or opens a connection: the first
    is number 1. It dies as by SIGKILL, with nothing flushed and nothing cleaned up.
+3. Lines that tests run by `programs.run` are run so, too (`Shortcut`), but for those that show something
+   else: the first line of each command in each worker, which is to load all that it needs by itself; what
+   depends on variables that a process reads when it starts; and what runs while another one does.
+4. A program ends as it ends otherwise: threads that are waited for end, what was registered with `atexit` is
+   run, output is flushed. What takes longer than a minute is killed, and raises.
+5. Key files are written with few rounds, as in unit tests. Those of first lines, and of programs that are
+   started otherwise, have the usual ones.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import gc
 import importlib
 import json
 import os
 import pkgutil
+import re
+import select
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -34,10 +46,20 @@ CHANGING |= {"socket.connect", "os.symlink"}
 # What is not worth loading before anybody wants it, or wants packages that may not be here.
 LEFT_OUT = ("notarypy.devserver", "notarypy.keys.signers", "notarypy.cosign", "notarypy.kubernetes")
 PROGRAMS = {
+    "docker-trust": "notarypy.cli.main:docker_trust",
     "notary": "notarypy.cli.main:notary",
     "notarypy": "notarypy.cli.main:main",
 }
 _STREAMS = ("stdin", "stdout", "stderr")
+_PATIENCE = 60.0
+_QUICK_ROUNDS = 1000
+# What by these names is Go's to `programs.run` (`notary`) stays Go's.
+_SHORTER = ("docker-trust", "notarypy")
+# How variables begin that a process, or a library that it loads, reads when it starts (rule 3).
+_AT_START = re.compile(
+    "PYTHON|LD_|LC_|LANG|TZ|MALLOC_|OPENSSL_|SSL|TERM|NO_COLOR|FORCE_COLOR|COLUMNS|GITHUB_|_"
+)
+_WORD = re.compile("[a-z][a-z-]*")
 
 
 class Forker:
@@ -47,6 +69,8 @@ class Forker:
         folder.mkdir(parents=True, exist_ok=True)
         self._files = {name: folder / name for name in _STREAMS}
         self._argv: list[str] = []
+        self._child = 0
+        self._turn = threading.Lock()
         tests = Path(__file__).parents[2]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "interop.harness.forking"],
@@ -77,17 +101,36 @@ class Forker:
         data: bytes | None = None,
         dies: int = 0,
     ) -> int:
-        """Start a program in a folder, and return its process id; `wait` before you start another."""
+        """Start a program in a folder, and return its process id; another one starts after `wait`."""
+        self._turn.acquire()
+        return self._start(argv, env, folder, data, dies)
+
+    def _start(
+        self, argv: Sequence[str], env: Mapping[str, str], folder: Path, data: bytes | None, dies: int = 0
+    ) -> int:
         self._argv = list(argv)
         self._files["stdin"].write_bytes(data or b"")
         known = {"PATH": programs.SEARCH_PATH, **env}
         self._send({"argv": self._argv, "env": known, "folder": str(folder), "dies": dies} | self._paths)
-        return int(self._answer())
+        self._child = int(self._answer())
+        return self._child
 
     def wait(self) -> tuple[int, bytes, bytes]:
-        """Return the exit code of the program (-9: killed) and what it wrote."""
-        code = int(self._answer())
-        return code, self._files["stdout"].read_bytes(), self._files["stderr"].read_bytes()
+        """Return the exit code of the program (-9: killed) and what it wrote (rule 4)."""
+        try:
+            code = int(self._answer())
+            return code, self._files["stdout"].read_bytes(), self._files["stderr"].read_bytes()
+        finally:
+            self._turn.release()
+
+    def run_now(
+        self, argv: Sequence[str], env: Mapping[str, str], data: bytes | None
+    ) -> tuple[int, bytes, bytes] | None:
+        """Run a program to its end in the folder of this process; None: another one runs."""
+        if not self._turn.acquire(blocking=False):
+            return None
+        self._start(argv, env, Path.cwd(), data)
+        return self.wait()
 
     def run(
         self, argv: Sequence[str], env: Mapping[str, str], *, folder: Path, data: bytes | None = None
@@ -110,16 +153,47 @@ class Forker:
 
     def _answer(self) -> str:
         assert self._process.stdout is not None
+        if not select.select([self._process.stdout], [], [], _PATIENCE)[0]:
+            os.kill(self._child, signal.SIGKILL)
+            self._process.stdout.readline()
+            raise subprocess.TimeoutExpired(self._argv, _PATIENCE)
         answer = self._process.stdout.readline()
         if not answer:
             raise RuntimeError("the process that forks has ended")
         return answer
 
 
+class Shortcut:
+    """Runs lines of this package's programs for `programs.run`, those that may be run so (rule 3)."""
+
+    def __init__(self, forker: Forker) -> None:
+        self._forker = forker
+        self._seen: set[tuple[str, ...]] = set()
+
+    def __call__(self, argv: Sequence[str], env: Mapping[str, str], text: str | None) -> programs.Run | None:
+        """Run a line to its end; None: it is to be run as a program of its own."""
+        if argv[0] not in _SHORTER or any(map(_AT_START.match, env)) or self._is_first(argv):
+            return None
+        path = [programs.find(argv[0]), *argv[1:]]
+        done = self._forker.run_now(path, env, None if text is None else text.encode())
+        if done is None:
+            return None
+        code, *outputs = done
+        out, err = (output.decode().replace("\r\n", "\n").replace("\r", "\n") for output in outputs)
+        return programs.Run(tuple(path), code, out, err)
+
+    def _is_first(self, argv: Sequence[str]) -> bool:
+        command = (argv[0], *list(filter(_WORD.fullmatch, argv[1:]))[:2])
+        is_first = command not in self._seen
+        self._seen.add(command)
+        return is_first
+
+
 def _serve() -> None:
     """Fork for each line of stdin (rule 1)."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     _load()
+    gc.freeze()  # nothing of this is garbage
     for line in sys.stdin:
         request: dict[str, Any] = json.loads(line)
         child = os.fork()
@@ -139,6 +213,10 @@ def _load() -> None:
         if not found.name.startswith(LEFT_OUT) and not found.name.endswith("__main__"):
             with contextlib.suppress(ImportError):
                 importlib.import_module(found.name)
+    from notarypy.keys.formats import cosignkey, pkcs8
+
+    pkcs8.ROUNDS = _QUICK_ROUNDS
+    vars(cosignkey)["_ROUNDS"] = (1024, *vars(cosignkey)["_ROUNDS"])
 
 
 def _become(request: dict[str, Any]) -> None:
@@ -155,7 +233,7 @@ def _become(request: dict[str, Any]) -> None:
     os.chdir(request["folder"])
     sys.argv = request["argv"]
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - the old one has read ahead
-    module, _, function = PROGRAMS[sys.argv[0]].partition(":")
+    module, _, function = PROGRAMS[Path(sys.argv[0]).name].partition(":")
     code = 0
     if request["dies"]:
         _sentence(request["dies"])
@@ -166,6 +244,8 @@ def _become(request: dict[str, Any]) -> None:
     except BaseException:  # noqa: BLE001 - the last frame of a process
         sys.excepthook(*sys.exc_info())
         code = 70
+    vars(threading)["_shutdown"]()
+    vars(atexit)["_run_exitfuncs"]()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

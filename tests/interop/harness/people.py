@@ -68,19 +68,24 @@ class Person:
 
     def notarypy(self, *arguments: str | Path, text: str | None = None, **environment: str) -> Run:
         """Run notarypy; `text` is its input, other keywords change the environment ("" removes)."""
-        process = self.start_notarypy(*arguments, text=text is not None, **environment)
-        return programs.collect(process, text=text)
+        return programs.run(*self._line(arguments, environment), text=text)
 
     def start_notarypy(
         self, *arguments: str | Path, text: bool = False, **environment: str
     ) -> subprocess.Popen[str]:
         """Start notarypy without waiting for it."""
+        return programs.start(*self._line(arguments, environment), text=text)
+
+    def _line(
+        self, arguments: tuple[str | Path, ...], changes: dict[str, str]
+    ) -> tuple[list[str], dict[str, str]]:
+        """Return a line of notarypy, and its environment."""
         moved = (
             {"LD_PRELOAD": programs.faketime_library(), "FAKETIME": f"{self.days:+}d"} if self.days else {}
         )
-        merged = {**self.environment, **moved, **environment}
+        merged = {**self.environment, **moved, **changes}
         known = {name: value for name, value in merged.items() if value}
-        return programs.start(["notarypy", *map(str, arguments)], known, text=text)
+        return ["notarypy", *map(str, arguments)], known
 
     def notarypy_later(self, days: int, *arguments: str) -> Run:
         """Run notarypy with a clock that is some days ahead."""
