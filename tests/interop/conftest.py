@@ -199,7 +199,7 @@ def forker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[forking.Forker]
 def _shorter(forker: forking.Forker) -> Iterator[None]:
     """Run most lines of the project's programs without starting Python for each."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(programs, "shortcut", forking.Shortcut(forker))
+        patch.setattr(programs, "shortcut", forking.Shortcut(forker, once_more=ON_DEVSERVER))
         yield
 
 
