@@ -38,19 +38,31 @@ INDEX = "notary/index.json"
 FOLDER = f"notary/v2/{GUN}/_trust/tuf/"
 
 
-@pytest.fixture
-def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
-    """Return a repository at its second version, which somebody has seen."""
-    stage = Stage(make_world(tmp_path, monkeypatch))
+def second(base: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    stage = Stage(make_world(base, monkeypatch))
     stage.publish(JEFF)
     stage.know()
     return stage
 
 
 @pytest.fixture
-def contents(stage: Stage, tmp_path: Path) -> dict[str, bytes]:
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """Return a repository at its second version, which somebody has seen."""
+    return second(tmp_path, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Return the files of an archive of the same repository: it is signed the same every time."""
+    base = tmp_path_factory.mktemp("honest")
+    with pytest.MonkeyPatch.context() as patch:
+        return exported(second(base, patch), base / "honest.tar")
+
+
+@pytest.fixture
+def contents(honest: dict[str, bytes]) -> dict[str, bytes]:
     """Return the files of an honest archive."""
-    return exported(stage, tmp_path / "honest.tar")
+    return dict(honest)
 
 
 def exported(stage: Stage, path: Path) -> dict[str, bytes]:

@@ -20,7 +20,7 @@ from notarypy.keys.signers.base import ExternalSigner, SignerContext
 from notarypy.keys.signers.keyfile import LocalSigner
 from notarypy.tuf import roles
 from support.author import GUN
-from support.people import REGISTRY_PATH, Person
+from support.people import REGISTRY_PATH, Person, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 OTHER_GUN = "registry.test/team/other"
 ROOT, NEXT, TARGETS = "drawer:root", "drawer:next", "drawer:targets"
+KEYS = {uri: LocalSigner(keyfile.generate()) for uri in (ROOT, NEXT, TARGETS)}
 
 
 class Drawer(ExternalSigner):
@@ -62,9 +63,8 @@ def _missing(uri: str) -> Exception:
 
 @pytest.fixture(autouse=True)
 def drawer(monkeypatch: pytest.MonkeyPatch) -> type[Drawer]:
-    uris = {ROOT, NEXT, TARGETS}
-    monkeypatch.setattr(Drawer, "keys", {uri: LocalSigner(keyfile.generate()) for uri in uris})
-    monkeypatch.setattr(Drawer, "plugged", uris)
+    monkeypatch.setattr(Drawer, "keys", dict(KEYS))
+    monkeypatch.setattr(Drawer, "plugged", set(KEYS))
     monkeypatch.setattr(Drawer, "signed", [])
     monkeypatch.setattr(Drawer, "failure", staticmethod(_missing), raising=False)
     monkeypatch.setitem(SIGNERS, "drawer", f"{__name__}:Drawer")
@@ -80,15 +80,24 @@ def test_a_key_that_is_elsewhere_is_certified_where_it_is(world: World) -> None:
     assert made.root_pins == (keyid,)
 
 
+def _begin(owner: Person) -> None:
+    owner.client().init(GUN, root_key=ROOT)
+    owner.client().add_signer("jeff", GUN, [owner.key("jeff")])
+
+
 @pytest.fixture
 def owner(world: World) -> Person:
     """Return the owner of a repository, whose root key went into a drawer after the first publish."""
     owner = world.person("owner")
-    owner.client().init(GUN, root_key=ROOT)
-    owner.client().add_signer("jeff", GUN, [owner.key("jeff")])
+
+    def make() -> None:
+        _begin(owner)
+        world.push("1")
+
+    prepared(world.fake, world.base, f"{__name__}: its root key is elsewhere", make)
+    owner.warnings.clear()
     Drawer.plugged.clear()
-    world.push("1")
-    world.requests()
+    Drawer.signed.clear()
     return owner
 
 
@@ -134,12 +143,14 @@ def test_the_root_key_comes_back_for_a_moment(world: World, owner: Person) -> No
     reader.client().verify(f"{GUN}:2")
 
 
-def test_so_often_a_token_that_wants_to_be_touched_is_touched(world: World, owner: Person) -> None:
+def test_so_often_a_token_that_wants_to_be_touched_is_touched(world: World) -> None:
+    owner = world.person("owner")
+
     def counted() -> list[str]:
         found, Drawer.signed[:] = sorted(Drawer.signed), []
         return found
 
-    Drawer.plugged |= {ROOT, NEXT}
+    _begin(owner)
     assert counted() == [ROOT] * 2
     owner.client().keys.rotate(GUN, "targets")
     assert counted() == [ROOT]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from copy import copy
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,6 +27,7 @@ from notarypy.keys.signers.rootcertificate import root_certificate
 from notarypy.testing import FakeSigner
 from notarypy.tuf import roles
 from support.author import GUN, NOW
+from support.people import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,24 +41,39 @@ class OwnError(Exception):
     """An error that notarypy knows nothing of."""
 
 
+ROOT, RELEASE = FakeSigner(), FakeSigner()
+
+
+def like(signer: FakeSigner) -> FakeSigner:
+    """Return a signer with the same key, of which nobody asked anything yet."""
+    found = copy(signer)
+    found.messages = []
+    return found
+
+
 @pytest.fixture
 def root() -> FakeSigner:
-    return FakeSigner()
+    return like(ROOT)
 
 
 @pytest.fixture
 def release() -> FakeSigner:
-    return FakeSigner()
+    return like(RELEASE)
 
 
 @pytest.fixture
 def owner(world: World, root: FakeSigner, release: FakeSigner) -> Person:
     """Somebody with a repository whose root key and signer are handed in; tag 1 is there, and not signed."""
     owner = world.person()
-    client = owner.client(signers=[root, release])
-    client.init(GUN, root_key=root.public.keyid[:12], signer="release", keys=[release.public.to_pem()])
-    world.push("1")
-    world.requests()
+
+    def make() -> None:
+        client = owner.client(signers=[root, release])
+        client.init(GUN, root_key=root.public.keyid[:12], signer="release", keys=[release.public.to_pem()])
+        world.push("1")
+
+    prepared(world.fake, world.base, f"{__name__}: its keys are handed in", make)
+    root.messages.clear()
+    release.messages.clear()
     return owner
 
 

@@ -29,10 +29,11 @@ from notarypy.tuf.plan import LAST_VERSION
 from support.author import GUN, NOW
 from support.fakes import read_repository
 from support.otherkeys import certificate, chain
-from support.people import owned, released_tags
+from support.people import owned, publishing, released_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from support.people import Person, World
 
@@ -42,16 +43,24 @@ YEAR = timedelta(days=365)
 ISSUER = ec.derive_private_key(7, ec.SECP256R1())
 
 
+def _ann_key(world: World) -> Path:
+    return world.base / "ann.pem"
+
+
+def _share(world: World, owner: Person) -> None:
+    ann = world.person("ann").key("ann")
+    _ann_key(world).write_bytes(ann)
+    owner.client().add_signer("team", GUN, [ann, world.person("bob").key("bob")], threshold=2)
+    world.push("1")
+
+
 class Scene:
     """An owner, and Ann and Bob, who are the signer `team` together."""
 
     def __init__(self, world: World) -> None:
-        self.world, self.owner = world, owned(world)
+        self.world, self.owner = world, publishing(world, _share)
         self.ann, self.bob = world.person("ann"), world.person("bob")
-        self.ann_key = self.ann.key("ann")
-        keys = [self.ann_key, self.bob.key("bob")]
-        self.owner.client().add_signer("team", GUN, keys, threshold=2)
-        world.push("1")
+        self.ann_key = _ann_key(world).read_bytes()
 
     def part(self, person: Person | None = None, tag: str = "1", signer: str | None = None) -> bytes:
         """Return what somebody makes to sign a tag."""

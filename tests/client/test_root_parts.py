@@ -22,6 +22,7 @@ from notarypy.errors import (
 )
 from notarypy.tuf import roles
 from support.author import GUN
+from support.people import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,11 +36,20 @@ NAMES = ("alice", "bob", "carol")
 class Circle:
     """Three holders of root keys, of which two sign."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, published: bool = False) -> None:
         self.world = world
         self.alice, self.bob, self.carol = (world.person(name) for name in NAMES)
-        self.files = {name: self.certificate(world.person(name)) for name in NAMES}
+        self.files = {name: world.base / f"{name}.crt" for name in NAMES}
+        prepared(world.fake, world.base, (__name__, published), self._published if published else self._begin)
         self.pins = ",".join(self.keyid(world.person(name)) for name in NAMES)
+
+    def _begin(self) -> None:
+        for name in NAMES:
+            self.certificate(self.world.person(name))
+
+    def _published(self) -> None:
+        self._begin()
+        assert self.publish(self.signed(self.bob, self.first()))
 
     def certificate(self, person: Person, name: str = "") -> Path:
         """Let somebody make a certificate; return its file."""
@@ -81,11 +91,9 @@ def circle(world: World) -> Circle:
 
 
 @pytest.fixture
-def made(circle: Circle) -> Circle:
+def made(world: World) -> Circle:
     """The same, with a repository."""
-    assert circle.publish(circle.signed(circle.bob, circle.first()))
-    circle.world.requests()
-    return circle
+    return Circle(world, published=True)
 
 
 def root(circle: Circle) -> tuple[int, int, frozenset[str]]:

@@ -209,7 +209,7 @@ def test_parts_that_are_none_are_damaged(path: tuple[str, ...], value: object) -
 
 @pytest.mark.parametrize("box", [b"", b"x", b"x" * 16, b"x" * 200])
 def test_a_box_that_stays_shut_is_a_wrong_passphrase(box: bytes) -> None:
-    document = changed()
+    document = changed(N=1024)  # which tests read
     document["ciphertext"] = base64.b64encode(box).decode()
     with pytest.raises(PassphraseWrongError):
         cosignkey.decrypt(as_file(document), "a passphrase")
@@ -238,18 +238,19 @@ def test_a_trust_directory_has_none_of_them() -> None:
         pem.split((FIXTURES / "with-passphrase.key").read_bytes())
 
 
-def opened_with(environ: dict[str, str], name: str = "with-passphrase", typed: str | None = None) -> str:
-    """Return the key that a file holds, or the error that says why it stays shut."""
+def opened_with(environ: dict[str, str], word: str = "a passphrase", typed: str | None = None) -> str:
+    """Return the key that a file of ours holds, or the error that says why it stays shut."""
     chain = standard_chain(environ, None, None if typed is None else lambda _: typed)
+    written = cosignkey.encrypt(KEY, word, salt=SALT, nonce=NONCE)
     try:
-        key = open_block(block_of((FIXTURES / f"{name}.key").read_bytes()), REQUEST, chain, "")
+        key = open_block(block_of(written), REQUEST, chain, "")
     except NotarypyError as error:
         return type(error).__name__
     return public_key_of(key).keyid
 
 
 def test_the_passphrase_is_where_cosign_has_it() -> None:
-    public = PublicKey.from_pem((FIXTURES / "with-passphrase.pub").read_bytes()).keyid
+    public = public_key_of(KEY).keyid
     assert opened_with({COSIGN_PASSWORD: "a passphrase"}) == public
     assert opened_with({"NOTARYPY_PASSPHRASE_COSIGN": "a passphrase", COSIGN_PASSWORD: "x"}) == public
     assert opened_with({}, typed="a passphrase") == public
@@ -258,10 +259,10 @@ def test_the_passphrase_is_where_cosign_has_it() -> None:
 
 
 def test_an_empty_passphrase_is_one_where_it_is_given() -> None:
-    public = PublicKey.from_pem((FIXTURES / "empty-passphrase.pub").read_bytes()).keyid
-    assert opened_with({COSIGN_PASSWORD: ""}, "empty-passphrase") == public
-    assert opened_with({}, "empty-passphrase", typed="") == public
-    assert opened_with({}, "empty-passphrase") == PassphraseNeededError.__name__
+    public = public_key_of(KEY).keyid
+    assert opened_with({COSIGN_PASSWORD: ""}, "") == public
+    assert opened_with({}, "", typed="") == public
+    assert opened_with({}, "") == PassphraseNeededError.__name__
 
 
 def test_cosigns_variable_opens_no_other_key() -> None:

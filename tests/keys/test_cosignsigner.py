@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,9 +58,15 @@ def test_a_signature_of_another_key_is_given_to_nobody(algorithm: str) -> None:
         fake.wrong = False
 
 
+@cache
+def an_rsa_key() -> FakeSigner:
+    """Return a signer that several tests use: its key takes long to make."""
+    return FakeSigner("rsa")
+
+
 class PssAlone:
     def __init__(self) -> None:
-        self._behind = FakeSigner("rsa")
+        self._behind = an_rsa_key()
         self.public: PublicKey = self._behind.public
 
     def sign(self, message: bytes) -> tuple[str, bytes]:

@@ -163,13 +163,13 @@ def lines(draw: DrawFn) -> list[str]:
     return line + [word for each in draw(st.lists(piece, max_size=5)) for word in each]
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=3 * settings().max_examples, suppress_health_check=[HealthCheck.filter_too_much])
 @given(lines())
 def test_what_is_read_quickly_is_what_typer_reads(words: list[str]) -> None:
     assume(check(words) is not None)
 
 
-@settings(max_examples=100)
+@settings(max_examples=2 * settings().max_examples)
 @given(lines())
 def test_what_typer_refuses_is_not_read_quickly(words: list[str]) -> None:
     run = Run()

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from notarypy.client.cosign.reading import read_signatures
@@ -95,7 +95,6 @@ def write_beside(image: CosignedImage, kind: str, random: Random) -> None:
         image.add_layer(text, KEY.sign(text))
 
 
-@settings(max_examples=60)
 @given(
     st.randoms(use_true_random=False),
     st.booleans(),

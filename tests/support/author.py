@@ -82,8 +82,9 @@ def root_key(
     return PublicKey("ecdsa-x509", certificate.public_bytes(Encoding.PEM))
 
 
+@lru_cache(maxsize=4096)
 def signature(name: str, key: PublicKey, message: bytes) -> envelope.Signature:
-    """Sign with a name's private key, under the id of one of its public keys."""
+    """Sign with a name's private key, under the id of one of its public keys; the same each time."""
     der = private_key(name).sign(message, ec.ECDSA(SHA256(), deterministic_signing=True))
     return envelope.Signature(key.keyid, "ecdsa", envelope.ecdsa_raw(der, 256))
 

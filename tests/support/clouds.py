@@ -12,6 +12,7 @@ import ssl
 import threading
 import time
 from contextlib import suppress
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -54,6 +55,19 @@ class Answer(NamedTuple):
     drip: float = 0  # between two bytes of the body
 
 
+@cache
+def _authority() -> trustme.CA:
+    return trustme.CA(key_type=trustme.KeyType.ECDSA)
+
+
+@cache
+def _context(host: str) -> ssl.SSLContext:
+    """Return TLS settings for a host, with a certificate of our authority."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _authority().issue_cert(host, key_type=trustme.KeyType.ECDSA).configure_cert(context)
+    return context
+
+
 class Cloud:
     """A proxy on loopback that answers for every host that something was registered for.
 
@@ -64,12 +78,8 @@ class Cloud:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._authority, self._contexts = (
-            trustme.CA(key_type=trustme.KeyType.ECDSA),
-            dict[str, ssl.SSLContext](),
-        )
         self.ca = directory / "cloud-ca.pem"
-        self._authority.cert_pem.write_to_path(str(self.ca))
+        _authority().cert_pem.write_to_path(str(self.ca))
         self.services: dict[str, Callable[[Call], Answer]] = {}
         self.calls: list[Call] = []
         self.strangers: list[str] = []
@@ -105,14 +115,6 @@ class Cloud:
         self.calls.clear()
         return found
 
-    def context(self, host: str) -> ssl.SSLContext:
-        """Return TLS settings for a host, with a certificate of our authority."""
-        if host not in self._contexts:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self._authority.issue_cert(host, key_type=trustme.KeyType.ECDSA).configure_cert(context)
-            self._contexts[host] = context
-        return self._contexts[host]
-
     def answer(self, call: Call) -> Answer:
         """Answer one request."""
         self.calls.append(call)
@@ -138,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
         try:
-            self.connection = self.cloud.context(host).wrap_socket(self.connection, server_side=True)
+            self.connection = _context(host).wrap_socket(self.connection, server_side=True)
         except (ssl.SSLError, OSError):  # whoever does not trust our authority hangs up
             self.close_connection = True
             return
