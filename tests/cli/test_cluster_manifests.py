@@ -58,7 +58,7 @@ def policy(home: Path) -> Path:
 
 def printed(outcome: Outcome) -> dict[str, Any]:
     """Return the documents by kind and name."""
-    read = list(yaml.safe_load_all(outcome.out))
+    read = list(yaml.load_all(outcome.out, Loader=yaml.CSafeLoader))
     return {f"{each['kind']} {each['metadata']['name']}": each for each in read}
 
 

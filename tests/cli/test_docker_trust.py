@@ -22,6 +22,7 @@ from notarypy.remote.http.messages import Response
 from notarypy.storage.settings import servers
 from support.author import private_key
 from support.commands import written
+from support.people import prepared
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,8 +66,12 @@ def public_file(home: Path, name: str) -> str:
 @pytest.fixture
 def owned(docker_trust: Run, home: Path, fake: Fake) -> Fake:
     """Make jeff, whose key is here, a signer of the repository; return the servers."""
-    docker_trust("key", "load", key_file(home, "jeff"), "--name", "jeff").expect(0)
-    docker_trust("signer", "add", "--key", public_file(home, "jeff"), "jeff", REPO).expect(0)
+
+    def make() -> None:
+        docker_trust("key", "load", key_file(home, "jeff"), "--name", "jeff").expect(0)
+        docker_trust("signer", "add", "--key", public_file(home, "jeff"), "jeff", REPO).expect(0)
+
+    prepared(fake, home, __name__, make)
     return fake
 
 
@@ -310,8 +315,8 @@ def test_signer_add_refuses_before_it_asks_anybody(
     assert (outcome.out, fake.requests) == ("", [])
 
 
-def test_signer_add_without_the_repository_key(docker_trust: Run, home: Path, owned: Fake) -> None:
-    assert owned.requests
+@pytest.mark.usefixtures("owned")
+def test_signer_add_without_the_repository_key(docker_trust: Run, home: Path) -> None:
     for path in home.rglob("private/*.key"):
         path.unlink()
     outcome = docker_trust("signer", "add", "--key", public_file(home, "bob"), "bob", REPO).expect(1)
@@ -567,8 +572,8 @@ def test_sign_local_makes_trust_data_before_it_pushes(
     assert outcome.out.startswith("Created signer: alice\nFinished initializing ")
 
 
-def test_an_image_that_only_the_daemon_has(docker_trust: Run, owned: Fake, daemon: set[str]) -> None:
-    assert owned.requests
+@pytest.mark.usefixtures("owned")
+def test_an_image_that_only_the_daemon_has(docker_trust: Run, daemon: set[str]) -> None:
     daemon.add("new")
     outcome = docker_trust("sign", f"{REPO}:new").expect(1)
     assert outcome.err.endswith(

@@ -16,7 +16,7 @@ from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.devserver.start import ServerOptions, running
 from notarypy.images.manifests import OCI_MANIFEST
 from notarypy.remote.http.transport import Exchange
-from support.people import manifest
+from support.people import manifest, prepared
 from support.schema import problems
 
 if TYPE_CHECKING:
@@ -37,15 +37,20 @@ READING = [
 
 
 @pytest.fixture
-def root(run: Run, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> str:
+def root(run: Run, fake: Fake, home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return the root key of `app:1`, signed by somebody else; nothing allows its first use."""
-    fake.registry.push("app", "1", manifest("1"), OCI_MANIFEST)
-    document = run("--json", "-d", "owner", "init", REPO).expect(0).document
-    run("-d", "owner", "sign", REF).expect(0)
+
+    def make() -> str:
+        fake.registry.push("app", "1", manifest("1"), OCI_MANIFEST)
+        document = run("--json", "-d", "owner", "init", REPO).expect(0).document
+        run("-d", "owner", "sign", REF).expect(0)
+        [key] = document["results"][0]["root_pins"]
+        assert isinstance(key, str)
+        return key
+
+    found = prepared(fake, home, __name__, make)
     monkeypatch.delenv("NOTARYPY_FIRST_USE")
-    [key] = document["results"][0]["root_pins"]
-    assert isinstance(key, str)
-    return key
+    return found
 
 
 @pytest.mark.parametrize("words", READING)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,6 +38,7 @@ def texts(path: Path) -> Iterator[str]:
             yield str(node.value)
 
 
+@cache
 def advice() -> list[tuple[str, str]]:
     return [
         (str(path.relative_to(PACKAGE)), match.strip())

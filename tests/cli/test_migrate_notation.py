@@ -13,7 +13,7 @@ from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.images.manifests import OCI_INDEX, OCI_MANIFEST
 from support import signingcertificates as made
 from support.author import NOW
-from support.people import index, manifest
+from support.people import index, manifest, prepared
 from support.schema import problems
 
 if TYPE_CHECKING:
@@ -29,17 +29,21 @@ NOTATION = ("migrate", "notation", "--key", "./release.pem", "--cert", "chain.pe
 @pytest.fixture(autouse=True)
 def digests(run: Run, fake: Fake, home: Path) -> dict[str, str]:
     """Return the digests of the tags that jeff signed in a repository; there is a key with a certificate."""
-    found = {
-        f"{REPO}:1": fake.registry.push("app", "1", manifest("1"), OCI_MANIFEST),
-        f"{REPO}:multi": fake.registry.push("app", "multi", index("linux/amd64"), OCI_INDEX),
-    }
-    run("key", "generate", "jeff").expect(0)
-    run("signer", "add", "--key", "jeff.pub", "jeff", REPO).expect(0)
-    run("sign", *found).expect(0)
-    (home / "chain.pem").write_bytes(made.pem(made.Certificate(start=START, end=END)))
-    (home / "release.pem").write_bytes(made.private("P-256"))
-    (home / "release.pem").chmod(0o600)
-    return found
+
+    def make() -> dict[str, str]:
+        found = {
+            f"{REPO}:1": fake.registry.push("app", "1", manifest("1"), OCI_MANIFEST),
+            f"{REPO}:multi": fake.registry.push("app", "multi", index("linux/amd64"), OCI_INDEX),
+        }
+        run("key", "generate", "jeff").expect(0)
+        run("signer", "add", "--key", "jeff.pub", "jeff", REPO).expect(0)
+        run("sign", *found).expect(0)
+        (home / "chain.pem").write_bytes(made.pem(made.Certificate(start=START, end=END)))
+        (home / "release.pem").write_bytes(made.private("P-256"))
+        (home / "release.pem").chmod(0o600)
+        return found
+
+    return prepared(fake, home, __name__, make)
 
 
 def test_tags_are_signed_once(run: Run, digests: dict[str, str]) -> None:

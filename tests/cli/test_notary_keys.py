@@ -19,10 +19,12 @@ from notarypy.errors import PinWrongError
 from notarypy.keys.formats import pem
 from notarypy.keys.signers import keyfile
 from notarypy.tuf.keys import public_key_of
+from support.people import prepared
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from notarypy.devserver.core import Fake
     from notarypy.devserver.fakekeys import FakeKms
     from support.commands import Run
 
@@ -44,9 +46,9 @@ def private(home: Path) -> Path:
 
 
 @pytest.fixture
-def owned(run: Run, notary: Run, home: Path) -> str:  # noqa: ARG001 - the servers are to be there
+def owned(run: Run, fake: Fake, home: Path) -> str:
     """Make a repository, whose root and targets keys are here."""
-    run("-d", home / ".notary", "--gun", "init", GUN).expect(0)
+    prepared(fake, home, __name__, lambda: run("-d", home / ".notary", "--gun", "init", GUN).expect(0))
     return GUN
 
 

@@ -17,8 +17,10 @@ from notarypy.cli.gonotary import targets as commands
 from notarypy.cli.text import terminal
 from notarypy.devserver.core import NOTARY_HOST
 from notarypy.remote.http import attempts
+from support.people import prepared
 
 if TYPE_CHECKING:
+    from notarypy.devserver.core import Fake
     from support.commands import Outcome, Run
 
 GUN = "collection.test/files"
@@ -35,9 +37,14 @@ def file(home: Path) -> Path:
 
 
 @pytest.fixture
-def listed(notary: Run, file: Path) -> Run:
+def listed(notary: Run, fake: Fake, home: Path) -> Run:
     """Return `notary` where some content is published."""
-    said(notary("add", GUN, "v1", file.name, "-p"), 0)
+
+    def make() -> None:
+        (home / "file").write_bytes(DATA)
+        said(notary("add", GUN, "v1", "file", "-p"), 0)
+
+    prepared(fake, home, __name__, make)
     return notary
 
 

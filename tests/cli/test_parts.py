@@ -12,7 +12,7 @@ import pytest
 from notarypy.cli.partfiles import _words
 from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.tuf.draftchanges import DraftChange
-from support.people import manifest
+from support.people import manifest, prepared
 from support.schema import problems
 
 if TYPE_CHECKING:
@@ -34,12 +34,17 @@ class Desk:
 
     def __init__(self, run: Run, fake: Fake, home: Path) -> None:
         self.run, self.home, self.part = run, home, home / "app.part"
+        self.digest = prepared(fake, home, __name__, lambda: self._team(fake))
+
+    def _team(self, fake: Fake) -> str:
+        """Have two people sign together; return the digest of a tag that nobody signed."""
+        home = self.home
         keys: list[str | Path] = []
         for name in ("ann", "bob"):
             self.by(name, "key", "generate", name, "--dir", home).expect(0)
             keys += ["--key", home / f"{name}.pub"]
         self.by("owner", "delegate", "add", "team", REPO, *keys, "--threshold", "2").expect(0)
-        self.digest = fake.registry.push("admin/demo", "1", manifest("1"), MEDIA_TYPE)
+        return fake.registry.push("admin/demo", "1", manifest("1"), MEDIA_TYPE)
 
     def by(self, name: str, *argv: str | Path) -> Outcome:
         return self.run("-d", self.home / name, *argv)

@@ -19,7 +19,7 @@ from notarypy.service.verifyrequest import PendingRequest
 from support.author import NOW
 from support.commands import written
 from support.cosigner import Cosigner
-from support.people import manifest
+from support.people import manifest, prepared
 from support.results import D1, PIN, image
 from support.schema import problems
 from support.service import fake_service, whole
@@ -44,6 +44,12 @@ GONE, SKIPPED, BESIDE = (f"{REGISTRY_HOST}/{name}" for name in ("gone", "skipped
 @pytest.fixture
 def lab(run: Run, fake: Fake, home: Path) -> dict[str, Any]:
     """Publish images of every kind, and write a policy that everybody obeys here."""
+    found = prepared(fake, home, __name__, lambda: _lab(run, fake, home))
+    found["key"].registry = fake.registry
+    return found
+
+
+def _lab(run: Run, fake: Fake, home: Path) -> dict[str, Any]:
     run("key", "generate", "jeff").expect(0)
     found: dict[str, Any] = {"key": Cosigner(fake, "app")}
     (home / "cosign.pub").write_bytes(found["key"].pem)

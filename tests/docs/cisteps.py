@@ -47,7 +47,7 @@ class Step(NamedTuple):
     ours: bool = False
 
 
-class TextLoader(yaml.SafeLoader):
+class TextLoader(yaml.CSafeLoader):
     """YAML 1.2 takes only true and false for truth values, 1.1 takes words for them."""
 
 

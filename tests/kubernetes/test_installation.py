@@ -108,7 +108,7 @@ CERT_MANAGER = {
 def documents(wanted: Installation) -> list[Any]:
     """Return the documents as a parser of YAML reads what is printed."""
     made = deployment.documents(wanted)
-    read = list(yaml.safe_load_all(yamltext.documents(made)))
+    read = list(yaml.load_all(yamltext.documents(made), Loader=yaml.CSafeLoader))
     assert read == json.loads(json.dumps(made))
     return read
 

@@ -11,7 +11,7 @@ import re
 import shutil
 from copy import deepcopy
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import unquote
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from notarypy.devserver.stores import ImageStore, MetadataStore, ServerKeys
     from notarypy.keys.keyinfo import PassphraseRequest
     from notarypy.keys.signers.base import Signer
+
+T = TypeVar("T")
 
 SERVER = f"https://{NOTARY_HOST}"
 PASSPHRASE = "a passphrase of tests"
@@ -209,30 +211,35 @@ def make_world(base: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 class _Made(NamedTuple):
-    """What there is after something was done: what the servers hold, and every file with its mode."""
+    """What there is after something was done: what servers hold, files with their modes, a value."""
 
     held: tuple[MetadataStore, ServerKeys, ImageStore]
     folders: dict[str, int]
     files: dict[str, tuple[int, bytes]]
+    value: Any
 
 
 _made: dict[Hashable, _Made] = {}
 
 
-def prepared(fake: Fake, base: Path, name: Hashable, make: Callable[[], object]) -> None:
-    """Have done with fresh servers, in a directory, what `make` does: copied, if it was done before."""
+def prepared(fake: Fake, base: Path, name: Hashable, make: Callable[[], T]) -> T:
+    """Have done with fresh servers, in a directory, what `make` does: copied, if it was done before.
+
+    Returns what `make` returned, which nobody changes.
+    """
     assert not fake.requests, "the servers are to be fresh"
     assert not (base.exists() and any(base.iterdir())), "the directory is to be empty"
     notary, registry = fake.notary, fake.registry
     if name not in _made:
-        make()
+        value = make()
         found = {str(path.relative_to(base)): path for path in [base, *sorted(base.rglob("*"))]}
         modes = {place: path.stat().st_mode & 0o7777 for place, path in found.items()}
         folders = {place: modes[place] for place, path in found.items() if path.is_dir()}
         files = {place: (modes[place], path.read_bytes()) for place, path in found.items() if path.is_file()}
-        _made[name] = _Made(deepcopy((notary.store, notary.keys, registry.images)), folders, files)
+        _made[name] = _Made(deepcopy((notary.store, notary.keys, registry.images)), folders, files, value)
     else:
-        (notary.store, notary.keys, registry.images), folders, files = deepcopy(_made[name])
+        held, folders, files, _ = _made[name]
+        notary.store, notary.keys, registry.images = deepcopy(held)
         for place, mode in folders.items():
             (base / place).mkdir(exist_ok=True)
             (base / place).chmod(mode)
@@ -240,6 +247,8 @@ def prepared(fake: Fake, base: Path, name: Hashable, make: Callable[[], object])
             (base / place).write_bytes(data)
             (base / place).chmod(mode)
     fake.requests.clear()
+    returned: T = _made[name].value
+    return returned
 
 
 def owned(world: World, *signers: str) -> Person:

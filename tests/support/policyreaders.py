@@ -36,7 +36,7 @@ def documents(made: PolicyFiles) -> list[Any]:
 @cache
 def _parsed(text: str) -> list[Any]:
     """Return the documents of a text, which nobody changes: many decisions are asked for of one policy."""
-    return list(yaml.safe_load_all(text))
+    return list(yaml.load_all(text, Loader=yaml.CSafeLoader))
 
 
 def kyverno(made: PolicyFiles, image: str, signed: frozenset[str]) -> bool:
