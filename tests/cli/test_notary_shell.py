@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import notarypy
 from notarypy import errors
 from notarypy.cli import app
 from notarypy.cli.cobra import HELP, Answer
@@ -27,6 +26,7 @@ from notarypy.devserver.core import NOTARY_HOST
 from notarypy.errors import Advice, NotarypyError
 from notarypy.keys.keyinfo import PassphraseRequest
 from support.fakes import Clock, repeatable_random
+from support.sources import FILES, PACKAGE, tree
 
 if TYPE_CHECKING:
     from notarypy.devserver.core import Fake
@@ -225,11 +225,11 @@ def test_advice_names_commands_and_flags_that_there_are(text: str) -> None:
 
 def _shown() -> set[str]:
     """The names of all advice that this program may show: what modules that it has a use for can raise."""
-    package, found = Path(notarypy.__file__).parent, set[str]()
-    for path in package.rglob("*.py"):
-        name = path.relative_to(package).as_posix()
+    found = set[str]()
+    for path in FILES:
+        name = path.relative_to(PACKAGE).as_posix()
         if not name.startswith(_OF_OTHERS) or name.startswith(_OF_NOTARY):
-            nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            nodes = ast.walk(tree(path))
             found |= {str(node.value) for node in nodes if isinstance(node, ast.Constant)} & TEXTS.keys()
     return found - _NOT_SHOWN
 

@@ -15,7 +15,7 @@ from notarypy.limits import Limits
 from notarypy.service.room import all_done
 from notarypy.service.threadpool import OF_HOST, OF_REPOSITORY, OF_STRANGER, THREADS, ThreadPool
 from support.author import GUN
-from support.people import owned
+from support.people import owned, prepared
 from support.verifiers import SECONDS, Ticks, pin_of, pinned, until, verifier, write_policy
 
 if TYPE_CHECKING:
@@ -281,16 +281,17 @@ def test_so_many_wait_and_who_comes_then_is_told(go_on: threading.Event) -> None
 
 @pytest.fixture
 def policy(world: World) -> Path:
+    prepared(world.fake, world.base, __name__, lambda: _publish(world))
+    return world.base / "policy.toml"
+
+
+def _publish(world: World) -> None:
     owner = owned(world)
     for gun in (GUN, OTHER):
         for number in range(20):
             world.push(str(number), path=gun.partition("/")[2])
         owner.client().sign([f"{gun}:{number}" for number in range(20)], init=True)
-    path = write_policy(
-        world.base / "policy.toml", *(pinned(pin_of(owner, gun), gun) for gun in (GUN, OTHER))
-    )
-    world.requests()
-    return path
+    write_policy(world.base / "policy.toml", *(pinned(pin_of(owner, gun), gun) for gun in (GUN, OTHER)))
 
 
 def hang(world: World, fits: Callable[[str], bool]) -> threading.Event:
