@@ -266,27 +266,30 @@ def export(
     """Return keys as PEM blocks, encrypted as they are here (rule 8)."""
     if keys and guns:
         raise TypeError("keys are named, or repositories, and not both")
-    if keys is None or guns:
-        every = manager.store.list()
-        for warning in manager.store.warnings:
-            warn(warning)
-        chosen = [info for info in every if not guns or info.gun in guns]
-        for info in {
-            info.keyid: info for info in (*chosen, *_of_roots(manager, directory, guns or ()))
-        }.values():
-            if info.uri:
-                warn(f"key {info.keyid} stays at {info.uri}, and is not in it")
-        here = [info for info in chosen if info.uri is None]
-        lacking = [gun for gun in guns or () if all(info.gun != gun for info in here)]
-        if lacking or not here:
-            where = ", ".join(lacking) or str(directory.path)
-            raise KeyMissingError(f"there are no keys of {where} here", advice=Advice("list-keys"))
-        closed = [info for info in here if info.encrypted]
-        for info in here if closed else ():
-            if not info.encrypted:
-                warn(f"key {info.keyid} is not encrypted in {info.path}, and is not in it")
-        keys = sorted({info.keyid for info in closed or here})
-    return manager.export(keys)
+    return manager.export(_exported(manager, directory, guns or (), warn) if keys is None or guns else keys)
+
+
+def _exported(
+    manager: KeyManager, directory: TrustDirectory, guns: Sequence[str], warn: Callable[[str], None]
+) -> list[str]:
+    """Return the ids of the keys of repositories, or of all keys, that an export can have (rule 8)."""
+    every = manager.store.list()
+    for warning in manager.store.warnings:
+        warn(warning)
+    chosen = [info for info in every if not guns or info.gun in guns]
+    for info in {info.keyid: info for info in (*chosen, *_of_roots(manager, directory, guns))}.values():
+        if info.uri:
+            warn(f"key {info.keyid} stays at {info.uri}, and is not in it")
+    here = [info for info in chosen if info.uri is None]
+    lacking = [gun for gun in guns if all(info.gun != gun for info in here)]
+    if lacking or not here:
+        where = ", ".join(lacking) or str(directory.path)
+        raise KeyMissingError(f"there are no keys of {where} here", advice=Advice("list-keys"))
+    closed = [info for info in here if info.encrypted]
+    for info in here if closed else ():
+        if not info.encrypted:
+            warn(f"key {info.keyid} is not encrypted in {info.path}, and is not in it")
+    return sorted({info.keyid for info in closed or here})
 
 
 def _of_roots(manager: KeyManager, directory: TrustDirectory, guns: Sequence[str]) -> list[KeyInfo]:

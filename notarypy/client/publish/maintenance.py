@@ -14,7 +14,7 @@ Rules:
    authority made is not replaced: that takes the authority; one of a key that is not here takes its holder.
    Those of a root that is named (rule 2) are due, if enough can be replaced here for it to end later; a root
    whose end does not move is warned of.
-4. What is signed on is the newest there is, by rule 4 of `metadata.expired`.
+4. What is signed on is the newest there is, by rule 4 of `metadata.lenientrefresh`.
 5. What is due and cannot be renewed here is an error that names the keys it takes, after everything else was
    published. A key that is noted here and out of reach, as one on a token in a drawer, is not here. In a part
    that is handed over (`joining`) all that is due is drafted, whoever has the keys.
@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -53,8 +52,9 @@ from notarypy.tuf.rootchanges import AssignKeys
 from notarypy.values import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
+    from notarypy.client.keys.manager import KeyManager
     from notarypy.client.session import Session
     from notarypy.client.verdicts import RoleStatus
     from notarypy.tuf.trusted import TrustedMetadata
@@ -75,18 +75,19 @@ def renew(
     session.whole_repository(repository)
     publisher = replace(publisher_for(session, repository), read=refresh_to_renew)
     before = refresh_to_renew(publisher.repository)
-    wanted = _wanted(statuses(before, publisher.keys.available, within), before.gun, only, named=named)
-    able = [one for one in wanted if one.signable and one.role != roles.SNAPSHOT]
-    keys, absent = publisher.keys.in_reach(keyid for one in able for keyid in one.here)
+
+    def wanted_with(available: Collection[str]) -> list[RoleStatus]:
+        return _wanted(statuses(before, available, within), before.gun, only, named=named)
+
+    able = [one for one in wanted_with(publisher.keys.available) if one.signable]
+    able_here = (keyid for one in able if one.role != roles.SNAPSHOT for keyid in one.here)
+    keys, absent = publisher.keys.in_reach(able_here)
     publisher, available = replace(publisher, keys=keys), keys.available
-    wanted = _wanted(statuses(before, available, within), before.gun, only, named=named)
-    limit = before.now + within
+    wanted, limit = wanted_with(available), before.now + within
     root_keys: tuple[PublicKey, ...] = ()
     if any(one.role == roles.ROOT for one in wanted):
         last = _LAST if named and _movable(before, available) else limit
-        anew = partial(session.keys().certified_anew, gun=before.gun, now=before.now)
-        signers = before.root.signers(roles.ROOT)
-        root_keys = tuple(_recertified(key, before, available, last, anew) for key in signers)
+        root_keys = _recertified(session.keys(), before, available, last)
     by_others = publisher.handing_over is not None
     names = _possible(wanted, root_keys, before, by_others=by_others)
     _require_later([one for one in wanted if one.role in names], root_keys, before)
@@ -196,16 +197,15 @@ def _certified(key: PublicKey, trusted: TrustedMetadata) -> bool:
 
 
 def _recertified(
-    key: PublicKey,
-    trusted: TrustedMetadata,
-    available: Collection[str],
-    limit: datetime,
-    anew: Callable[[str], PublicKey],
-) -> PublicKey:
-    """Return a root key with a certificate that lasts, if that can be made here (rule 3)."""
-    if not _replaceable(key, trusted, available) or not ended(certificates.expiry(key), limit):
-        return key
-    return anew(key.canonical_id)
+    manager: KeyManager, trusted: TrustedMetadata, available: Collection[str], limit: datetime
+) -> tuple[PublicKey, ...]:
+    """Return the root keys with certificates that last, where these can be made here (rule 3)."""
+    return tuple(
+        manager.certified_anew(key.canonical_id, trusted.gun, trusted.now)
+        if _replaceable(key, trusted, available) and ended(certificates.expiry(key), limit)
+        else key
+        for key in trusted.root.signers(roles.ROOT)
+    )
 
 
 def _replaceable(key: PublicKey, trusted: TrustedMetadata, available: Collection[str]) -> bool:
@@ -261,15 +261,6 @@ def _left_over(
 ) -> KeyNotAuthorisedError:
     done = [status.role for status in renewed]
     missing = [error for keyid, error in absent.items() if any(keyid in status.keys for status in left)]
-    several = any(status.threshold > 1 and not status.signable for status in left)
-    usual = Advice("sign-in-parts") if several else Advice("import-these-keys")
-    advice = next((error.advice for error in missing if error.advice), usual)
-    if any(status.role == roles.ROOT and status.signable for status in left):
-        advice = Advice("rotate-root", gun=gun)
-    if any(map(_of_others, left)):
-        advice = Advice("certify-anew", gun=gun)
-    if all(status.role in _OF_SERVER and not status.signable for status in left):
-        advice = Advice("timestamp-renewed")
     return KeyNotAuthorisedError(
         f"{', '.join(status.role for status in left)} of {gun} could not be renewed here",
         why=(
@@ -277,11 +268,23 @@ def _left_over(
             *(error.message for error in missing),
             *([f"renewed: {', '.join(done)}"] if done else []),
         ),
-        advice=advice,
+        advice=_advice(gun, left, missing),
         renewed=done,
         left={status.role: list(status.keys) for status in left},
         gun=gun,
     )
+
+
+def _advice(gun: str, left: Sequence[RoleStatus], missing: Sequence[KeyAccessError]) -> Advice:
+    if all(status.role in _OF_SERVER and not status.signable for status in left):
+        return Advice("timestamp-renewed")
+    if any(map(_of_others, left)):
+        return Advice("certify-anew", gun=gun)
+    if any(status.role == roles.ROOT and status.signable for status in left):
+        return Advice("rotate-root", gun=gun)
+    several = any(status.threshold > 1 and not status.signable for status in left)
+    usual = Advice("sign-in-parts" if several else "import-these-keys")
+    return next((error.advice for error in missing if error.advice), usual)
 
 
 def _of_others(status: RoleStatus) -> bool:
@@ -296,7 +299,7 @@ def _needs(status: RoleStatus) -> str:
         return f"root: certificates of keys that are not here end from {status.expires:%Y-%m-%d} on"
     if status.role == roles.ROOT and status.signable:
         return f"root: its certificate, which an authority made, ends on {status.expires:%Y-%m-%d}"
-    if status.role in {roles.SNAPSHOT, roles.TIMESTAMP} and not status.signable:
+    if status.role in _OF_SERVER and not status.signable:
         return f"{status.role}: it is renewed by the server, while the root has not ended"
     ids = ", ".join(keyid[:SHORT_KEYID] for keyid in status.keys) or "none: the role has no keys"
     word = "ended" if (status.days_left or 0) < 0 else "ends"

@@ -203,23 +203,27 @@ class CosignVerification:
         ours = counting(found.valid, image)
         name = f"{self.written}:{self._tag}" if self._tag else f"{self.written}@{digest}"
         _LOG.debug("%s: signatures of cosign that count: %s", name, ours)
-        # What Notary has no part in, and what has no tag, nobody signs by its word, nor by the registry's.
-        if self._tag and not tagged:
-            to_do = Advice("sign-with-cosign", reference=name)
-        else:
-            pinned = f"{self.written}@{self.asked.digest or 'DIGEST'}"
-            identity = f"{self._gun}:{self._tag or 'TAG'}"
-            to_do = Advice("sign-with-cosign-itself", identity=identity, pinned=pinned)
+        to_do = self._to_sign(name, tagged=tagged)
         errors = [each.unmet(found, ours, name, to_do) for each in everything]
         if unmet := [error for error in errors[: len(required)] if error is not None]:
             raise policy.together(unmet)
         if tagged and self._tag and not any(one.names_tag for one in ours):
-            named = any(one.reference for one in ours)
-            nothing = "tag" if named else "repository"
-            taken = "any signed image of it" if named else "any image that the key signed"
-            self.session.warn(
-                f"{name} is {digest} by the registry's word alone: the signature names no {nothing}, "
-                f"so {taken} would be taken as well"
-            )
+            self._warn_of_tag(f"{name} is {digest}", named=any(one.reference for one in ours))
         signed = (CosignedBy(one.key.public.canonical_id, one.form, one.reference or None) for one in ours)
         return tuple(signed), [error for error in errors[len(required) :] if error is not None]
+
+    def _to_sign(self, name: str, *, tagged: bool) -> Advice:
+        """Return how an image is signed: by Notary's word, or by cosign where that has no part in it."""
+        if self._tag and not tagged:
+            return Advice("sign-with-cosign", reference=name)
+        pinned = f"{self.written}@{self.asked.digest or 'DIGEST'}"
+        identity = f"{self._gun}:{self._tag or 'TAG'}"
+        return Advice("sign-with-cosign-itself", identity=identity, pinned=pinned)
+
+    def _warn_of_tag(self, what: str, *, named: bool) -> None:
+        nothing = "tag" if named else "repository"
+        taken = "any signed image of it" if named else "any image that the key signed"
+        self.session.warn(
+            f"{what} by the registry's word alone: the signature names no {nothing}, "
+            f"so {taken} would be taken as well"
+        )
