@@ -211,7 +211,9 @@ class _Settings:
             if _PLAIN_KEY in content:
                 self.said["left_out"].append(f"{here}: there is a private key in it")
             elif place is None or self._taken.get(place, content) != content:
-                self._elsewhere(str(here), content)
+                if str(here) not in self.said["elsewhere"]:
+                    self._writer.add(member(str(here)), content)
+                    self.said["elsewhere"].append(str(here))
             else:
                 self._beside(place, content)
 
@@ -221,11 +223,6 @@ class _Settings:
             self.said["settings"].append(place)
             self._taken[place] = data
         return place
-
-    def _elsewhere(self, path: str, data: bytes) -> None:
-        if path not in self.said["elsewhere"]:
-            self._writer.add(member(path), data)
-            self.said["elsewhere"].append(path)
 
 
 def _here(named: Path, folder: Path, home: Path) -> tuple[Path, str | None]:

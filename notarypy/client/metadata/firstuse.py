@@ -60,7 +60,9 @@ class FirstUses:
 
     def _require_yes(self, root: FirstRoot) -> None:
         if self.confirm is None:
-            raise _undecided(root)
+            message = f"nothing says which root {root.repository} must have"
+            why = "no pin names one, none is known here, and there is nobody to ask"
+            raise _refused(root, message, why)
         workers.await_turn()
         if not workers.ask(self._answer, root):
             raise _refused(root, f"the root of {root.repository} was not accepted", "the answer was not yes")
@@ -87,23 +89,13 @@ class FirstUses:
             self._warn(FirstUseWarning(text, zip(root.root_pins, root.root_keys, strict=True)))
 
 
-def _undecided(root: FirstRoot) -> FirstUseError:
-    message = f"nothing says which root {root.repository} must have"
-    return _refused(root, message, "no pin names one, none is known here, and there is nobody to ask")
-
-
 def _refused(root: FirstRoot, message: str, why: str) -> FirstUseError:
     pins = list(root.root_pins)
-    advice = Advice("pin-first-root", root=" --root ".join(pins))
     shown = "root key {}, whose id is {} in this repository alone; certificate sha256 {}"
     return FirstUseError(
         message,
-        why=(
-            why,
-            f"{root.source}:",
-            *(shown.format(*key) for key in root.keys),
-        ),
-        advice=advice,
+        why=(why, f"{root.source}:", *(shown.format(*key) for key in root.keys)),
+        advice=Advice("pin-first-root", root=" --root ".join(pins)),
         gun=root.repository,
         server=root.server,
         root_pins=pins,

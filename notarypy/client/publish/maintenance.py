@@ -105,7 +105,9 @@ def renew(
     try:
         after = publisher.publish(edit).trusted if changes else before
     except RefusedUpdateError as error:
-        raise _too_late(error, before) if _certificates_ended(before) else error from None
+        signers = [key for key in before.root.signers(roles.ROOT) if _certified(key, before)]
+        over = all(ended(certificates.expiry(key), before.now) for key in signers)
+        raise _too_late(error, before.gun) if over else error from None
     now = {status.role: status for status in statuses(after, available, within, keys.elsewhere)}
     renewed = tuple(now[name] for name in names if name in now)
     others = [now[one.role] for one in wanted if one.role in now and one.role not in names]
@@ -129,17 +131,12 @@ def _changes(names: Sequence[str], keys: Sequence[PublicKey], before: TrustedMet
     return changes
 
 
-def _certificates_ended(trusted: TrustedMetadata) -> bool:
-    signers = [key for key in trusted.root.signers(roles.ROOT) if _certified(key, trusted)]
-    return all(ended(certificates.expiry(key), trusted.now) for key in signers)
-
-
-def _too_late(error: RefusedUpdateError, trusted: TrustedMetadata) -> RefusedUpdateError:
+def _too_late(error: RefusedUpdateError, gun: str) -> RefusedUpdateError:
     """Say why a Notary server takes no update any more (rule 6)."""
     found = error.saying(
         "a Notary server takes no update once the certificate of the root that it has is over"
     )
-    found.advice = Advice("begin-anew", gun=trusted.gun)
+    found.advice = Advice("begin-anew", gun=gun)
     return found
 
 

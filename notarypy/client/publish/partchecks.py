@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.lenientrefresh import refresh_to_renew
 from notarypy.client.metadata.roots import first_root, require_pinned
-from notarypy.client.publish.serverside import newest_version
+from notarypy.client.publish.serverside import newest_version, version_of
 from notarypy.errors import (
     Advice,
     OutdatedPartError,
@@ -207,8 +207,8 @@ def _require_plausible(repository: Repository, part: Part) -> None:
 
 
 def _require_newer(repository: Repository, role: str, seen: bytes, data: bytes | None) -> None:
-    was = Envelope.parse(seen, role, repository.limits).version
-    now = 0 if data is None else Envelope.parse(data, role, repository.limits).version
+    was = version_of(repository, role, seen)
+    now = 0 if data is None else version_of(repository, role, data)
     if not 0 < was < now:
         raise RollbackError(
             f"the part builds on an older {role} of {repository.gun} than the one known here",

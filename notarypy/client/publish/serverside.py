@@ -71,15 +71,15 @@ def _serves(repository: Repository, trusted: TrustedMetadata, role: str, data: b
     named = trusted.timestamp.snapshot if role == roles.SNAPSHOT else trusted.snapshot.meta.get(role)
     if named is not None and named.matches(data):
         return True
-    version = _version(repository, role, data)
-    overtaken = role in trusted.files and _version(repository, role, trusted.files[role]) > version
+    version = version_of(repository, role, data)
+    overtaken = role in trusted.files and version_of(repository, role, trusted.files[role]) > version
     return overtaken and repository.fetch_version(role, version) == data
 
 
 def upload_of(repository: Repository, files: Mapping[str, bytes]) -> dict[str, tuple[int, str]]:
     """Return what `landed` has to know of files that are sent: version and SHA-256 by role, in order."""
     return {
-        role: (_version(repository, role, files[role]), sha256(files[role]).hexdigest())
+        role: (version_of(repository, role, files[role]), sha256(files[role]).hexdigest())
         for role in sorted(files)
         if role != roles.SNAPSHOT  # a server may sign another one, and anybody makes the next one
     }
@@ -95,7 +95,7 @@ def landed(repository: Repository, trusted: TrustedMetadata, upload: Mapping[str
 
 def _had(repository: Repository, trusted: TrustedMetadata, role: str, version: int, digest: str) -> bool:
     data = trusted.files.get(role)
-    if data is None or _version(repository, role, data) > version:
+    if data is None or version_of(repository, role, data) > version:
         data = repository.fetch_version(role, version)
     return data is not None and sha256(data).hexdigest() == digest
 
@@ -108,7 +108,7 @@ def moved(old: TrustedMetadata, new: TrustedMetadata, files: Collection[str]) ->
 
 def taken_version(repository: Repository, role: str, data: bytes) -> int:
     """Return the newest version there is of a role nobody lists, this file's or above; or NotFoundError."""
-    version = _version(repository, role, data)
+    version = version_of(repository, role, data)
     newest = newest_version(repository, role, version)
     if not newest:
         raise NotFoundError(f"version {version} of {role} is free")
@@ -122,7 +122,8 @@ def newest_version(repository: Repository, role: str, low: int = 1) -> int:
     return newest[0] if newest else 0
 
 
-def _version(repository: Repository, role: str, data: bytes) -> int:
+def version_of(repository: Repository, role: str, data: bytes) -> int:
+    """Return the version that a file says it has; nothing of it is verified."""
     return Envelope.parse(data, role, repository.limits).version
 
 
