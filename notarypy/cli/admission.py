@@ -219,7 +219,7 @@ def _options(run: Run, policy: Path) -> list[str]:
     from notarypy.storage.settings import settings
 
     given = run.options.for_client
-    run.leave_out(*_LEFT_HERE)
+    run.refuse_options(*_LEFT_HERE)
     heldpolicy.hold(settings.load({**given, "policy": policy}, {}, Path("/nonexistent")), utc_now())
     words = [f"--insecure-registry={host}" for host in given.get("insecure_registry", ())]
     return [*words, *(f"--{name}={given[name]}" for name in ("server", "timeout") if given.get(name))]

@@ -151,6 +151,11 @@ def find(
     return command, rest
 
 
+def inner_commands(table: Sequence[Command], group: Command) -> list[Command]:
+    """Return the commands of a group."""
+    return [one for one in table if one.words and one.words[:-1] == group.words]
+
+
 def first_argument(flags: Sequence[Flag], words: Sequence[str]) -> int | None:
     """Return where the first word stands that is no flag, and no flag's value (rule 3); None if nowhere."""
     switches = {name for flag in (*flags, HELP) if not flag.takes_value for name in _names(flag)}

@@ -341,8 +341,5 @@ def list_signers(
 def _signer_row(entry: RoleEntry) -> tuple[str, ...]:
     if entry.role == roles.RELEASES:
         return ()
-    return (roles.signer_name(entry.role), _paths(entry.paths), _signer_keys(entry))
-
-
-def _signer_keys(entry: RoleEntry) -> str:
-    return render.short_ids(entry.keys) + ("" if entry.usable else " (cannot be used: status says why)")
+    unusable = "" if entry.usable else " (cannot be used: status says why)"
+    return (roles.signer_name(entry.role), _paths(entry.paths), f"{render.short_ids(entry.keys)}{unusable}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from notarypy.cli.declared import Option
-from notarypy.cli.run import Context, Ending, Run, begin
+from notarypy.cli.run import Context, Run, SignalFlag, begin
 from notarypy.errors import Advice, OperationError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def devserver(
         referrers=not no_referrers,
     )
     kept = None if directory is None else Path(directory)
-    with run.log_shown(), Ending() as ending, start.running(kept, options, clock=utc_now) as started:
+    with run.log_shown(), SignalFlag() as ending, start.running(kept, options, clock=utc_now) as started:
         _warn(run, options)
         lines = [
             f"# Notary server {started.notary}, registry {started.registry}, CA {started.authority}",
@@ -123,7 +123,7 @@ def demo(
 
     run, options = begin(context), start.ServerOptions()
     with ExitStack() as stack:
-        ending = stack.enter_context(Ending())
+        ending = stack.enter_context(SignalFlag())
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="notarypy-demo-")))
         started = stack.enter_context(start.running(None, options, clock=utc_now))
         _warn(run, options)

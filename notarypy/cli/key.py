@@ -57,7 +57,7 @@ def generate(
     with run.client() as client, run.trying(name), userfiles.new_file(path) as stream:
         info, public = client.keys.generate(name, algorithm=alg, uri=uri)
         made = f"the key is made, and is {info.keyid}" + (f" at {info.uri}" if info.uri else "")
-        userfiles.fill(stream, path, public, made)
+        userfiles.write_new(stream, path, public, made)
         data = {**render.fields(info, _STORED), "public_key": str(path)}
         line = f"generated key {info.keyid} ({short}); public key: {path}"
         run.report.done(name, data, line, _encrypted(info) if info.uri is None else f"it is at {info.uri}")

@@ -12,7 +12,7 @@ from typing import Annotated
 from notarypy import files
 from notarypy.cli import references, userfiles
 from notarypy.cli.declared import Argument, Option
-from notarypy.cli.run import Context, Interrupting, Run, begin
+from notarypy.cli.run import Context, Run, SignalInterrupts, begin
 from notarypy.cli.text import render, terminal
 from notarypy.client.build.inputs import KINDS, FileVariables, PinnedFile, PinnedImage
 from notarypy.client.parameters import PinOptions
@@ -195,23 +195,30 @@ def _finish(run: Run, done: Sequence[tuple[str, bytes, PinnedFile]], mode: _Mode
     if mode.in_place:
         _write([(path, before, found.data) for path, before, found in done if found.changed])
     for path, before, found in done:
-        text = _difference(path, before, found.data) if mode.diff else found.data
-        if mode.kind == _POLICY:
-            text = occurrences.encode(f"{render.document(found.policy(), 2)}\n")
-        if mode.in_place or mode.check:
-            lines = [_line_of(found.source, image) for image in found.images]
-            run.report.text("" if mode.diff else "".join(f"{render.safe(line)}\n" for line in lines))
-        quiet = mode.check or (mode.in_place and not mode.diff)
-        if not quiet:
+        text = _printed(path, before, found, mode)
+        if text is None:
+            run.report.lines(_line_of(found.source, image) for image in found.images)
+        else:
             run.report.content(text)
         data = {
             "file": found.source,
             "format": found.kind,
             "changed": found.changed,
             "written": mode.in_place and found.changed,
-            "text": None if quiet else text.decode(errors="backslashreplace"),
+            "text": None if text is None else text.decode(errors="backslashreplace"),
         }
         run.report.done(found.source, data)
+
+
+def _printed(path: str, before: bytes, found: PinnedFile, mode: _Mode) -> bytes | None:
+    """Return what is printed of a file; None where its images are listed instead."""
+    if mode.diff:
+        return _difference(path, before, found.data)
+    if mode.in_place or mode.check:
+        return None
+    if mode.kind == _POLICY:
+        return occurrences.encode(f"{render.document(found.policy(), 2)}\n")
+    return found.data
 
 
 def _difference(path: str, before: bytes, after: bytes) -> bytes:
@@ -289,7 +296,7 @@ def build(
             _report_image(run, source, image)
         if run.report.exit_code:
             return
-        with Interrupting(), terminal.aside():  # the terminal is the builder's
+        with SignalInterrupts(), terminal.aside():  # the terminal is the builder's
             built = client.images.build(plan)
         signed, lines = built.signed, [_line_of(source, image) for source, image in images]
         lines += render.signed_lines(signed) if signed else []

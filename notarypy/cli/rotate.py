@@ -109,7 +109,7 @@ def certify(
     references.check_repositories(run, [repo])
     with run.client() as client, run.trying(repo), userfiles.new_file(Path(output), option="-o") as stream:
         keyid, certificate = client.keys.certify(repo, key=key)
-        userfiles.fill(stream, Path(output), certificate, f"the root key is {keyid}")
+        userfiles.write_new(stream, Path(output), certificate, f"the root key is {keyid}")
         data = {"repository": repo, "keyid": keyid, "certificate": output}
         line = f"the certificate of root key {keyid} for {repo} is in {output}: give it to the others"
         run.report.done(repo, data, line)

@@ -1,8 +1,8 @@
-"""One run of the program: its options, its report, its client, its log, and being told to end.
+"""One run of the program: its options, its report, its client, its log, and signals that terminate it.
 
-What it is: what every command gets from `begin`; and for commands that clean up, whatever tells them to end
-(Ctrl-C, a closed terminal, `kill`) and however often: `Ending` where they wait for it, `Interrupting` where
-they are interrupted at their work. What it is not: parsing or printing.
+What it is: what every command gets from `begin`; and for commands that clean up, whatever terminates them
+(Ctrl-C, a closed terminal, `kill`) and however often: `SignalFlag` where they wait for it, `SignalInterrupts`
+where they are interrupted at their work. What it is not: parsing or printing.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from notarypy.limits import DEFAULT, EXTENDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from types import FrameType
 
     from notarypy.cli.text.progressline import CountedWork
@@ -72,7 +73,7 @@ class Run:
         self.asked_for = 1  # how many images, repositories, keys or files
         self.limits = DEFAULT
 
-    def leave_out(self, *names: str) -> None:
+    def refuse_options(self, *names: str) -> None:
         """Refuse global options that say nothing of a service, which would go unheard there."""
         for name in names:
             if self.options.for_client.get(name):
@@ -92,14 +93,9 @@ class Run:
             finally:
                 self.report.first_uses += client.first_uses
 
-    @contextmanager
-    def log_shown(self) -> Iterator[None]:
+    def log_shown(self) -> AbstractContextManager[None]:
         """Show the package's own log, as far as `-v` asks for it."""
-        if not self.options.verbose:
-            yield
-            return
-        with log_shown(self.options.verbose):
-            yield
+        return log_shown(self.options.verbose)
 
     @contextmanager
     def trying(self, *refs: str, data: dict[str, Any] | None = None) -> Iterator[None]:
@@ -221,7 +217,7 @@ def _held_back(ref: str, guilty: Sequence[str], error: NotarypyError) -> Operati
     return OperationError(f"nothing was done for {ref}", why=why, advice=advice, because_of=list(guilty))
 
 
-class Ending:
+class SignalFlag:
     """Notes, while it is entered, that a signal asked the process to end; nothing is interrupted."""
 
     def __init__(self) -> None:
@@ -254,7 +250,7 @@ class Ending:
         self._asked.set()
 
 
-class Insisting(Ending):
+class SecondSignalInterrupts(SignalFlag):
     """Notes the first such signal, and takes a second for Ctrl-C; what cleans up then is left in peace."""
 
     _again = False
@@ -267,8 +263,8 @@ class Insisting(Ending):
             raise KeyboardInterrupt
 
 
-class ToldToEndError(KeyboardInterrupt):
-    """Ctrl-C, or another signal that tells to end; `exit_code` is what shells show of it."""
+class TerminatedError(KeyboardInterrupt):
+    """Ctrl-C, or another signal that terminates; `exit_code` is what shells show of it."""
 
     def __init__(self, number: int) -> None:
         """Take the number of the signal."""
@@ -276,10 +272,10 @@ class ToldToEndError(KeyboardInterrupt):
         self.exit_code = 128 + number
 
 
-class Interrupting(Ending):
+class SignalInterrupts(SignalFlag):
     """Takes every such signal for Ctrl-C, once: what cleans up then is left in peace."""
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if not self.asked:
             super()._note(number, frame)
-            raise ToldToEndError(number)
+            raise TerminatedError(number)

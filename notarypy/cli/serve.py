@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from notarypy.cli import references
 from notarypy.cli.declared import Option
-from notarypy.cli.run import Context, Insisting, begin
+from notarypy.cli.run import Context, SecondSignalInterrupts, begin
 from notarypy.errors import Advice, ConfigurationError, UsageError
 from notarypy.limits import DEFAULT
 from notarypy.service import listening
@@ -93,7 +93,7 @@ def serve(
     except ModuleNotFoundError as error:
         raise _missing(error) from None
     run = begin(context)
-    run.leave_out(*_LEFT_OUT)
+    run.refuse_options(*_LEFT_OUT)
     options = ServeOptions(
         places=_places(listen, tls=tls_cert is not None, plain_http=plain_http),
         mode=_mode(socket_mode, listen),
@@ -133,7 +133,7 @@ def _serve(run: Run, options: ServeOptions) -> None:
             sys.stdout.flush()
 
     advice = serveradvice.at_admission(own_advice)
-    with run.client(asking=False, own_log=True) as client, Insisting() as ending:
+    with run.client(asking=False, own_log=True) as client, SecondSignalInterrupts() as ending:
         serving.serve(client.settings, options, asked=lambda: ending.asked, started=started, advice=advice)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from notarypy.cli import digestfiles, references, userfiles
@@ -94,8 +95,8 @@ def sign(
         if push is not None:
             _push(run, client, push, names[0].text, options)
         elif offline_part is not None:
-            groups = _by_repository(names)
-            _as_part(run, client, names, offline_part, lambda: client.sign(groups[0][0], **options))
+            signed = partial(client.sign, _by_repository(names)[0][0], **options)
+            _as_part(run, client, _repositories(names), offline_part, signed)
         else:
             _sign(run, client, names, {**options, "dry_run": dry_run, "local": local})
 
@@ -158,11 +159,15 @@ def _check_part(part: str | None, **others: bool) -> None:
 
 
 def _as_part(
-    run: Run, client: Client, names: Sequence[references.Name], part: str, publish: Callable[[], object]
+    run: Run, client: Client, repos: Sequence[str], part: str, publish: Callable[[], object]
 ) -> None:
     from notarypy.cli import partfiles  # as above
 
-    partfiles.make(run, client, list(dict.fromkeys(name.repository for name in names)), part, publish)
+    partfiles.make(run, client, repos, part, publish)
+
+
+def _repositories(names: Sequence[references.Name]) -> list[str]:
+    return list(dict.fromkeys(name.repository for name in names))
 
 
 def _names(
@@ -243,7 +248,8 @@ def revoke(
     groups = _by_repository(names)
     with run.client() as client:
         if offline_part is not None:
-            _as_part(run, client, names, offline_part, lambda: client.revoke(groups[0][0], signer=signer))
+            revoked = partial(client.revoke, groups[0][0], signer=signer)
+            _as_part(run, client, _repositories(names), offline_part, revoked)
             return
         for (written, by_tag), found in run.each(
             groups, lambda group: client.revoke(group[0], signer=signer)
@@ -257,10 +263,8 @@ def _revoke_all(run: Run, repos: list[str], signer: str | None, part: str | None
     references.check_repositories(run, repos)
     whose = "" if signer is None else f" that {signer} signed"
     if part is not None:
-        from notarypy.cli import partfiles  # most who revoke do it alone
-
         with run.client() as client:
-            partfiles.make(run, client, repos, part, lambda: client.revoke_all(repos[0], signer=signer))
+            _as_part(run, client, repos, part, lambda: client.revoke_all(repos[0], signer=signer))
         return
     run.confirm("Go on?", f"every tag of {', '.join(repos)}{whose} becomes unsigned")
     with run.client() as client:

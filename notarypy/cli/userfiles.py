@@ -1,8 +1,8 @@
 """Files that the user names: key files, lists, and public keys to write.
 
 What it is: links and pipes are fine to read, and `-` is standard input. What is written is new, or replaces a
-regular file as a whole, and never a link or a file of the trust directory; devices and pipes where `pour` is
-called alone.
+regular file as a whole, and never a link or a file of the trust directory; devices and pipes where
+`write_stream` is called alone.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def is_stream(path: Path) -> bool:
     return path.exists() and (path.is_fifo() or path.is_char_device())
 
 
-def pour(path: Path, data: bytes) -> None:
+def write_stream(path: Path, data: bytes) -> None:
     """Write to what `is_stream`; raise StorageError."""
     try:
         with system.writing(path) as stream:
@@ -135,7 +135,7 @@ def pour(path: Path, data: bytes) -> None:
         raise StorageError(f"cannot write {path}", why=error.strerror or "", path=str(path)) from None
 
 
-def fill(stream: BinaryIO, path: Path, data: bytes, *known: str) -> None:
+def write_new(stream: BinaryIO, path: Path, data: bytes, *known: str) -> None:
     """Write all of a new file; raise StorageError, with what is known of what was made for it."""
     try:
         while data:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from notarypy.cli import run as running
-from notarypy.cli.run import Ending
+from notarypy.cli.run import SignalFlag
 from notarypy.devserver import demo
 from notarypy.devserver.core import Fake
 from notarypy.devserver.start import ServerOptions
@@ -28,7 +28,7 @@ WARNING = "notarypy: warning: these servers are for development: their keys are 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tell every command to end as soon as it waits for that."""
-    monkeypatch.setattr(Ending, "wait", lambda _: None)
+    monkeypatch.setattr(SignalFlag, "wait", lambda _: None)
 
 
 @pytest.fixture(autouse=True)
@@ -179,7 +179,7 @@ def test_the_document_of_the_demonstration_fits_the_schema(run: Run) -> None:
 def test_a_demonstration_that_is_told_to_end(
     run: Run, monkeypatch: pytest.MonkeyPatch, temporary: Path
 ) -> None:
-    monkeypatch.setattr(Ending, "asked", property(lambda _: True))
+    monkeypatch.setattr(SignalFlag, "asked", property(lambda _: True))
     outcome = run("demo").expect(130)
     assert outcome.out.count("\n$ notarypy ") == 1
     assert not list(temporary.iterdir())
@@ -195,7 +195,7 @@ def test_ignored_signals_stay_ignored_and_the_others_come_back(monkeypatch: pyte
         return before
 
     monkeypatch.setattr("signal.signal", install)
-    with Ending() as entered:
+    with SignalFlag() as entered:
         assert handlers[2] is signal.SIG_IGN
         assert not entered.asked
         noted = handlers[1]

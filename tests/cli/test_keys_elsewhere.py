@@ -238,13 +238,13 @@ def test_a_key_is_made_elsewhere(run: Run, kms: FakeKms, home: Path) -> None:
 def test_a_key_that_is_made_is_named_where_its_public_half_cannot_be_written(
     run: Run, kms: FakeKms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    filled = userfiles.fill
+    filled = userfiles.write_new
 
     def full(_: object, path: Path, data: bytes, *known: str) -> None:
         with Path("/dev/full").open("wb", buffering=0) as stream:
             filled(stream, path, data, *known)
 
-    monkeypatch.setattr(userfiles, "fill", full)
+    monkeypatch.setattr(userfiles, "write_new", full)
     outcome = run("key", "generate", "jo", "--in", "fakekms:jo").expect(1)
     assert "cannot write jo.pub [local.storage]\n  why: No space left on device\n" in outcome.err
     assert f"why: the key is made, and is {_ids(kms)['jo']} at fakekms:jo\n" in outcome.err

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy import files
-from notarypy.cli.run import Insisting
+from notarypy.cli.run import SecondSignalInterrupts
 from notarypy.service import serving
 from notarypy.service.verifier import Verifier
 from support.schema import problems
@@ -113,7 +113,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], list[int]]:
                 except OSError:
                     time.sleep(0.01)
             modes.append(stat.S_IMODE(path.stat().st_mode))
-            monkeypatch.setattr(Insisting, "asked", True)
+            monkeypatch.setattr(SecondSignalInterrupts, "asked", True)
 
         threading.Thread(target=look, daemon=True).start()
         return modes
@@ -216,7 +216,7 @@ def test_what_is_in_the_way_of_a_socket(run: Run, policy: Path, home: Path) -> N
 
 
 def test_a_second_signal_is_taken_for_an_interruption() -> None:
-    with Insisting() as ending:
+    with SecondSignalInterrupts() as ending:
         os.kill(os.getpid(), signal.SIGTERM)
         assert ending.asked
         with pytest.raises(KeyboardInterrupt):

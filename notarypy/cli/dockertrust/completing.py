@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from notarypy.cli.cobra import inner_commands
 from notarypy.cli.declared import Argument, Parameter
 from notarypy.cli.dockertrust import grammar
 from notarypy.cli.proposals import Known, Proposal, Proposals, values
@@ -35,7 +36,7 @@ def proposals(words: Sequence[str], known: Known, typed: str) -> Proposals:
         own = [] if flag is None else [Proposal(f"--{flag.name}", flag.help)]
         return Proposals([*own, Proposal("--help", "Say more about it")])
     if not command.function:
-        inner = [one for one in grammar.COMMANDS if one.words and one.words[:-1] == command.words]
+        inner = inner_commands(grammar.COMMANDS, command)
         return Proposals([] if rest else [Proposal(one.words[-1], one.about) for one in inner])
     return _argument(command, rest, known, typed)
 

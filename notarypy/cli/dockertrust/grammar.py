@@ -24,6 +24,7 @@ from notarypy.cli.cobra import (
     FlagError,
     HelpWantedError,
     flag_lines,
+    inner_commands,
     is_flag,
     parse,
 )
@@ -64,7 +65,7 @@ def help_text(command: Command, program: str) -> str:
     """Return the help of a command, in docker's form; `program` is what comes before its words."""
     path = " ".join((program, *command.words))
     parts = [f"Usage:  {path} {command.usage}\n\n{command.about}\n"]
-    inner = [one for one in COMMANDS if one.words and one.words[:-1] == command.words]
+    inner = inner_commands(COMMANDS, command)
     for title, runs in (("Management Commands", False), ("Commands", True)):
         listed = [f"  {one.words[-1]:<12}{one.about}\n" for one in inner if bool(one.function) == runs]
         if listed:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from notarypy import system
 from notarypy.cli.dockertrust.shell import FailureError, Shell, error_text, image, signer_name
-from notarypy.cli.userfiles import fill, new_file
+from notarypy.cli.userfiles import new_file, write_new
 from notarypy.errors import (
     InvalidNameError,
     KeyNotAuthorisedError,
@@ -166,7 +166,7 @@ def generate(shell: Shell, line: CommandLine) -> None:
     try:
         with shell.client() as client, new_file(path, _MODE) as stream:
             made, public = client.keys.generate(name)
-            fill(stream, path, public, f"the key is made, and is {made.keyid}")
+            write_new(stream, path, public, f"the key is made, and is {made.keyid}")
     except NotarypyError as error:
         raise FailureError(error_text(error, f"failed to generate key for {name}: ")) from None
     shell.out(f"Successfully generated and loaded private key. Corresponding public key available: {path}")

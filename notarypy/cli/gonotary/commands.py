@@ -29,6 +29,7 @@ from notarypy.cli.cobra import (
     find,
     first_argument,
     flag_lines,
+    inner_commands,
     parse,
 )
 from notarypy.errors import Advice, UsageError
@@ -313,7 +314,7 @@ def _help_about(words: Sequence[str], program: str) -> Answer:
 def _unknown(command: Command, word: str, path: str) -> UsageError:
     from difflib import get_close_matches  # which only a mistake needs
 
-    known = [one.words[-1] for one in inner_commands(command)]
+    known = [one.words[-1] for one in inner_commands(COMMANDS, command)]
     near = get_close_matches(word, known, 1)
     advice = Advice("write-instead", text=f"{path} {near[0]}") if near else Advice("see-help", command=path)
     return UsageError(f'unknown command "{word}" for "{path}"', advice=advice)
@@ -323,17 +324,12 @@ def _mistake(text: str, path: str) -> UsageError:
     return UsageError(text, advice=Advice("see-help", command=path))
 
 
-def inner_commands(command: Command) -> list[Command]:
-    """Return the commands of a group."""
-    return [one for one in COMMANDS if one.words and one.words[:-1] == command.words]
-
-
 def help_text(command: Command, program: str) -> str:
     """Return the help of a command, in the form that cobra gives it."""
     path = " ".join((program, *command.words))
     usage = " ".join(filter(None, (path, command.usage, "[flags]" if command.function else "")))
     parts = [f"{command.about}.\n", f"Usage:\n  {usage}\n"]
-    inner = inner_commands(command)
+    inner = inner_commands(COMMANDS, command)
     if inner:
         wide = max(len(one.words[-1]) for one in inner) + 3
         listed = "".join(f"  {one.words[-1]:<{wide}}{one.about}\n" for one in inner)

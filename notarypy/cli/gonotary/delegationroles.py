@@ -37,7 +37,6 @@ _ALL = "all-paths"
 _ALL_PATHS = '"" <all paths>'
 _QUESTION = "\nAre you sure you want to remove all data for this delegation? (yes/no)\n"
 _NOTHING = "no key and no path was given: nothing is staged"
-_FEW = "it has fewer keys than it takes signatures"
 _INVALID = "invalid delegation role name"
 _ID = re.compile(r"[0-9a-f]{64}")
 _HEADING = ("ROLE", "PATHS", "KEY IDS", "THRESHOLD")
@@ -130,12 +129,8 @@ def list_roles(shell: NotaryShell, line: CommandLine) -> None:
     with goerrors.after(words, NotarypyError), shell.client() as client:
         found = client.delegations(gun)
     for one in found:
-        few = (
-            f"it takes {one.threshold} signatures and has too few keys"
-            if len(one.keys) < one.threshold
-            else ""
-        )
-        if problem := one.problem or few:
+        few = f"it takes {one.threshold} signatures and has too few keys"
+        if problem := one.problem or (few if len(one.keys) < one.threshold else ""):
             shell.warn(f"{one.role} cannot be used: {problem}")
     if not found:
         shell.write("\n\nNo delegations present in this repository.\n\n\n")

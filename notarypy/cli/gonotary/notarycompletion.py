@@ -11,7 +11,17 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 
-from notarypy.cli.cobra import HELP, Command, CommandLine, Flag, FlagError, HelpWantedError, find, parse
+from notarypy.cli.cobra import (
+    HELP,
+    Command,
+    CommandLine,
+    Flag,
+    FlagError,
+    HelpWantedError,
+    find,
+    inner_commands,
+    parse,
+)
 from notarypy.cli.declared import Argument, Option, Parameter
 from notarypy.cli.gonotary import commands
 from notarypy.cli.gonotary.notaryshell import NotaryShell
@@ -62,9 +72,11 @@ def proposals(words: Sequence[str], known: Known, typed: str) -> Proposals:  # n
         return Proposals(each for each in shown if each.text[2:] not in given)
     if command.words == ("help",):
         inside = find(commands.BY_WORDS, arguments)[0]
-        return Proposals(Proposal(one.words[-1], one.about) for one in commands.inner_commands(inside))
+        return Proposals(
+            Proposal(one.words[-1], one.about) for one in inner_commands(commands.COMMANDS, inside)
+        )
     if not command.function:
-        inner = [] if arguments else commands.inner_commands(command)
+        inner = [] if arguments else inner_commands(commands.COMMANDS, command)
         return Proposals(Proposal(one.words[-1], one.about) for one in inner)
     return _of(_place(command, len(arguments)), _known(given, arguments), typed)
 

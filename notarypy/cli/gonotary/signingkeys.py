@@ -101,7 +101,7 @@ def export_keys(shell: NotaryShell, line: CommandLine) -> None:
         data = client.keys.export(sorted(set(named)) or None, guns=guns or None).decode()
     if output and userfiles.is_stream(Path(output)):
         shell.write("", flush=True)
-        userfiles.pour(Path(output), data.encode())
+        userfiles.write_stream(Path(output), data.encode())
     elif output:
         userfiles.write(Path(output), data, _PRIVATE_MODE)
     else:
@@ -156,13 +156,8 @@ def _place_in_table(info: KeyInfo) -> tuple[bool, str, str, str]:
 
 
 def _row(info: KeyInfo) -> tuple[str, str, str, str]:
-    where = info.uri or _end(_location(info), _LOCATION_WIDTH)
+    where = info.uri or _end(str(info.path.parent), _LOCATION_WIDTH)  # rule 2
     return info.role, _end(info.gun or "", _GUN_WIDTH), info.keyid, where
-
-
-def _location(info: KeyInfo) -> str:
-    """Return where a key is (rule 2)."""
-    return info.uri or str(info.path.parent)
 
 
 def _removed_from(info: KeyInfo) -> str:
@@ -195,7 +190,7 @@ def _write_pair(client: Client, role: str, base: str) -> None:
     new = [userfiles.new_file(path, _PRIVATE_MODE, "another name", half) for path, half in halves]
     with new[0] as private, new[1] as public:
         for stream, path, data in zip((private, public), names, client.keys.make_files(role), strict=True):
-            userfiles.fill(stream, path, data)
+            userfiles.write_new(stream, path, data)
 
 
 @contextmanager

@@ -181,9 +181,9 @@ def _custom(line: CommandLine) -> bytes | None:
 @contextmanager
 def _interrupted() -> Iterator[None]:
     """Clean up after `kill`, too: a file that is half written beside another one goes away."""
-    from notarypy.cli.run import Interrupting  # most commands write no such file
+    from notarypy.cli.run import SignalInterrupts  # most commands write no such file
 
-    with Interrupting():
+    with SignalInterrupts():
         yield
 
 

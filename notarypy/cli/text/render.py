@@ -85,7 +85,7 @@ def error_json(error: NotarypyError, command: str | None = None) -> dict[str, An
 
 
 def ends(when: datetime | None, problem: str | None) -> str:
-    """Return the cell that says when a role ends; a problem is told below the table."""
+    """Return the cell that says when a role ends; a problem is said below the table."""
     return "(unusable)" if problem else moment(when) or "(not published)"
 
 
