@@ -228,6 +228,15 @@ def keep_memory_private() -> None:
             ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
+def die_of_interrupt() -> None:
+    """End this process as SIGINT does it, without anything more, where signals do that; else return."""
+    if not WINDOWS:
+        import signal  # which is needed seldom
+
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)
+
+
 def at_fork(before: Callable[[], object], parent: Callable[[], object], child: Callable[[], object]) -> None:
     """Call these around each fork of this process, where processes fork."""
     if hasattr(os, "register_at_fork"):
@@ -333,16 +342,9 @@ def wait_for_streams() -> None:
 def _waiting(stream: TextIO, number: int) -> TextIO:
     if type(stream) is not io.TextIOWrapper or stream.fileno() != number:
         return stream
+    raw = WaitingFile(number, "w" if number else "r", closefd=False)
     if number == 0:
-        reader = io.BufferedReader(WaitingFile(number, closefd=False))
-        return io.TextIOWrapper(reader, stream.encoding, stream.errors)
-    raw = WaitingFile(number, "w", closefd=False)
-    writer = raw if isinstance(stream.buffer, io.RawIOBase) else io.BufferedWriter(raw)
-    return io.TextIOWrapper(
-        writer,
-        stream.encoding,
-        stream.errors,
-        newline="\n",
-        line_buffering=stream.line_buffering,
-        write_through=stream.write_through,
-    )
+        return io.TextIOWrapper(io.BufferedReader(raw), stream.encoding, stream.errors)
+    to = raw if isinstance(stream.buffer, io.RawIOBase) else io.BufferedWriter(raw)
+    lines, through = stream.line_buffering, stream.write_through
+    return io.TextIOWrapper(to, stream.encoding, stream.errors, "\n", lines, through)

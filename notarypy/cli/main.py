@@ -10,6 +10,9 @@ Rules:
 2. `--version` or `version` alone is answered before anything is imported.
 3. Ctrl-C is 130, while modules are loaded, too: so this one, which all programs begin with, loads next to
    nothing before that is taken care of. A reader of standard output that went away is 1, without a word.
+   After all else a process of our own dies of SIGINT (rule 5), where a system can: bash, which shows 130 for
+   that, goes on with a script after a program that took Ctrl-C and ended by itself, whatever the code is.
+   docker makes 255 of a plugin that dies: it gets the code.
 4. The program's memory may hold an unlocked key. Before anything is read, core dumps are switched off, of
    this process and of what it starts, and on Linux no other process of the same user may look into this one.
    Where the system refuses, the program goes on: it is no worse off than before. A program that embeds the
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from notarypy.cli.run import Run
 
 _INTERRUPTED = 130
+_OF_DOCKER = "DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND"  # which docker sets for its plugins
 _VERSION = (["--version"], ["version"])
 _OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EBADF, errno.EFBIG)
 # New containers between two looks for garbage; a usual command makes some 60 000, all of it counted.
@@ -117,6 +121,10 @@ def _leave(codes: Sequence[int]) -> None:
         _flush()  # what was registered later, and has run by now, may have written something
     except KeyboardInterrupt:
         _discard(sys.stdout)
+    if codes == [_INTERRUPTED] and _OF_DOCKER not in os.environ:
+        from notarypy import system
+
+        system.die_of_interrupt()
     if codes:
         os._exit(codes[0])
 

@@ -145,7 +145,7 @@ def test_ctrl_c_ends_the_demonstration_and_all_that_it_started(tmp_path: Path) -
             assert process.poll() is None
         os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert process.returncode == -signal.SIGINT
     assert "interrupted [interrupted]" in errors
     assert "Traceback" not in errors
     assert not list(tmp_path.iterdir())

@@ -175,7 +175,7 @@ def test_after_ctrl_c_it_says_what_is_signed(
     while _writes(registry_front) < 250 and running.poll() is None:
         time.sleep(0.01)
     running.send_signal(signal.SIGINT)
-    stopped = programs.collect(running).expect(130)
+    stopped = programs.collect(running).expect(-signal.SIGINT)
     signed_then = [line.split()[1] for line in stopped.stdout.splitlines() if line.startswith("signed ")]
     assert 0 < len(signed_then) < len(tags)
     again = bob.notarypy("migrate", "cosign", behind.name, "--key", key).expect(0)
