@@ -546,10 +546,10 @@ def test_either_says_what_notary_said_whatever_cosign_ends_in(
 def test_each_of_many_tags_of_one_digest_is_found_at_once(
     world: World, owner: Person, release: Cosigner, digest: str
 ) -> None:
-    for number in range(300):
+    for number in range(150):  # more than are looked at
         release.sign(digest, f"{GUN}:v{number}")
     client = under(owner, *ALONE, release=release)
-    for tag in ("v0", "v150", "v299"):
+    for tag in ("v0", "v75", "v149"):
         world.push(tag, "1")
         world.requests()
         assert client.verify(f"{GUN}:{tag}").cosign[0].reference == f"{GUN}:{tag}"

@@ -238,5 +238,5 @@ def test_signers_cost_what_there_are_of_them_and_not_each_for_each(stage: Stage)
         client = stage.reader.client()
         return work(lambda: client.verify(f"{GUN}:1", registry=False))
 
-    few, many = verified(50), verified(400)
+    few, many = verified(25), verified(200)
     assert many < 10 * few

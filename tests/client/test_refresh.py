@@ -28,7 +28,7 @@ from notarypy.remote.http.messages import Response
 from notarypy.storage.trustdir import RepositoryCache
 from notarypy.tuf import roles
 from support.author import GUN
-from support.people import SERVER, released
+from support.people import SERVER, informed, released
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,11 +50,7 @@ def owner(world: World) -> Person:
 def reader(world: World, owner: Person) -> Person:
     """Somebody who read the owner's repository."""
     assert owner.cache()
-    reader = world.person("reader")
-    reader.client().refresh(GUN)
-    world.requests()
-    reader.warnings.clear()
-    return reader
+    return informed(world.person("reader"))
 
 
 # -- how often the server is asked

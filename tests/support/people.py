@@ -7,6 +7,7 @@ another fake; servers and misdeeds are the devserver's.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from copy import deepcopy
@@ -210,13 +211,41 @@ def make_world(base: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return World(base)
 
 
+class _Tree(NamedTuple):
+    """What is in a directory, by its name there: modes of folders; mode, time and content of files."""
+
+    folders: dict[str, int]
+    files: dict[str, tuple[int, int, bytes]]
+
+
 class _Made(NamedTuple):
-    """What there is after something was done: what servers hold, files with their modes, a value."""
+    """What there is after something was done: what servers hold, what is in the directory, a value."""
 
     held: tuple[MetadataStore, ServerKeys, ImageStore]
-    folders: dict[str, int]
-    files: dict[str, tuple[int, bytes]]
+    tree: _Tree
     value: Any
+
+
+def _tree(base: Path) -> _Tree:
+    found = {str(path.relative_to(base)): path for path in [base, *sorted(base.rglob("*"))]}
+    modes = {place: path.stat().st_mode & 0o7777 for place, path in found.items()}
+    folders = {place: modes[place] for place, path in found.items() if path.is_dir()}
+    files = {
+        place: (modes[place], path.stat().st_mtime_ns, path.read_bytes())
+        for place, path in found.items()
+        if path.is_file()
+    }
+    return _Tree(folders, files)
+
+
+def _plant(tree: _Tree, base: Path) -> None:
+    for place, mode in tree.folders.items():
+        (base / place).mkdir(exist_ok=True)
+        (base / place).chmod(mode)
+    for place, (mode, changed, data) in tree.files.items():
+        (base / place).write_bytes(data)
+        (base / place).chmod(mode)
+        os.utime(base / place, ns=(changed, changed))
 
 
 _made: dict[Hashable, _Made] = {}
@@ -232,23 +261,32 @@ def prepared(fake: Fake, base: Path, name: Hashable, make: Callable[[], T]) -> T
     notary, registry = fake.notary, fake.registry
     if name not in _made:
         value = make()
-        found = {str(path.relative_to(base)): path for path in [base, *sorted(base.rglob("*"))]}
-        modes = {place: path.stat().st_mode & 0o7777 for place, path in found.items()}
-        folders = {place: modes[place] for place, path in found.items() if path.is_dir()}
-        files = {place: (modes[place], path.read_bytes()) for place, path in found.items() if path.is_file()}
-        _made[name] = _Made(deepcopy((notary.store, notary.keys, registry.images)), folders, files, value)
+        _made[name] = _Made(deepcopy((notary.store, notary.keys, registry.images)), _tree(base), value)
     else:
-        held, folders, files, _ = _made[name]
-        notary.store, notary.keys, registry.images = deepcopy(held)
-        for place, mode in folders.items():
-            (base / place).mkdir(exist_ok=True)
-            (base / place).chmod(mode)
-        for place, (mode, data) in files.items():
-            (base / place).write_bytes(data)
-            (base / place).chmod(mode)
+        notary.store, notary.keys, registry.images = deepcopy(_made[name].held)
+        _plant(_made[name].tree, base)
     fake.requests.clear()
     returned: T = _made[name].value
     return returned
+
+
+_read: dict[Hashable, _Tree] = {}
+
+
+def informed(reader: Person) -> Person:
+    """Let somebody read `GUN` for the first time; copied, where the same was read at the same time."""
+    world, store = reader.world, reader.world.fake.notary.store
+    served = {role: stored.data for role in store.roles(GUN) if (stored := store.current(GUN, role))}
+    seen = (world.clock(), tuple(served.items()))
+    assert not reader.trust_dir.exists(), "nothing is to be known yet"
+    if seen in _read:
+        _plant(_read[seen], reader.trust_dir)
+    else:
+        reader.client().refresh(GUN)
+        _read[seen] = _tree(reader.trust_dir)
+    world.requests()
+    reader.warnings.clear()
+    return reader
 
 
 def owned(world: World, *signers: str) -> Person:

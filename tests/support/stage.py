@@ -15,7 +15,7 @@ from notarypy.devserver.stores import StoredFile
 from notarypy.errors import ExpiredError, MetadataError, VerificationError
 from notarypy.tuf import canonical, roles
 from support.author import GUN, NOW, Author
-from support.people import manifest
+from support.people import informed, manifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,6 +85,9 @@ class Stage:
 
     def know(self) -> None:
         """Let the reader read what is served now."""
+        if not self.reader.trust_dir.exists():
+            informed(self.reader)
+            return
         self.reader.client().refresh(GUN)
         self.world.requests()
         self.reader.warnings.clear()
