@@ -330,7 +330,7 @@ def registry(
     config: dict[str, Any] = {
         "version": "0.1",
         "log": {"level": "warn"},
-        "storage": {"filesystem": {"rootdirectory": str(storage)}} if storage else {"inmemory": {}},
+        "storage": {"filesystem": {"rootdirectory": str(storage)}} if storage else {"filesystem": {"rootdirectory": str(directory / "images")}},
         "http": http_section,
     }
     if basic_auth:
