@@ -319,7 +319,7 @@ def registry(
 ) -> Iterator[Endpoint]:
     """Run docker-registry: plain http unless an authority is given, with Basic authentication if asked.
 
-    It keeps images in memory, or in the directory `storage`.
+    It keeps images in the directory `storage`, or in one of its own: in memory it is slower.
     """
     directory.mkdir(parents=True, exist_ok=True)
     port = free_port()
@@ -330,7 +330,7 @@ def registry(
     config: dict[str, Any] = {
         "version": "0.1",
         "log": {"level": "warn"},
-        "storage": {"filesystem": {"rootdirectory": str(storage)}} if storage else {"filesystem": {"rootdirectory": str(directory / "images")}},
+        "storage": {"filesystem": {"rootdirectory": str(storage or directory / "images")}},
         "http": http_section,
     }
     if basic_auth:
