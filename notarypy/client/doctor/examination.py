@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from notarypy.client.doctor import endpoints, machine, neighbours, origins, privatekeys, repositories
+from notarypy.client.doctor import endpoints, machine, origins, otherprograms, privatekeys, repositories
 from notarypy.client.doctor.endpoints import Watcher
 from notarypy.client.doctor.repositories import KeysHere
 from notarypy.client.findings import Findings
@@ -102,7 +102,7 @@ class _Examination:
                     "configuration", f"{name}: {value} ({source})", setting=name, value=value, source=source
                 )
         before = {"environment": machine.environment, "policy": machine.policy, "files": machine.trust_files}
-        after = {"backup": machine.backup, "docker": neighbours.programs, "service": machine.service}
+        after = {"backup": machine.backup, "docker": otherprograms.programs, "service": machine.service}
         for area, look in before.items():
             with found.looking(area):
                 look(found, session)
@@ -151,7 +151,7 @@ class _Examination:
         """Return what is found about the servers of a repository, if they were not looked at yet."""
         gun, host = self.session.gun(text, whole=True)
         about = list[Findings]()
-        neighbours.endings(each, [host], self.session.now().date())
+        otherprograms.endings(each, [host], self.session.now().date())
         if not self._asks_servers():
             each.ok("server", "no server is asked: what is cached here, or in the archive, is all there is")
             return about

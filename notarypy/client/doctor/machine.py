@@ -1,7 +1,7 @@
 """This machine: Python and packages, the trust directory and its files, and what else of them is left behind.
 
 What it is: looks at files, and at nothing on a network. What it is not: private keys (`privatekeys`), or the
-programs beside us (`neighbours`).
+programs beside us (`otherprograms`).
 
 Rules:
 

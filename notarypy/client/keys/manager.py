@@ -114,7 +114,7 @@ class KeyManager:
         prepare(signer)
         if certificate is None:
             return _in_certificate(signer, gun, now)
-        from notarypy.client.keys.givencertificate import certified  # few roots come with one
+        from notarypy.keys.signers.rootcertificate import certified  # few roots come with one
 
         return certified(signer.public, certificate, gun, now)
 

@@ -1,7 +1,7 @@
 """The keys that a base role is to have: those here, and those that others hold and sign with.
 
 What it is: words of a person in, public keys for a root out. What it is not: one key that is here
-(`manager`), or the certificate that was given for it (`givencertificate`).
+(`manager`), or the certificate that was given for it (`keys.signers.rootcertificate`).
 
 Rules:
 
@@ -74,7 +74,7 @@ def first_root_keys(
 def public_key(data: bytes, role: str, gun: str, now: datetime) -> PublicKey:
     """Return the key of somebody else's that a file holds (rule 1)."""
     if role == roles.ROOT:
-        from notarypy.client.keys.givencertificate import certificate_key
+        from notarypy.keys.signers.rootcertificate import certificate_key
 
         return certificate_key(data, gun, now)
     from notarypy.tuf.signerkeys import load_public_pem

@@ -1,6 +1,7 @@
-"""The certificate that a root key stands in, made with the key wherever it is.
+"""The certificate that a root key stands in: made with the key wherever it is, or given for it.
 
-What it is: one self-signed certificate. What it is not: checking any (`tuf.certificates`).
+What it is: one self-signed certificate, or one of whoever holds the key or of an authority, if it is for this
+repository, and for this key if one is meant. What it is not: what readers check (`tuf.certificates`).
 
 Rules:
 
@@ -9,6 +10,7 @@ Rules:
 2. The time and randomness of a certificate are handed in.
 3. A key that is elsewhere signs its certificate as it signs metadata: RSA keys with PSS, for some services
    allow nothing else. Go and docker read either.
+4. Of the file of a certificate that was given, the certificates alone are published.
 """
 
 from __future__ import annotations
@@ -20,15 +22,18 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from notarypy.errors import UnsupportedKeyError
+from notarypy.errors import Advice, NotarypyError, UnsupportedKeyError, UsageError
 from notarypy.keys.signers.keyfile import LocalSigner
-from notarypy.tuf.keys import PublicKey
+from notarypy.tuf import certificateparts, certificates, envelope, serials
+from notarypy.tuf.keys import PublicKey, public_key_of
+from notarypy.tuf.keys import certificates as certificates_of
 from notarypy.tuf.roles import check_gun
 
 if TYPE_CHECKING:
@@ -38,6 +43,7 @@ if TYPE_CHECKING:
 
 _VALIDITY = timedelta(days=3650)
 _SERIAL_BYTES = 16
+_UNUSABLE = "the root certificate cannot be used"
 _PSS = padding.PSS(padding.MGF1(SHA256()), 32)
 
 
@@ -131,3 +137,48 @@ class _EcKey(_Kept, ec.EllipticCurvePrivateKey):
 class _RsaKey(_Kept, rsa.RSAPrivateKey):
     def sign(self, data: Buffer, padding: object, algorithm: object) -> bytes:  # noqa: ARG002 - rule 3 says which
         return self._signer.sign(bytes(data))[1]
+
+
+def certified(key: PublicKey, certificate: bytes, gun: str, now: datetime) -> PublicKey:
+    """Return a root key in the certificate that was given for it; raise UsageError for another one."""
+    wrapped = PublicKey(f"{key.keytype}-x509", _certificates_only(certificate))
+    if wrapped.canonical_id != key.keyid:
+        raise UsageError("the root certificate is for another key", why=f"the key is {key.keyid}")
+    return _required(wrapped, gun, now)
+
+
+def certificate_key(certificate: bytes, gun: str, now: datetime) -> PublicKey:
+    """Return the root key that a certificate is for; raise UsageError for one that cannot be a root key."""
+    data = _certificates_only(certificate)
+    try:
+        leaf = PublicKey("ecdsa-x509", data)
+        kind = public_key_of(certificates_of(leaf)[0]).keytype
+    except (NotarypyError, UnsupportedAlgorithm, ValueError):
+        raise UsageError(_UNUSABLE, advice=Advice("make-root-certificate")) from None
+    return _required(PublicKey(f"{kind}-x509", data), gun, now)
+
+
+def _required(wrapped: PublicKey, gun: str, now: datetime) -> PublicKey:
+    reason = certificates.problem(wrapped, gun, now) or envelope.key_problem(wrapped)
+    if reason:
+        advice = Advice("give-root-certificate", gun=gun)
+        raise UsageError(_UNUSABLE, why=reason, advice=advice)
+    return wrapped
+
+
+def _certificates_only(pem_data: bytes) -> bytes:
+    """Return the certificates of a PEM file written anew (rule 4)."""
+    if b"PRIVATE KEY" in pem_data:
+        advice = Advice("give-certificate-alone")
+        raise UsageError("the root certificate's file holds a private key", advice=advice)
+    try:
+        found = serials.load_pem(pem_data)
+    except (ValueError, TypeError, x509.InvalidVersion):
+        raise UsageError("the root certificate cannot be read", advice=Advice("give-certificate")) from None
+    foreign = [problem for problem in map(certificateparts.foreign_problem, found) if problem]
+    if foreign:
+        why, advice = f"docker and Go notary cannot read it: {foreign[0]}", Advice("leave-out-certificate")
+        raise UsageError(_UNUSABLE, why=why, advice=advice)
+    if not found:
+        raise UsageError("this is no root certificate", advice=Advice("make-root-certificate"))
+    return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in found)
