@@ -138,7 +138,7 @@ if TYPE_CHECKING:
     from notarypy.tuf.keys import PublicKey as PublicKey
     from notarypy.tuf.parts import NeededSignatures as NeededSignatures
     from notarypy.tuf.parts import Part as Part
-    from notarypy.tuf.stageddetails import StagedDetails as StagedDetails
+    from notarypy.tuf.stagedchanges import StagedDetails as StagedDetails
     from notarypy.tuf.trusted import TrustedMetadata as TrustedMetadata
     from notarypy.tuf.vouching import RestingTag as RestingTag
 
@@ -205,7 +205,7 @@ _NAMES = {
     "storage.settings.policyfile": "PolicyFile",
     "storage.settings.settings": "GlobalOptions Settings",
     "tuf.keys": "PublicKey",
-    "tuf.stageddetails": "StagedDetails",
+    "tuf.stagedchanges": "StagedDetails",
     "tuf.draftchanges": "DraftChange",
     "tuf.parts": "NeededSignatures Part",
     "tuf.trusted": "TrustedMetadata",

@@ -175,10 +175,10 @@ def _pem(path: str) -> str:
     """Return a file of certificates, and nothing else that is in it."""
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    from notarypy.tuf import serials
+    from notarypy.tuf import certificateparts
 
     try:
-        found = serials.load_pem(userfiles.read(path))
+        found = certificateparts.load_pem(userfiles.read(path))
     except (ValueError, TypeError):
         found = []
     if not found:
@@ -215,12 +215,12 @@ def _service_files(run: Run, policy: Path, ca: str | None, of_clients: str | Non
 def _options(run: Run, policy: Path) -> list[str]:
     """Return the global options of the service, which are checked here as they will be there."""
     from notarypy.client.api import utc_now
-    from notarypy.service import heldpolicy
+    from notarypy.service import generation
     from notarypy.storage.settings import settings
 
     given = run.options.for_client
     run.refuse_options(*_LEFT_HERE)
-    heldpolicy.hold(settings.load({**given, "policy": policy}, {}, Path("/nonexistent")), utc_now())
+    generation.hold(settings.load({**given, "policy": policy}, {}, Path("/nonexistent")), utc_now())
     words = [f"--insecure-registry={host}" for host in given.get("insecure_registry", ())]
     return [*words, *(f"--{name}={given[name]}" for name in ("server", "timeout") if given.get(name))]
 

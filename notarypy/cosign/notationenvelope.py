@@ -1,9 +1,10 @@
-"""Envelopes of notation: JWS under a certificate, kept as referrers of an image.
+"""Envelopes of notation, and the certificate chains they are under: JWS, kept as referrers of an image.
 
-What it is: the one form that is written here, and whether an envelope that is read is as good as that. What
-it is not: certificates (`signingchain`), the signature itself, or a registry.
+What it is: the one form that is written here, whether an envelope that is read is as good as that, and
+certificates that name a key, checked as notation's own library checks them. What it is not: the signature
+itself, a registry, or trust in any certificate, which is the reader's business.
 
-Rules, as the Notary Project's specifications of signatures and of JWS have them:
+Rules:
 
 1. The payload is the image's descriptor, by type, digest and size, as `targetArtifact`.
 2. The protected header has the algorithm of the chain's key, the type of the payload, the scheme
@@ -13,6 +14,16 @@ Rules, as the Notary Project's specifications of signatures and of JWS have them
 4. The whole chain is in the unprotected header, and its thumbprints in an annotation of the manifest.
 5. An envelope that is read is as good as ours if this very chain signed this very descriptor, in this form,
    and it does not end before the chain does. Its payload may say more of the image.
+6. A chain is whole and in order: the leaf first, each certificate issued by the next, the last by itself. A
+   single certificate is leaf and root.
+7. The leaf is no authority. Its key usage is critical, and is to sign data and nothing else; its extended key
+   usage has code signing, and none of the uses that the specification excludes.
+8. What issues is an authority whose basic constraints and key usage are critical, let it issue certificates,
+   and allow a chain of this length.
+9. Each is signed with SHA-256, SHA-384 or SHA-512, has a serial number above zero, and is valid when the key
+   signs.
+10. The leaf's key decides how it signs, the hash included: ES256 with P-256, PS256 with RSA of 2048 bits.
+   Larger keys take SHA-384 or SHA-512 there, and keys here sign with SHA-256 alone: those are refused.
 """
 
 from __future__ import annotations
@@ -21,19 +32,34 @@ import base64
 import hashlib
 import json
 import re
+import warnings
 from typing import TYPE_CHECKING, Any
 
-from notarypy.errors import MetadataError, SignatureError
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID as Use
+
+from notarypy.errors import (
+    Advice,
+    MetadataError,
+    NotarypyError,
+    SignatureError,
+    UnsupportedKeyError,
+    UsageError,
+)
 from notarypy.images import layout, manifests, referrerlist
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import envelope as metadata
 from notarypy.tuf.fields import format_time
+from notarypy.tuf.keys import PublicKey, public_key_of
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from notarypy.cosign.signingchain import SigningChain
     from notarypy.images.layout import Descriptor
 
 ARTIFACT_TYPE = "application/vnd.cncf.notary.signature"
@@ -152,3 +178,154 @@ def _read(text: object) -> bytes:
 
 def _not_ours(why: str) -> MetadataError:
     return MetadataError("this is no signature of notation by this certificate", why=why)
+
+
+_RSA_BITS = 2048
+_HASHES = frozenset({"sha256", "sha384", "sha512"})
+_EXCLUDED = frozenset(
+    {
+        Use.SERVER_AUTH,
+        Use.CLIENT_AUTH,
+        Use.EMAIL_PROTECTION,
+        Use.TIME_STAMPING,
+        Use.OCSP_SIGNING,
+        Use.ANY_EXTENDED_KEY_USAGE,
+    }
+)
+# What a leaf's key may not be for; the last two are said only where the one before them is.
+_OTHER_USES = ("key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign", "crl_sign")
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.UnsupportedGeneralNameType,
+)
+
+
+@dataclass(frozen=True)
+class SigningChain:
+    """A chain that may sign: its certificates as DER, and the leaf's key, which signs by one algorithm."""
+
+    certificates: tuple[bytes, ...]
+    public: PublicKey
+    algorithm: str
+    begins: datetime
+    ends: datetime
+
+    @classmethod
+    def load(cls, pem: bytes) -> SigningChain:
+        """Read a chain, PEM (rules 6 to 10).
+
+        Raises:
+            UsageError: It is none, or notation would refuse it.
+            UnsupportedKeyError: Its key cannot sign so here.
+        """
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that a serial number is not above zero is rule 9
+                found = x509.load_pem_x509_certificates(pem)
+                problem = next(filter(None, map(_problem, found, range(len(found)))), "")
+            problem = problem or _order_problem(found)
+            public = public_key_of(found[0])
+        except NotarypyError as error:
+            raise _unusable(error.message) from None
+        except _UNREADABLE as error:
+            raise _unusable(f"it cannot be read: {error}") from None
+        if problem:
+            raise _unusable(problem)
+        begins, ends = (
+            max(one.not_valid_before_utc for one in found),
+            min(one.not_valid_after_utc for one in found),
+        )
+        der = tuple(one.public_bytes(Encoding.DER) for one in found)
+        return cls(der, public, _algorithm(found[0]), begins, ends)
+
+    def require_valid(self, now: datetime) -> None:
+        """Raise UsageError for a chain that is not valid at a moment (rule 9)."""
+        if not self.begins <= now <= self.ends:
+            raise _unusable(f"it is valid from {self.begins:%Y-%m-%d %H:%M}Z to {self.ends:%Y-%m-%d %H:%M}Z")
+
+
+def _unusable(why: str) -> UsageError:
+    advice = Advice("give-signing-certificate")
+    return UsageError("notation would not take signatures under this certificate", why=why, advice=advice)
+
+
+def _algorithm(leaf: x509.Certificate) -> str:
+    """Return how the leaf's key signs (rule 10)."""
+    key = leaf.public_key()
+    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
+        return "ES256"
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size == _RSA_BITS:
+        return "PS256"
+    raise UnsupportedKeyError(
+        "this key cannot sign for notation here",
+        why="it would have to sign with another hash than SHA-256: notation goes by the size of keys",
+        advice=Advice("use-notation-key"),
+    )
+
+
+def _problem(certificate: x509.Certificate, place: int) -> str:
+    """Say why a certificate cannot be at a place of a chain, where the leaf's is 0; empty if it can."""
+    reason = _leaf_problem(certificate) if place == 0 else _authority_problem(certificate, place - 1)
+    hashed = certificate.signature_hash_algorithm  # None for EdDSA, which hashes in its own way
+    if hashed is not None and hashed.name not in _HASHES:
+        reason = f"it is signed with {hashed.name}"
+    if certificate.serial_number <= 0:
+        reason = "its serial number is not above zero"
+    return (
+        f"certificate {place + 1} of it, {certificate.subject.rfc4514_string()}: {reason}" if reason else ""
+    )
+
+
+def _leaf_problem(leaf: x509.Certificate) -> str:
+    """Check rule 7."""
+    basic = _extension(leaf, x509.BasicConstraints)
+    usage, extended = _extension(leaf, x509.KeyUsage), _extension(leaf, x509.ExtendedKeyUsage)
+    if basic is not None and basic.value.ca:
+        return "the first one is to be that of the key, and this is an authority"
+    if usage is None or not usage.critical or not usage.value.digital_signature:
+        return "its key usage has to be there, critical, and digitalSignature"
+    if other := [name for name in _OTHER_USES if getattr(usage.value, name)]:
+        return f"its key usage has to be digitalSignature alone, and is {', '.join(other)} too"
+    if extended is None or Use.CODE_SIGNING not in extended.value:
+        return "its extended key usage has to have codeSigning"
+    if not _EXCLUDED.isdisjoint(extended.value):
+        return "its extended key usage has others beside codeSigning that are not allowed"
+    return ""
+
+
+def _authority_problem(certificate: x509.Certificate, below: int) -> str:
+    """Check rule 8; there are so many authorities below it."""
+    basic, usage = _extension(certificate, x509.BasicConstraints), _extension(certificate, x509.KeyUsage)
+    if basic is None or not basic.critical or not basic.value.ca:
+        return "it issues certificates, and is no authority, or does not say so critically"
+    if basic.value.path_length is not None and basic.value.path_length < below:
+        return "it allows no chain of this length"
+    if usage is None or not usage.critical or not usage.value.key_cert_sign:
+        return "it issues certificates: its key usage has to be there, critical, and have keyCertSign"
+    return ""
+
+
+def _order_problem(found: Sequence[x509.Certificate]) -> str:
+    """Check rule 6."""
+    for place, certificate in enumerate(found):
+        last = place == len(found) - 1
+        if certificate.subject == certificate.issuer and not last:
+            return f"certificate {place + 1} of {len(found)} is issued by itself, and is not the last"
+        try:
+            certificate.verify_directly_issued_by(certificate if last else found[place + 1])
+        except (InvalidSignature, ValueError, TypeError):
+            after = "by itself: the root comes last" if last else "by the next one"
+            return f"certificate {place + 1} of {len(found)} is not issued {after}"
+    return ""
+
+
+def _extension(certificate: x509.Certificate, kind: type[x509.ExtensionType]) -> Any:  # noqa: ANN401 - an extension of that kind, or None
+    try:
+        return certificate.extensions.get_extension_for_class(kind)
+    except x509.ExtensionNotFound:
+        return None

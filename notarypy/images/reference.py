@@ -1,8 +1,8 @@
 """Image references: `[registry/]path[:tag][@digest]`, read and completed as docker does.
 
-What it is: the grammar of references and the defaults that docker fills in. What it is not: it asks no
-registry, and it does not choose the tag `latest`; that is for callers who know that neither a tag nor a
-digest was given.
+What it is: the grammar of references and the defaults that docker fills in, and the order of tags with
+numbers in them. What it is not: it asks no registry, and it does not choose the tag `latest`; that is for
+callers who know that neither a tag nor a digest was given.
 
 Rules:
 
@@ -25,6 +25,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeVar
 
 from notarypy.errors import Advice, InvalidNameError
@@ -214,3 +215,34 @@ def _check_digest(digest: str) -> str:
     if _DIGEST.fullmatch(digest) is None:
         raise _ProblemError(f'the digest "{digest}" is not sha256: and 64 lower-case hex digits')
     return digest
+
+
+_DIGITS = re.compile("[0-9]+")
+_SHORT = 4
+
+
+def natural(name: str) -> str:
+    """Return a sort key that puts 9 before 10, and all else in the order of characters.
+
+    It is a text, for a hostile name may have more digits than an int takes, and more
+    characters than there is memory for as many objects.
+    """
+    return _DIGITS.sub(_number, name)
+
+
+def _number(match: re.Match[str]) -> str:
+    written = match[0]
+    return _sortable_number(written) if len(written) > _SHORT else _short_number(written)
+
+
+def _sortable_number(written: str) -> str:
+    """Put the length before the digits, and that of the zeros after them."""
+    digits = written.lstrip("0")
+    return f"0{_sortable(len(digits))}{digits}{_sortable(len(written))}"
+
+
+_short_number = lru_cache(maxsize=4096)(_sortable_number)  # tags are made of the same few thousand
+
+
+def _sortable(length: int) -> str:
+    return chr(length >> 16) + chr(length & 0xFFFF)

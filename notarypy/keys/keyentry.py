@@ -1,17 +1,28 @@
-"""One key of a trust directory: what its file or its reference says.
+"""One key of a trust directory: what its file or its reference says, and what it is to say.
 
-What it is: reading one, and errors that name it. What it is not: finding them (`keypaths`), or opening what
-is in them (`keystore`).
+What it is: reading one, errors that name it, and its text under another passphrase. What it is not: finding
+keys (`keypaths`), or opening and writing their files (`keystore`).
+
+Rules:
+
+1. Nothing is written that does not hold the very key, or that holds it under the passphrase that it had.
+2. A key that somebody else encrypts in between stays as that one left it: of two new passphrases one would be
+   lost, and whoever chose it would not know.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from notarypy import files
-from notarypy.errors import Advice, KeyAccessError, KeyMissingError, UnsupportedKeyError
+from notarypy.errors import Advice, ConfigurationError, KeyAccessError, KeyMissingError, UnsupportedKeyError
 from notarypy.keys.formats import keyuri, pem
 from notarypy.keys.keyinfo import KeyInfo
 from notarypy.keys.keypaths import REFERENCE, KeyPath
 from notarypy.limits import DEFAULT
+
+if TYPE_CHECKING:
+    from notarypy.keys.formats.pkcs8 import PrivateKey
 
 
 def stays(info: KeyInfo, advice: Advice | None = None) -> UnsupportedKeyError:
@@ -91,7 +102,7 @@ def _damaged(error: UnsupportedKeyError, keyid: str, place: KeyPath) -> Unsuppor
 
 
 def check_id(actual: str, info: KeyInfo) -> None:
-    """Refuse a file that holds another key than its name says (rule 1)."""
+    """Refuse a file that holds another key than its name says (`keystore`, rule 1)."""
     if actual != info.keyid:
         raise KeyAccessError(
             f"the file of key {info.keyid[:7]} holds another key",
@@ -103,3 +114,25 @@ def check_id(actual: str, info: KeyInfo) -> None:
             actual=actual,
             file=str(info.path),
         )
+
+
+def resealed(
+    key: PrivateKey, info: KeyInfo, block: pem.KeyBlock, passphrase: str, before: pem.KeyBlock
+) -> bytes:
+    """Return what a key's file is to hold; raise KeyAccessError, ConfigurationError (rules 1 and 2)."""
+    from notarypy.keys.signers import keyfile  # as in `keystore`
+
+    if block.der != before.der:
+        raise KeyAccessError(
+            f"another process has changed the passphrase of {info.request.label}, which stays as it is now",
+            why=f"the file is {info.path}",
+            advice=Advice("other-passphrase-now"),
+            keyid=info.keyid,
+            file=str(info.path),
+        )
+    if block.encrypted and keyfile.opens(block, passphrase):
+        message = f"{info.request.label} has this passphrase already, so nothing was changed"
+        raise ConfigurationError(message, advice=Advice("choose-other-passphrase"), keyid=info.keyid)
+    sealed = keyfile.seal(key, info.role or "delegation", info.gun, passphrase)
+    check_id(keyfile.keyid_within(pem.split(sealed)[0], passphrase), info)
+    return sealed

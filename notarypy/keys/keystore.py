@@ -305,15 +305,15 @@ class KeyStore:
     def change_passphrase(
         self, keyid: str, passphrases: PassphraseChain, passphrase: str, before: pem.KeyBlock
     ) -> KeyInfo:
-        """Encrypt a key anew that is as it was `before`; raise as `unlock` and `resealing.resealed`."""
-        from notarypy.keys import resealing
+        """Encrypt a key anew that is as it was `before`; raise as `unlock` and `keyentry.resealed`."""
+        from notarypy.keys.signers import keyfile
 
         with self._lock, files.locked(self.directory / LOCK, self._timeout):
             key, place = self.private_key(keyid, passphrases), self._place(keyid)
             info, block = keyentry.read_alone(keyid, place)
-            files.write_atomic(place.path, resealing.resealed(key, info, block, passphrase, before))
+            files.write_atomic(place.path, keyentry.resealed(key, info, block, passphrase, before))
             info, block = keyentry.read(keyid, place)
-            resealing.check(info, block, passphrase)
+            keyentry.check_id(keyfile.keyid_within(block, passphrase), info)
             _LOG.debug("%s has another passphrase now", info.request.label)
             return info
 

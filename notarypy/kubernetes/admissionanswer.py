@@ -35,8 +35,15 @@ from notarypy.errors import (
     worst,
 )
 from notarypy.images import reference
-from notarypy.kubernetes.imageplaces import ANNOTATION, Annotations, PlacedImage, annotations_of, is_pod
-from notarypy.kubernetes.review import VERSION, AdmissionReview
+from notarypy.kubernetes.review import (
+    ANNOTATION,
+    VERSION,
+    AdmissionReview,
+    Annotations,
+    PlacedImage,
+    annotations_of,
+    is_pod,
+)
 from notarypy.values import dataclass
 
 _FORBIDDEN = 403

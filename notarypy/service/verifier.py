@@ -10,7 +10,7 @@ Rules:
    within `max_age` of a publish.
 2. The trust policy is read anew when one of its files holds something else. If it reads well everything that
    is known under the old one is forgotten; if not, the old one counts on, and the log says why.
-3. Nothing is ever trusted on first use (`heldpolicy`: 1).
+3. Nothing is ever trusted on first use (`generation`: 5).
 4. One request takes ten seconds at most: whoever waits for an answer is gone by then.
 5. What is known grows old while the machine sleeps, too. Where its own clock does not tell that, as after a
    pause of a virtual machine, the one on the wall does: what that is ahead by all at once has passed.
@@ -28,8 +28,7 @@ from notarypy.client.api import utc_now
 from notarypy.client.parameters import VerifyOptions
 from notarypy.errors import Advice, NotarypyError, UsageError
 from notarypy.limits import DEFAULT, Limits
-from notarypy.service.generation import Generation
-from notarypy.service.heldpolicy import hold
+from notarypy.service.generation import Generation, hold
 from notarypy.service.inquiries import Inquiries, Inquiry
 from notarypy.service.keptanswers import Unasked, Verdict, key_of
 from notarypy.service.ownsession import OwnSession, RememberingDirectory

@@ -25,8 +25,7 @@ from notarypy.client.parameters import VerifyOptions
 from notarypy.client.verdicts import SkippedImage, VerifiedImage
 from notarypy.errors import AdmissionReviewError, NotarypyError, OutOfScopeError, beginning
 from notarypy.kubernetes.admissionanswer import AdmissionAnswer, ImageVerdict, answer, refusal
-from notarypy.kubernetes.imageplaces import images_of, is_pod, without_objects
-from notarypy.kubernetes.review import read_review
+from notarypy.kubernetes.review import images_of, is_pod, read_review, without_objects
 from notarypy.limits import DEFAULT, Limits
 from notarypy.service.keptanswers import Unasked, by_now
 from notarypy.values import dataclass
@@ -35,8 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from concurrent.futures import Future
 
-    from notarypy.kubernetes.imageplaces import PlacedImage
-    from notarypy.kubernetes.review import AdmissionReview
+    from notarypy.kubernetes.review import AdmissionReview, PlacedImage
     from notarypy.service.verifier import Verdict, Verifier
 
 _COMPARED, _SIGNED = VerifyOptions(), VerifyOptions(registry=False)

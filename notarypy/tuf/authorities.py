@@ -30,7 +30,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID as Use
 
 from notarypy.errors import MetadataError, NotarypyError
 from notarypy.limits import DEFAULT
-from notarypy.tuf import serials
+from notarypy.tuf import certificateparts
 from notarypy.tuf.certificateparts import STRANGE_EXTENSION, common_names, extension, issuer_names
 from notarypy.tuf.certificates import certificate_problem
 from notarypy.tuf.keys import X509_TYPES, PublicKey, certificates, public_key_of
@@ -40,7 +40,7 @@ from notarypy.values import dataclass, field
 def load(pem: bytes) -> tuple[x509.Certificate, ...]:
     """Read the certificates in a PEM file; raise MetadataError if there is none."""
     try:
-        return tuple(serials.load_pem(pem))
+        return tuple(certificateparts.load_pem(pem))
     except (ValueError, TypeError, x509.InvalidVersion):
         raise MetadataError("it holds no certificate that can be read", why="PEM is expected") from None
 
@@ -140,7 +140,7 @@ class _Search:
             return False
         self.left -= 1
         try:
-            serials.require_issued(child, issuer)
+            certificateparts.require_issued(child, issuer)
         except InvalidSignature:
             return False
         except (ValueError, TypeError, UnsupportedAlgorithm):

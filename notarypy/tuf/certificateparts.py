@@ -1,7 +1,8 @@
-"""Parts of certificates as `cryptography` reads them: names, extensions, and what others cannot read.
+"""Certificates as `cryptography` reads them: names, extensions, serial numbers, and what others cannot read.
 
-What it is: names in certificates, and what docker and Go notary cannot read. What it is not: the rules of
-root certificates (`certificates`), which loads this for certificates that are not `usual`.
+What it is: reading certificates, those with a serial number of zero or below included, which docker and Go
+take and `cryptography` warns of; names in them; and what docker and Go notary cannot read. What it is not:
+the rules of root certificates (`certificates`), which loads this for certificates that are not `usual`.
 
 Rules:
 
@@ -13,15 +14,21 @@ Rules:
    every signer of the repository from them. They want the key as its kind is usually written (a curve by its
    name, a point in full, RSA as plain RSA), the same algorithm inside and outside of what is signed, names
    and extensions that are well-formed, and none twice. Nobody is kept from reading what is published already.
+4. A certificate whose serial number is zero or below is read with another one, of the same length. Nothing
+   here looks at serial numbers; all else that is read is its own.
+5. Its bytes, and with them its hash and every key id, are those that it came with.
+6. A signature under it is checked over its own bytes, by the checks that the package makes.
 """
 
 from __future__ import annotations
 
+import base64
 import re
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 from cryptography import x509
 from cryptography.hazmat import asn1
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
@@ -143,3 +150,100 @@ def _extension_problem(certificate: x509.Certificate) -> str:
     links = names.get_values_for_type(x509.UniformResourceIdentifier) if names is not None else []
     odd = [link for link in links if _URI.fullmatch(link) is None]
     return f"one of its names is no URI: {odd[0]}" if odd else ""
+
+
+_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----([^-]*)-----END CERTIFICATE-----")
+_EXPLICIT_VERSION, _NEGATIVE, _COLUMNS = 0xA0, 0x80, 64
+
+
+def load_pem(pem: bytes) -> list[x509.Certificate]:
+    """Return the certificates of a text, as `load_pem_x509_certificates` does, and raise what it raises."""
+    blocks = [_decoded(block) for block in _BLOCK.findall(pem)]
+    if not any(map(_odd, blocks)):
+        return x509.load_pem_x509_certificates(pem)
+    return [
+        cast("x509.Certificate", _Renumbered(block)) if _odd(block) else x509.load_der_x509_certificate(block)
+        for block in blocks
+    ]
+
+
+def require_issued(child: x509.Certificate, issuer: x509.Certificate) -> None:
+    """Do as `child.verify_directly_issued_by(issuer)`, and raise what it raises (rule 6)."""
+    known: Any = issuer
+    if not isinstance(child, _Renumbered):
+        child.verify_directly_issued_by(known.read if isinstance(known, _Renumbered) else known)
+        return
+    _, outer, _ = der.elements(child.der)
+    algorithm, names, *_ = _after_serial(child.der)
+    _, _, _, subject, *_ = _after_serial(known.public_bytes(Encoding.DER))
+    if outer != algorithm or names != subject:
+        raise ValueError("another issuer, or two signature algorithms")
+    public, read = known.public_key(), child.read
+    how: Any = read.signature_algorithm_parameters
+    if isinstance(public, rsa.RSAPublicKey) and read.signature_hash_algorithm is not None:
+        public.verify(read.signature, child.tbs_certificate_bytes, how, read.signature_hash_algorithm)
+    elif isinstance(public, ec.EllipticCurvePublicKey):
+        public.verify(read.signature, child.tbs_certificate_bytes, how)
+    else:
+        raise ValueError("a key of another kind")
+
+
+class _Renumbered:
+    """One certificate, read under another serial number (rules 4 and 5)."""
+
+    def __init__(self, block: bytes) -> None:
+        self.der, self.read = block, x509.load_der_x509_certificate(_renumbered(block))
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.read, name)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Renumbered) and self.der == other.der
+
+    def __hash__(self) -> int:
+        return hash(self.der)
+
+    @property
+    def tbs_certificate_bytes(self) -> bytes:
+        return der.elements(self.der)[0]
+
+    def public_bytes(self, encoding: Encoding) -> bytes:
+        if encoding is Encoding.DER:
+            return self.der
+        text = base64.b64encode(self.der)
+        lines = [text[at : at + _COLUMNS] for at in range(0, len(text), _COLUMNS)]
+        return b"\n".join((b"-----BEGIN CERTIFICATE-----", *lines, b"-----END CERTIFICATE-----", b""))
+
+
+def _decoded(block: bytes) -> bytes:
+    try:
+        return base64.b64decode(b"".join(block.split()), validate=True)
+    except ValueError:
+        return b""
+
+
+def _parts(block: bytes) -> list[bytes]:
+    """Return the elements of what is signed, the serial number first."""
+    parts = der.elements(der.elements(block)[0])
+    return parts[1:] if parts[0][0] == _EXPLICIT_VERSION else parts
+
+
+def _after_serial(block: bytes) -> list[bytes]:
+    return _parts(block)[1:]
+
+
+def _odd(block: bytes) -> bool:
+    """Tell whether a certificate has a serial number of zero or below; what is none has not."""
+    try:
+        serial = _parts(block)[0]
+    except (ValueError, IndexError):
+        return False
+    number = serial[2:]
+    return serial[0] == der.INTEGER and bool(number) and (number[0] >= _NEGATIVE or not any(number))
+
+
+def _renumbered(block: bytes) -> bytes:
+    _, *signature = der.elements(block)
+    serial, *rest = _parts(block)
+    at = len(block) - sum(map(len, [serial, *rest, *signature]))
+    return block[: at + 2] + b"\x01" + bytes(len(serial) - 3) + block[at + len(serial) :]

@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from notarypy.errors import Advice, MetadataError, UnsupportedKeyError
 from notarypy.limits import DEFAULT
-from notarypy.tuf import der, serials
+from notarypy.tuf import certificateparts, der
 
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
@@ -58,7 +58,7 @@ _OTHER_KINDS = {
 def certificates(pem: bytes, keyid: str) -> list[x509.Certificate]:
     """Return the certificates of a key, leaf first; raise MetadataError if unreadable, or too many."""
     try:
-        found = serials.load_pem(pem)
+        found = certificateparts.load_pem(pem)
     except (ValueError, TypeError, x509.InvalidVersion):
         raise MetadataError("a key's certificate cannot be read", keyid=keyid) from None
     if len(found) > DEFAULT.certificates:
@@ -91,7 +91,7 @@ def from_pem(data: bytes) -> Any:  # noqa: ANN401 - any public key of the crypto
     """Read a PEM block `PUBLIC KEY`, or a certificate's key; raise UnsupportedKeyError."""
     try:
         if b"-----BEGIN CERTIFICATE-----" in data:
-            return serials.load_pem(data)[0].public_key()
+            return certificateparts.load_pem(data)[0].public_key()
         return load_pem_public_key(data)
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise UnsupportedKeyError("this public key cannot be read", advice=USE_KEY_KIND) from None

@@ -25,7 +25,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 
 from notarypy.errors import Advice, UnsupportedKeyError
-from notarypy.tuf import filetypes, serials
+from notarypy.tuf import certificateparts, filetypes
 from notarypy.tuf.certificateparts import foreign_problem
 from notarypy.tuf.certificates import FUTURE, certificate_problem
 from notarypy.tuf.keyobjects import USE_KEY_KIND, require_known
@@ -89,7 +89,7 @@ def _delegation_key(key: PublicKey) -> PublicKey:
 
 def _certificate_key(pem: bytes, now: datetime) -> PublicKey:
     try:
-        [certificate] = serials.load_pem(pem)
+        [certificate] = certificateparts.load_pem(pem)
     except (ValueError, x509.InvalidVersion):
         message, advice = "this certificate cannot be read", Advice("take-certified-key")
         raise UnsupportedKeyError(message, advice=advice) from None

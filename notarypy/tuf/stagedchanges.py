@@ -1,64 +1,40 @@
-"""Staged changes, as Go notary writes them for its next publish, and what they make of a repository's state.
+"""Staged changes, as Go notary writes them for its next publish.
 
-What it is: one change file's text and value, and all of them applied in order. What it is not: the folder
-that they are in (`storage.changelist`), or how they are published (`client.publish.staged`).
+What it is: one change file's text and value, the entry that it lists, and what it contains as values that can
+be shown, faults included. What it is not: what changes make of a repository (`applystaged`), the folder that
+they are in (`storage.changelist`), or how they are published (`client.publish.staged`).
 
 Rules:
 
 1. A change file is one JSON object: action, role, type, path, and as base64 what belongs to it, or null. It
    is written byte for byte as Go does, for Go reads it too.
-2. Changes are applied in order, each to what those before it left. One that is impossible is an error that
-   names its number; nothing of all of them counts then.
-3. What is witnessed and is no role that exists is dropped instead, and said: nothing is lost by it, and with
-   Go notary it stands in the way of everything that was staged with it.
-4. `targets/*` and `targets/x/*` are every delegation below, to take keys out of. Those above which nothing
-   can be signed here are said and left as they are.
-5. An entry is listed as it was staged (`stagedtargets`), and a path too, where a file can have it.
-6. To create a delegation that is there adds keys and paths to it, and leaves its threshold. One that is not
-   there takes keys to begin with: a role without any is of no use to anybody.
-7. A path that is added is within those of the role above, as Go has it too: readers would ignore it.
-8. Keys of root, targets, snapshot and timestamp are never taken from a file: who may put a file into a folder
-   would make others sign that.
-9. Members of a change file are read in any case, as Go reads them; one that is there twice makes it no
+2. Members of a change file are read in any case, as Go reads them; one that is there twice makes it no
    change.
+3. An entry is listed as it was staged, with these hashes and this custom data and no others, by any name
+   that a file can have (`roles`, rule 5).
+4. Its size is one that content can have, and one hash is one that anybody can check.
+5. Go notary signs custom data as it is stored. What is stored in another form than the one that is signed,
+   such as `<`, would be right now, and keep whoever uses Go from ever publishing that file again.
 """
 
 from __future__ import annotations
 
 import json
 from base64 import b64encode
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-from notarypy.errors import Advice, InvalidNameError, MetadataError, NotarypyError, UsageError
+from notarypy.errors import MetadataError, NotarypyError, UsageError
 from notarypy.limits import DEFAULT, Limits
-from notarypy.tuf import canonical, roles, stagednotes
-from notarypy.tuf.changes import (
-    AddDelegation,
-    Change,
-    RemoveDelegation,
-    RemoveKeys,
-    RemovePaths,
-    RemoveTarget,
-    Resign,
-    State,
-    apply_all,
-)
-from notarypy.tuf.fields import is_integer, strings
+from notarypy.tuf import canonical, roles
+from notarypy.tuf.changes import AddTarget
+from notarypy.tuf.fields import TargetFile, is_integer, strings
 from notarypy.tuf.keys import PublicKey, decode_base64
-from notarypy.tuf.stagedtargets import ListTarget, content_of
 from notarypy.values import dataclass
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from notarypy.tuf.stagednotes import Note
 
 CREATE, UPDATE, DELETE = "create", "update", "delete"
 TARGET, DELEGATION, WITNESS = "target", "delegation", "witness"
 ALL_DELEGATIONS = "targets/*"
 _ESCAPES = {one: f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"}
-_NOT_FROM_FILES = "no change file changes root, snapshot or timestamp"
-_NO_ROLE = "change files change targets, and delegations, which are called targets/NAME"
 
 
 @dataclass(frozen=True)
@@ -113,218 +89,95 @@ def in_order(value: object) -> Any:  # noqa: ANN401 - any JSON value
 
 
 @dataclass(frozen=True)
-class Applied:
-    """What staged changes lead to: a state, the numbers of dropped ones and why, and what else to say."""
+class ListTarget(AddTarget):
+    """List `name` with exactly this entry (rule 3)."""
 
-    state: State
-    dropped: dict[int, str]
-    notes: tuple[str, ...] = ()
+    def changes(self, present: TargetFile | None, paths: tuple[str, ...]) -> bool:
+        """Tell whether there is another entry, or none."""
+        super().changes(present, paths)
+        return present != self.content
+
+    def check_name(self) -> None:
+        """Raise InvalidNameError for a name that no file can have (rule 3)."""
+        roles.check_listed_name(self.name)
+
+
+def content_of(data: canonical.JsonObject) -> TargetFile:
+    """Return the entry that a change has as its data; raise MetadataError (rules 4 and 5)."""
+    content = TargetFile.from_json(data, "the entry")
+    if not content.hashes.keys() & {"sha256", "sha512"}:
+        raise MetadataError("the entry has no hash that anybody could check")
+    if not canonical.is_kept_by_go(canonical.encode(content.custom)):
+        why = "it holds < > & or a control or line separator character, which Go signs in another form"
+        raise MetadataError("the custom data of the entry cannot be attached", why=why)
+    return content
 
 
 @dataclass(frozen=True)
-class Reached:
-    """The state that several changes lead to, as one change."""
+class StagedDetails:
+    """What a staged change contains; what it has nothing of is empty or None.
 
-    after: State
-
-    def apply(self, state: State) -> State:  # noqa: ARG002 - the changes were applied to it
-        """Return the state that was reached."""
-        return self.after
-
-
-def apply_staged(
-    state: State, changes: Sequence[tuple[int, Staged]], signable: Callable[[State, str], bool]
-) -> Applied:
-    """Apply numbered changes in order (rules 2 to 8); `signable` tells if a role can be signed here.
-
-    Raises the error of the first one that is impossible, with its number.
+    Attributes:
+        length: The size of a target.
+        sha256: Its SHA-256 as hex digits.
+        sha512: Its SHA-512 as hex digits.
+        custom: Its custom data.
+        threshold: How many signatures a new delegation takes.
+        add_keys: Ids of keys that a delegation gets.
+        remove_keys: Ids of keys that go.
+        add_paths: Paths that it gets.
+        remove_paths: Paths that go.
+        clear_paths: Whether all paths go.
+        problem: Why the change cannot be read.
     """
-    dropped: dict[int, str] = {}
-    notes: list[Note] = []
-    before = state
-    for entries in _runs(changes):
-        number, first = entries[0]
-        if first.type == TARGET:
-            state = _with_targets(state, entries)
-        elif first.type == WITNESS and _unknown(state, first.role):
-            role = first.role or '""'
-            dropped[number] = f"{state.gun} has no role {role}"
-        else:
-            try:
-                for change in _changes(state, first, signable, notes):
-                    state = change.apply(state)
-            except NotarypyError as error:
-                raise _impossible(number, first, error, state) from error
-    return Applied(state, dropped, stagednotes.said(notes, before, state))
+
+    length: int | None = None
+    sha256: str = ""
+    sha512: str = ""
+    custom: object = None
+    threshold: int | None = None
+    add_keys: tuple[str, ...] = ()
+    remove_keys: tuple[str, ...] = ()
+    add_paths: tuple[str, ...] = ()
+    remove_paths: tuple[str, ...] = ()
+    clear_paths: bool = False
+    problem: str = ""
 
 
-def _runs(changes: Sequence[tuple[int, Staged]]) -> Iterator[list[tuple[int, Staged]]]:
-    """Yield changes one by one, but entries that follow each other together: a file is copied once."""
-    run: list[tuple[int, Staged]] = []
-    for numbered in changes:
-        if numbered[1].type == TARGET:
-            run.append(numbered)
-            continue
-        if run:
-            yield run
-            run = []
-        yield [numbered]
-    if run:
-        yield run
-
-
-def _with_targets(state: State, entries: Sequence[tuple[int, Staged]]) -> State:
-    changes: list[Change] = []
-    wrong: NotarypyError | None = None
-    for number, staged in entries:
-        try:
-            changes.append(_target(state, staged))
-        except NotarypyError as error:
-            wrong = _impossible(number, staged, error, state)
-            break  # though one before it may be outside of its role's paths
-    try:
-        after = apply_all(state, changes)
-    except NotarypyError:
-        for (number, staged), change in zip(entries, changes, strict=False):
-            try:
-                state = apply_all(state, [change])
-            except NotarypyError as error:
-                raise _impossible(number, staged, error, state) from error
-        raise
-    if wrong is not None:
-        raise wrong
-    return after
-
-
-def _target(state: State, staged: Staged) -> ListTarget | RemoveTarget:
-    _require_known(state, staged.role)
-    if staged.action == DELETE:
-        return RemoveTarget(staged.role, staged.path)
-    if staged.action != CREATE:
-        raise _unsupported(staged)
-    return ListTarget(staged.role, staged.path, content_of(_data(staged)))
-
-
-def _changes(
-    state: State, staged: Staged, signable: Callable[[State, str], bool], notes: list[Note]
-) -> Iterator[Change]:
-    if staged.role != roles.TARGETS and not staged.role.startswith(f"{roles.TARGETS}/"):
-        why = _NOT_FROM_FILES if staged.role in roles.BASE_ROLES else _NO_ROLE
-        raise UsageError(f"scope not supported: {staged.role}", why=why)
-    if staged.type == WITNESS and staged.action == UPDATE:
-        yield Resign(staged.role)
-    elif staged.type != DELEGATION or staged.role == roles.TARGETS:
-        raise _unsupported(staged)
-    elif staged.action == CREATE:
-        yield _created(state, staged)
-    elif staged.action == DELETE:
-        yield RemoveDelegation(staged.role)
-    elif staged.action != UPDATE:
-        raise _unsupported(staged)
-    elif staged.role.endswith("/*"):
-        yield from _purged(state, staged, signable, notes)
-    else:
-        yield from _updated(state, staged, notes)
-
-
-def _created(state: State, staged: Staged) -> Change:
-    data, present = _data(staged), state.delegation(roles.check_role(staged.role))
-    keys, paths = _keys(data), strings(data.get("add_paths"), "add_paths")
-    _require_within(state, staged.role, paths)
-    if present is not None:
-        return AddDelegation(staged.role, keys, paths)
-    if not keys:
-        role, why = staged.role, "a role begins with the keys that sign it"
-        raise InvalidNameError(f"{state.gun} has no role {role}", why=why, role=role, keyless=role)
-    threshold = data.get("threshold", 1)
-    if not is_integer(threshold):
-        raise MetadataError("the threshold is no number")
-    return AddDelegation(staged.role, keys, paths, threshold)
-
-
-def _updated(state: State, staged: Staged, notes: list[Note]) -> Iterator[Change]:
-    role, data = staged.role, _data(staged)
-    _require_known(state, role)
-    delegation = state.delegation(role)
-    removed = frozenset(strings(data.get("remove_keys"), "remove_keys"))
-    cleared = data.get("clear_paths") is True and delegation is not None
-    paths = delegation.paths if cleared and delegation else strings(data.get("remove_paths"), "remove_paths")
-    notes += stagednotes.missing(state, role, removed, () if cleared else paths)
-    if keys := _keys(data):
-        yield AddDelegation(role, keys, ())
-    if removed:
-        yield RemoveKeys(role, removed)
-    if added := strings(data.get("add_paths"), "add_paths"):
-        _require_within(state, role, added)
-        yield AddDelegation(role, (), added)
-    if paths:
-        yield RemovePaths(role, frozenset(paths))
-
-
-def _purged(
-    state: State, staged: Staged, signable: Callable[[State, str], bool], notes: list[Note]
-) -> Iterator[Change]:
-    """Yield what takes keys out of every delegation below a role, from the top to the bottom (rule 4)."""
-    above = staged.role.removesuffix("*")
-    gone = unknown = frozenset(strings(_data(staged).get("remove_keys"), "remove_keys"))
-    below = [one.name for file in state.targets.values() for one in file.roles if one.name.startswith(above)]
-    for role in sorted(below, key=lambda one: (one.count("/"), one)):
-        ids = gone.intersection(key.canonical_id for key in state.keys_for(role)[0])
-        unknown -= ids
-        if ids and signable(state, roles.parent(role)):
-            yield (removal := RemoveKeys(role, gone))
-            state = removal.apply(state)
-        elif ids:
-            notes.append(stagednotes.staying(role, ids))
-    if unknown:
-        notes.append(stagednotes.unknown_keys(unknown))
-
-
-def _keys(data: canonical.JsonObject) -> list[PublicKey]:
-    listed = data.get("add_keys") or []
-    if not isinstance(listed, list):
-        raise MetadataError("add_keys is not a list")
-    return [PublicKey.from_json(entry) for entry in listed]
-
-
-def _data(staged: Staged) -> canonical.JsonObject:
+def details(staged: Staged) -> StagedDetails:
+    """Return what a change contains."""
     if staged.data is None:
-        raise MetadataError("the change says nothing of what it changes")
-    return canonical.decode(staged.data, "the data of the change")
+        return StagedDetails()
+    try:
+        data = canonical.decode(staged.data, "the data of the change")
+        if staged.type == TARGET:
+            return _target(data) if staged.action == CREATE else StagedDetails()
+        return _delegation(data)
+    except NotarypyError as error:
+        return StagedDetails(problem="; ".join((error.message, *error.why)))
 
 
-def _unknown(state: State, role: str) -> bool:
-    """Tell whether what is to be witnessed is no role that exists (rule 3)."""
-    return role not in roles.BASE_ROLES and state.delegation(role) is None
+def _target(data: canonical.JsonObject) -> StagedDetails:
+    found = TargetFile.from_json(data, "the entry")
+    hashes = {name: raw.hex() for name, raw in found.hashes.items()}
+    return StagedDetails(
+        length=found.length,
+        sha256=hashes.get("sha256", ""),
+        sha512=hashes.get("sha512", ""),
+        custom=found.custom,
+    )
 
 
-def _require_known(state: State, role: str) -> None:
-    if role != roles.TARGETS and state.delegation(roles.check_role(role)) is None:
-        raise InvalidNameError(f"{state.gun} has no role {role}", role=role, unknown=role)
-
-
-def _require_within(state: State, role: str, paths: Sequence[str]) -> None:
-    """Refuse paths that the role above has not (rule 7), and those that no file can have (rule 5)."""
-    for path in paths:
-        roles.check_listed_path(path)
-    above = roles.parent(role)
-    allowed = state.paths(above) if above == roles.TARGETS or state.delegation(above) else ("",)
-    outside = [path for path in paths if not roles.covers(allowed, path)]
-    if outside:
-        shown = f'"{outside[0]}"' if outside[0] else "all paths"
-        message = f"{shown} cannot be given to {role}: {above} has not so much itself"
-        raise InvalidNameError(message, why=f"it has: {', '.join(allowed) or 'nothing'}", role=role)
-
-
-def _unsupported(staged: Staged) -> UsageError:
-    return UsageError(f"there is no change of this kind: {staged.words}")
-
-
-def _impossible(number: int, staged: Staged, error: NotarypyError, state: State) -> NotarypyError:
-    """Return an error that names the change which cannot be made (rule 2)."""
-    # What is wrong with a change is a mistake, and no sign that published files cannot be trusted.
-    if isinstance(error, MetadataError) and not any(error is one for one in state.failures.values()):
-        error = UsageError(error.message, why=error.why)
-    found = error.saying(f"that is staged change {number}: {staged.words}", staged=number)
-    found.advice = Advice("reset-staged", number=number, gun=state.gun)
-    return found
+def _delegation(data: canonical.JsonObject) -> StagedDetails:
+    keys, threshold = data.get("add_keys") or [], data.get("threshold")
+    lists = {name: strings(data.get(name), name) for name in ("remove_keys", "add_paths", "remove_paths")}
+    return StagedDetails(
+        threshold=threshold if is_integer(threshold) and threshold else None,
+        add_keys=tuple(PublicKey.from_json(key).canonical_id for key in keys)
+        if isinstance(keys, list)
+        else (),
+        remove_keys=tuple(lists["remove_keys"]),
+        add_paths=tuple(lists["add_paths"]),
+        remove_paths=tuple(lists["remove_paths"]),
+        clear_paths=data.get("clear_paths") is True,
+    )

@@ -1,7 +1,9 @@
-"""Which first root to trust: small policies that answer for one root, and put together.
+"""Which first root to trust, and which earlier roots a trusted root vouches for.
 
-What it is: the decision when nothing links a root to an earlier one. What it is not: the chain from a
-trusted root to a newer one (`trusted`), or the chain of a certificate to an authority (`authorities`).
+What it is: small policies that answer for one root, and put together; and who may have said what a
+repository's keys were, long ago. What it is not: the chain from a trusted root to a newer one (`trusted`), or
+the chain of a certificate to an authority (`authorities`). Nothing that an earlier root says is believed of
+the present.
 
 Rules:
 
@@ -15,6 +17,13 @@ Rules:
 4. Policies are only ever added: `every` wants all of them met, each on its own.
 5. Only keys that signed are compared with anchors, until enough of them fit: a stranger may list as many
    keys as he likes, and chains of certificates are slow to follow.
+6. An earlier root leads to the later one as every newer root is led to: its keys and the later one's own
+   signed the later one.
+7. An earlier root meets its own threshold with certificates that are valid for the GUN, whatever their dates.
+8. Of the keys that signed it as many as its threshold are root keys of the later one, or such that the later
+   one still lists and no other role of it has: rotations keep those. Without this rule anybody could make an
+   earlier root that names the genuine keys beside his own.
+9. Whoever holds an old root key can forge what was before the rotation that took it out, and nothing after.
 """
 
 from __future__ import annotations
@@ -25,17 +34,17 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from notarypy.errors import Advice, NotarypyError, RootNotPinnedError
-from notarypy.limits import DEFAULT
-from notarypy.tuf import roles, usual
-from notarypy.tuf.envelope import Envelope, signers
+from notarypy.errors import Advice, NotarypyError, RootNotPinnedError, VerificationError
+from notarypy.limits import DEFAULT, Limits
+from notarypy.tuf import certificates, roles, usual
+from notarypy.tuf.envelope import Envelope, VerificationBudget, signers, valid_keys
 from notarypy.tuf.keys import X509_TYPES, PublicKey, leaf_certificate, meets
+from notarypy.tuf.metadata import Root
 from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from notarypy.tuf.metadata import Root
 
 _LOG = logging.getLogger(__name__)
 
@@ -260,3 +269,32 @@ def certificate_sha256(certificate: x509.Certificate) -> str:
     from cryptography.hazmat.primitives.serialization import Encoding  # who pins no certificate does without
 
     return hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
+
+
+def earlier_root(gun: str, later: bytes, data: bytes, limits: Limits = DEFAULT) -> Root:
+    """Return an earlier root if the later one, which is trusted, vouches for it; else VerificationError."""
+    budget = VerificationBudget(limits.signature_checks, f"the roots of {gun}")
+    after, before = (Envelope.parse(each, roles.ROOT, limits) for each in (later, data))
+    trusted, root = Root.from_signed(after.signed, limits), Root.from_signed(before.signed, limits)
+    if root.version >= trusted.version:
+        raise _refused(gun, root, f"it is no earlier one than version {trusted.version}")
+    if not certificates.signed(root, after, gun, budget=budget):  # rule 6
+        raise _refused(gun, root, f"its keys did not sign version {trusted.version}")
+    usable = certificates.require_own_threshold(root, before, gun, budget=budget)  # rule 7
+    known = _root_keys(trusted)
+    vouched = {keyid: key for keyid, key in root.keys.items() if key.canonical_id in known}
+    if not meets(valid_keys(before, vouched, usable, budget), root.roles[roles.ROOT].threshold):  # rule 8
+        raise _refused(gun, root, f"version {trusted.version} does not know the keys that signed it")
+    return root
+
+
+def _root_keys(root: Root) -> set[str]:
+    """Return the canonical ids of keys that are root keys, or were (rule 8)."""
+    named = {name: {key.canonical_id for key in root.signers(name)} for name in roles.BASE_ROLES}
+    others = {keyid for name, ids in named.items() if name != roles.ROOT for keyid in ids}
+    return named[roles.ROOT] | ({key.canonical_id for key in root.keys.values()} - others)
+
+
+def _refused(gun: str, root: Root, why: str) -> VerificationError:
+    text = f"version {root.version} of the root of {gun} cannot be relied on"
+    return VerificationError(text, why=why, role=roles.ROOT)

@@ -10,7 +10,7 @@ from notarypy.cli.text import render
 from notarypy.client.results import TagEntry
 from notarypy.client.verify.inspection import inspect
 from notarypy.errors import RepositoryMissingError
-from notarypy.images.naturalorder import natural
+from notarypy.images.reference import natural
 from notarypy.tuf import roles
 from support.counting import work
 from support.repository import GO, LATER, delegated, load, tree

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from notarypy.cosign import notationenvelope
-from notarypy.cosign.signingchain import SigningChain
+from notarypy.cosign.notationenvelope import SigningChain
 from notarypy.errors import (
     DigestMismatchError,
     KeyChangedError,

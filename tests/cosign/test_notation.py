@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from notarypy.cosign import notationenvelope as notation
-from notarypy.cosign.signingchain import SigningChain
+from notarypy.cosign.notationenvelope import SigningChain
 from notarypy.errors import MetadataError, SignatureError, UnsupportedKeyError, UsageError, VerificationError
 from notarypy.images import layout, manifests
 from notarypy.keys.signers.keyfile import LocalSigner

@@ -40,7 +40,7 @@ from notarypy.client.metadata import feed
 from notarypy.client.parameters import VerifyOptions
 from notarypy.client.verdicts import AppliedPolicy, VerifiedImage
 from notarypy.cosign import notationenvelope, signaturekeys, sigstorebundle, simplesigning
-from notarypy.cosign.signingchain import SigningChain
+from notarypy.cosign.notationenvelope import SigningChain
 from notarypy.errors import (
     AdmissionReviewError,
     Advice,
@@ -63,7 +63,7 @@ from notarypy.images.dockerfile import portable, stages
 from notarypy.images.dockerfile.variables import BuildOptions
 from notarypy.keys.formats import cosignkey, keyuri, pbes, pem, pkcs8, sealed, urisecrets
 from notarypy.keys.signers import keyfile, pkcs11uri
-from notarypy.kubernetes import imageplaces, review
+from notarypy.kubernetes import review
 from notarypy.kubernetes.admissionanswer import ImageVerdict, answer
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote import notary, pushstream, serviceverdicts
@@ -85,16 +85,16 @@ from notarypy.tuf import (
     keyobjects,
     keys,
     roles,
-    serials,
     signerkeys,
     usual,
 )
+from notarypy.tuf.applystaged import apply_staged
 from notarypy.tuf.changes import State
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.joinedparts import merged, require_verified
 from notarypy.tuf.metadata import Root, Snapshot, Targets, Timestamp
 from notarypy.tuf.parts import HalfSigned, Part
-from notarypy.tuf.stagedchanges import Staged, apply_staged
+from notarypy.tuf.stagedchanges import Staged
 from notarypy.tuf.trusted import TrustedMetadata
 from notarypy.values import replace
 from support import admissions, signingcertificates
@@ -400,7 +400,7 @@ def usual_certificate(data: bytes) -> None:
     for pem_data in (data, block):
         certified = usual.certified(pem_data)
         if certified is not None:
-            (known,) = serials.load_pem(pem_data)
+            (known,) = certificateparts.load_pem(pem_data)
             assert keyobjects.encoded(known) == certified
             assert usual.public_key(*certified) == known.public_key()
         found = usual.certificate(pem_data)
@@ -500,7 +500,7 @@ def admission_review(data: bytes) -> None:
     """An AdmissionReview: an error with its uid, or an answer that JSON can say and whose patch fits once."""
     try:
         asked = review.read_review(data)
-        placed = imageplaces.images_of(asked)
+        placed = review.images_of(asked)
     except AdmissionReviewError as error:
         facts = set(error.facts)
     else:
@@ -509,17 +509,17 @@ def admission_review(data: bytes) -> None:
     assert facts in ({"uid", "version"}, set())
 
 
-def _answered(data: bytes, asked: review.AdmissionReview, placed: Sequence[imageplaces.PlacedImage]) -> None:
+def _answered(data: bytes, asked: review.AdmissionReview, placed: Sequence[review.PlacedImage]) -> None:
     response = answer(asked, placed, verdicts_of(placed), mutate=True).document["response"]
     assert json.loads(json.dumps(response)) == response
     changed = admissions.patched(json.loads(data), {"response": response})
     again = review.read_review(json.dumps(changed).encode())
-    found = imageplaces.images_of(again)
+    found = review.images_of(again)
     assert len(found) == len(placed)
     assert "patch" not in answer(again, found, verdicts_of(found), mutate=True).document["response"]
 
 
-def verdicts_of(placed: Sequence[imageplaces.PlacedImage]) -> dict[str, ImageVerdict | None]:
+def verdicts_of(placed: Sequence[review.PlacedImage]) -> dict[str, ImageVerdict | None]:
     """Return good verdicts on images."""
     return {one.image: ImageVerdict(one.image, f"sha256:{'0' * 64}") for one in placed}
 

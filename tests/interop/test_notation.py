@@ -16,7 +16,7 @@ from cryptography.x509 import load_pem_x509_certificate
 from docs import pages
 from interop.harness import people, programs
 from interop.harness.verifiers import Verifiers
-from notarypy.cosign.signingchain import SigningChain
+from notarypy.cosign.notationenvelope import SigningChain
 from notarypy.errors import UsageError
 from notarypy.keys.signers.keyfile import LocalSigner
 from notarypy.keys.signers.rootcertificate import root_certificate

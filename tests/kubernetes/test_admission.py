@@ -10,8 +10,7 @@ import pytest
 from notarypy import errors
 from notarypy.errors import AdmissionReviewError, NotarypyError
 from notarypy.kubernetes.admissionanswer import AdmissionAnswer, ImageVerdict, answer, pinned
-from notarypy.kubernetes.imageplaces import images_of
-from notarypy.kubernetes.review import read_review
+from notarypy.kubernetes.review import images_of, read_review
 from notarypy.limits import DEFAULT, Limits
 from support import admissions
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from notarypy.errors import MetadataError, NotarypyError
 from notarypy.tuf import canonical
+from notarypy.tuf.applystaged import Applied, apply_staged
 from notarypy.tuf.changes import State
-from notarypy.tuf.stagedchanges import Applied, Staged, apply_staged, in_order, written
+from notarypy.tuf.stagedchanges import Staged, in_order, written
 from notarypy.values import replace
 from support.author import GUN, public_key
 from support.repository import delegated, load

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from notarypy.errors import AdmissionReviewError
-from notarypy.kubernetes.imageplaces import ANNOTATION
+from notarypy.kubernetes.review import ANNOTATION
 from notarypy.service.webhook import Webhook
 from notarypy.values import replace
 from support import admissions, admitting

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import jsonpatch
 
-from notarypy.kubernetes.imageplaces import ANNOTATION
+from notarypy.kubernetes.review import ANNOTATION
 
 FOLDER: Final = Path(__file__).parents[2] / "fixtures" / "admission"
 FILES: Final = ("kinds", "malformed", "metadata", "pods", "recorded-1.20", "recorded-1.36", "updates")

@@ -6,8 +6,8 @@ import pytest
 
 from notarypy.errors import VerificationError
 from notarypy.tuf import roles
-from notarypy.tuf.earlier import earlier_root
 from notarypy.tuf.fields import RoleKeys
+from notarypy.tuf.trustanchors import earlier_root
 from support.author import GUN, Author
 
 LIAR = "liar"

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from notarypy.tuf import authorities, certificates, der, serials
+from notarypy.tuf import authorities, certificateparts, certificates, der
 from notarypy.tuf.keys import PublicKey, public_key_of
 from notarypy.tuf.signerkeys import load_public_pem
 from notarypy.tuf.trustanchors import certificate_sha256
@@ -55,7 +55,7 @@ def test_it_is_a_signers_key_with_its_own_bytes(kind: str, number: bytes) -> Non
     block = made(keys(kind), number)
     key = load_public_pem(otherkeys.wrapped(block), NOW)
     assert (key.keytype, key.bare) == (f"{kind}-x509", public_key_of(keys(kind)))
-    (read,) = serials.load_pem(key.public)
+    (read,) = certificateparts.load_pem(key.public)
     assert read.public_bytes(Encoding.DER) == block
     assert certificate_sha256(read) == hashlib.sha256(block).hexdigest()
 
@@ -82,19 +82,19 @@ def test_it_chains_to_an_authority_and_may_be_one(kind: str, leaf: bytes, author
 
 def test_a_signature_counts_only_over_its_own_bytes() -> None:
     block = made(keys("ecdsa"), b"\0")
-    (read,) = serials.load_pem(otherkeys.wrapped(block))
-    serials.require_issued(read, read)
+    (read,) = certificateparts.load_pem(otherkeys.wrapped(block))
+    certificateparts.require_issued(read, read)
     other = block.replace(otherkeys.tlv(2, b"\0"), otherkeys.tlv(2, b"\x81"), 1)
-    (changed,) = serials.load_pem(otherkeys.wrapped(other))
+    (changed,) = certificateparts.load_pem(otherkeys.wrapped(other))
     with pytest.raises(InvalidSignature):
-        serials.require_issued(changed, changed)
+        certificateparts.require_issued(changed, changed)
     assert read != changed
 
 
 def test_others_are_read_by_the_library_alone() -> None:
     usual = otherkeys.wrapped(made(keys("ecdsa"), b"\x01"))
-    (read,) = serials.load_pem(usual)
+    (read,) = certificateparts.load_pem(usual)
     assert isinstance(read, x509.Certificate)
     for junk in (b"", b"no PEM", otherkeys.wrapped(b"junk"), otherkeys.wrapped(b"")):
         with pytest.raises(ValueError):  # noqa: PT011 - whatever the library says
-            serials.load_pem(junk)
+            certificateparts.load_pem(junk)

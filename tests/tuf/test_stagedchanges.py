@@ -11,9 +11,10 @@ import pytest
 
 from notarypy.errors import MetadataError, NotarypyError, UsageError
 from notarypy.tuf import roles
+from notarypy.tuf.applystaged import Applied, Reached, apply_staged
 from notarypy.tuf.changes import State, apply_all
 from notarypy.tuf.fields import TargetFile
-from notarypy.tuf.stagedchanges import Applied, Reached, Staged, apply_staged, in_order, written
+from notarypy.tuf.stagedchanges import Staged, in_order, written
 from support.author import GUN, NOW, public_key
 from support.counting import TOO_MUCH, growth
 from support.repository import delegated, load

@@ -1,7 +1,7 @@
 """`notary delegation add`, `list`, `remove`, `purge`: who signs for a repository besides its owner.
 
 What it is: these commands in Go notary's words, and the files of keys that they read. What it is not: how
-delegations are staged (`client.stagingapi`), or what becomes of them (`tuf.stagedchanges`).
+delegations are staged (`client.stagingapi`), or what becomes of them (`tuf.applystaged`).
 
 Rules:
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from notarypy.cli.gonotary.notaryshell import NotaryShell
     from notarypy.client.api import Client
     from notarypy.client.publish.deleting import DeletedRepository
-    from notarypy.tuf.stageddetails import StagedDetails
+    from notarypy.tuf.stagedchanges import StagedDetails
 
 _CERTIFICATE = "error reading certificate file: "
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.cli.text import drawings, eventtext, htmlpage, overviewtext, render
 from notarypy.client.findings import LEVELS
-from notarypy.images.naturalorder import natural
+from notarypy.images.reference import natural
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:

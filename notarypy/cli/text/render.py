@@ -226,7 +226,7 @@ def _docker_keys(name: str, keys: Sequence[str]) -> dict[str, Any]:
 
 def docker_pretty(each: Inspection, columns: int | None = None, painter: Painter | None = None) -> str:
     """Return the text that `docker trust inspect --pretty` prints; its tables fit `columns`, if given."""
-    from notarypy.images.naturalorder import natural
+    from notarypy.images.reference import natural
 
     name = safe(each.name)
     parts = [f"\n{'Signatures' if each.tags else 'No signatures'} for {name}\n\n"]

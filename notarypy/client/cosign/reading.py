@@ -53,8 +53,8 @@ from notarypy.remote.registry.referrers import Referrers
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
+    from notarypy.cosign.notationenvelope import SigningChain
     from notarypy.cosign.signaturekeys import VerificationKey
-    from notarypy.cosign.signingchain import SigningChain
     from notarypy.cosign.simplesigning import SignatureLayer
     from notarypy.images.layout import Descriptor
     from notarypy.remote.registry.registry import RegistryClient

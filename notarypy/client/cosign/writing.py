@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from notarypy.cosign.signingchain import SigningChain
+    from notarypy.cosign.notationenvelope import SigningChain
     from notarypy.keys.signers.base import Signer
 
 

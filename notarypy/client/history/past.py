@@ -6,7 +6,7 @@ What it is not: what is different (`tuf.differences`), or when it was.
 Rules:
 
 1. Everything is verified as `TrustedMetadata` does it, but for dates, by the root that the snapshot of that
-   time names. That root is one that the trusted root of today vouches for (`tuf.earlier`).
+   time names. That root is one that the trusted root of today vouches for (`tuf.trustanchors`).
 2. Versions are looked at in windows, which grow while nothing is odd, up to an end. A window's first and last
    timestamp are read, and the snapshots and files that they name.
 3. Between two states nothing but files of targets and delegations is read if the root stayed and each version
@@ -31,10 +31,10 @@ from notarypy.client.history.oldfiles import AHEAD, MissingFileError, OldFiles, 
 from notarypy.client.workers import Outcome
 from notarypy.errors import TrustError, VerificationError
 from notarypy.tuf import roles
-from notarypy.tuf.earlier import earlier_root
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.fields import MetaFile
 from notarypy.tuf.metadata import Snapshot, Timestamp
+from notarypy.tuf.trustanchors import earlier_root
 from notarypy.tuf.trusted import TrustedMetadata
 from notarypy.values import dataclass, replace
 

@@ -29,7 +29,7 @@ from notarypy.client.workers import outcomes
 from notarypy.errors import Advice, NotarypyError, NothingThereError, NotVerifiedError
 from notarypy.images import manifests, tree
 from notarypy.images.layout import Descriptor
-from notarypy.images.naturalorder import natural
+from notarypy.images.reference import natural
 from notarypy.tuf import policy
 from notarypy.values import dataclass
 

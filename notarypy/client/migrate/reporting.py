@@ -62,8 +62,7 @@ from notarypy.errors import (
     beginning,
 )
 from notarypy.images import layout
-from notarypy.images.naturalorder import natural
-from notarypy.images.reference import Reference
+from notarypy.images.reference import Reference, natural
 from notarypy.tuf import policy, roles
 from notarypy.values import dataclass, replace
 

@@ -25,8 +25,8 @@ from notarypy.client.migrate.inventory import ResignedTag, SignedManifest
 from notarypy.client.migrate.releases import SignableImage, signable_images
 from notarypy.client.transfer.progress import StepCounter
 from notarypy.client.workers import Outcome, UnfinishedError, outcomes
+from notarypy.cosign.notationenvelope import SigningChain
 from notarypy.cosign.signatures import FORMS, PREFIX
-from notarypy.cosign.signingchain import SigningChain
 from notarypy.cosign.simplesigning import Claim
 from notarypy.errors import Advice, ExpiredError, NotarypyError, UsageError, beginning
 from notarypy.images import manifests

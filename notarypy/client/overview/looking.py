@@ -40,7 +40,7 @@ from notarypy.errors import (
     TrustError,
     UnreachableError,
 )
-from notarypy.images.naturalorder import natural
+from notarypy.images.reference import natural
 from notarypy.tuf import policy, roles
 from notarypy.values import replace
 

@@ -43,7 +43,7 @@ from notarypy.errors import (
     RefusedUpdateError,
     UsageError,
 )
-from notarypy.tuf import certificates, envelope, roles, serials
+from notarypy.tuf import certificateparts, certificates, envelope, roles
 from notarypy.tuf.changes import Change, Resign, State
 from notarypy.tuf.keys import SHORT_KEYID, PublicKey, public_key_of
 from notarypy.tuf.keys import certificates as certificates_of
@@ -237,7 +237,7 @@ def _require_later(
 def _made_itself(key: PublicKey) -> bool:
     [leaf, *_] = certificates_of(key)
     try:
-        serials.require_issued(leaf, leaf)
+        certificateparts.require_issued(leaf, leaf)
     except (ValueError, TypeError, InvalidSignature):
         return leaf.issuer == leaf.subject and _made_on_yubikey(key)
     return True

@@ -7,8 +7,8 @@ Rules:
 
 1. A part names its repository by the very name that it has here.
 2. Its base is what the server has published, as far as it matters (`tuf.joinedparts`: 2). The root in it is
-   the present one, or an earlier one that this vouches for (`tuf.earlier`). A draft of a role without a file
-   has the version after all that the server has had: another one could lock everybody out.
+   the present one, or an earlier one that this vouches for (`tuf.trustanchors`). A draft of a role without a
+   file has the version after all that the server has had: another one could lock everybody out.
 3. Without a server its root is a pinned or known one or follows from that, the files in the base are signed
    below it and none is older than what is known here; nobody can say whether it is the newest, and that is
    said. Of a role without a file the version is at most one that locks nobody out.
@@ -38,11 +38,10 @@ from notarypy.errors import (
 )
 from notarypy.tuf import certificates, roles, trustanchors
 from notarypy.tuf.changes import State
-from notarypy.tuf.earlier import earlier_root
 from notarypy.tuf.envelope import Envelope, Signature, VerificationBudget
 from notarypy.tuf.joinedparts import Joined, require_verified
 from notarypy.tuf.keys import PublicKey, meets
-from notarypy.tuf.trustanchors import FirstUse, root_ids
+from notarypy.tuf.trustanchors import FirstUse, earlier_root, root_ids
 from notarypy.tuf.trusted import TrustedMetadata
 
 if TYPE_CHECKING:

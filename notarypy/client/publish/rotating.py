@@ -22,10 +22,10 @@ Rules:
    unless it is said which of its keys they replace. Without any and with a threshold the keys stay.
 8. Whatever is rotated, the new root may be signed by root keys of `legacy` earlier versions too, for readers
    that cannot be shown the versions in between. A part has no such signatures. What a server calls an earlier
-   root is one only if the root after it vouches for it (`tuf.earlier`), from the present one back: otherwise
-   a server would choose which keys here sign. A version that the server does not have, or that nothing
-   vouches for, is an error. Those sign that are here; of versions that get fewer signatures than their
-   threshold is warned.
+   root is one only if the root after it vouches for it (`tuf.trustanchors`), from the present one back:
+   otherwise a server would choose which keys here sign. A version that the server does not have, or that
+   nothing vouches for, is an error. Those sign that are here; of versions that get fewer signatures than
+   their threshold is warned.
 9. A repository that was only begun here is published first, if that is wanted, once it is certain that its
    root key can sign; what is staged stays so. There are two versions of its root then, for readers to follow.
 """
@@ -56,9 +56,9 @@ from notarypy.errors import (
 )
 from notarypy.tuf import certificates, roles
 from notarypy.tuf.changes import AddDelegation, Change, RemoveKeys, Resign, State, apply_all
-from notarypy.tuf.earlier import earlier_root
 from notarypy.tuf.keys import SHORT_KEYID, PublicKey, meets, require_reachable
 from notarypy.tuf.rootchanges import AssignKeys
+from notarypy.tuf.trustanchors import earlier_root
 from notarypy.tuf.vouching import signatures
 from notarypy.values import dataclass, replace
 

@@ -1,7 +1,7 @@
 """Staged changes: listed, made, dropped, and published all at once.
 
 What it is: Go notary's changelist as one edit of the `pipeline`. What it is not: the files
-(`storage.changelist`), or what each change means (`tuf.stagedchanges`).
+(`storage.changelist`), or what each change means (`tuf.applystaged`).
 
 Rules:
 
@@ -40,11 +40,11 @@ from notarypy.errors import Advice, KeyAccessError, MetadataError, StorageError,
 from notarypy.files import AT_WORK
 from notarypy.storage.changelist import Changelist
 from notarypy.tuf import roles
+from notarypy.tuf.applystaged import Applied, Reached, apply_staged
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.keys import meets
 from notarypy.tuf.metadata import Targets
-from notarypy.tuf.stagedchanges import DELEGATION, WITNESS, Applied, Reached, Staged, apply_staged
-from notarypy.tuf.stageddetails import StagedDetails, details
+from notarypy.tuf.stagedchanges import DELEGATION, WITNESS, Staged, StagedDetails, details
 from notarypy.tuf.vouching import signatures
 from notarypy.values import dataclass, replace
 

@@ -22,7 +22,7 @@ from notarypy.client.parameters import VerifyOptions
 from notarypy.client.results import Inspection, RepositoryStatus, TagEntry
 from notarypy.client.verify.sharing import MetadataCache, scope_of
 from notarypy.errors import Advice, UsageError
-from notarypy.images.naturalorder import natural
+from notarypy.images.reference import natural
 from notarypy.tuf import policy, roles
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Compose files and Kubernetes manifests: where they name images.
 
-What it is: the paths to images in both. What it is not: YAML (`yamlnodes`), the tables of kinds (`podkinds`),
-or the meaning of anything else in these files.
+What it is: the paths to images in both, and the variables of compose. What it is not: YAML (`yamlnodes`), the
+tables of kinds (`podkinds`), values of variables, or the meaning of anything else in these files.
 
 Rules:
 
@@ -14,21 +14,27 @@ Rules:
    noted; unknown are bases that stand in the compose file, and an image without a policy, which compose may
    take from a registry before it builds. Other files and models are unknown.
 3. A variable of compose counts with the value that the caller gives it, else with its default; without either
-   the file is refused (`interpolation`).
+   the file is refused.
 4. What compose and kubectl refuse is refused: no services, a list that is none, a container or service that
    is no mapping. A file must not pass because it is read past.
 5. `!reset` of compose takes away what it stands at; `!override` changes nothing in a single file.
+6. `$$` is a dollar. `$NAME` and `${NAME}` are the value of a variable.
+7. `-` gives a word in its place if there is none, `?` an error, and `+` a word if there is one; with a colon
+   before it an empty value counts as none. A word has variables itself, which count if the word does.
+8. A variable that counts and has no value is an error, never an empty text.
+9. What compose's releases do not agree on is an error: a brace alone within braces.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice
 from notarypy.images.occurrences import Occurrence
-from notarypy.images.workloads import interpolation, podkinds
-from notarypy.images.workloads.interpolation import InterpolationError
+from notarypy.images.workloads import podkinds
+from notarypy.limits import DEFAULT
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
@@ -211,7 +217,7 @@ def _interpolated(text: str, values: Mapping[str, str], node: YamlNode) -> str:
         raise node.failure(f'"{text}" names no image: {name} has no value', advice=advice)
 
     try:
-        return interpolation.interpolate(text, values, missing)
+        return interpolate(text, values, missing)
     except InterpolationError as error:
         raise node.failure(f'"{text}" is not understood', why=str(error)) from None
 
@@ -232,3 +238,70 @@ def _elements(node: YamlNode | None, what: str, seen: set[int]) -> list[YamlNode
 def _once(found: Sequence[Occurrence]) -> tuple[Occurrence, ...]:
     """Return occurrences in the order of the text, one for each place: an alias is not another one."""
     return tuple(sorted({each.start: each for each in found}.values(), key=lambda each: each.start))
+
+
+_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_BRACED = re.compile(r"(?P<name>[A-Za-z_]\w*)(?:(?P<operator>:?[-+?])(?P<word>.*))?", re.ASCII | re.DOTALL)
+
+Missing = Callable[[str], str]
+
+
+class InterpolationError(ValueError):
+    """A text is outside of the grammar."""
+
+
+def interpolate(text: str, values: Mapping[str, str], missing: Missing, level: int = 0) -> str:
+    """Return a text with its variables; `missing` raises for a name without a value (rule 8)."""
+    if level > DEFAULT.word_levels:
+        raise InterpolationError(f"it is nested more than {DEFAULT.word_levels} deep")
+    found, position = [], 0
+    while (dollar := text.find("$", position)) >= 0:
+        found.append(text[position:dollar])
+        after = text[dollar + 1 : dollar + 2]
+        if after == "$":
+            found.append("$")
+            position = dollar + 2
+        elif after == "{":
+            end = _closing(text, dollar + 2)
+            found.append(_braced(text[dollar + 2 : end], values, missing, level))
+            position = end + 1
+        else:
+            name = _NAME.match(text, dollar + 1)
+            if name is None:
+                raise InterpolationError("a dollar stands before no name; a dollar itself is $$")
+            found.append(values[name[0]] if name[0] in values else missing(name[0]))
+            position = name.end()
+    return "".join([*found, text[position:]])
+
+
+def _closing(text: str, start: int) -> int:
+    """Return where the braces end that were opened before `start` (rule 9)."""
+    level, position = 1, start
+    while position < len(text):
+        pair = text[position : position + 2]
+        if pair in {"$$", "${"}:
+            level += pair == "${"
+            position += 2
+            continue
+        if pair[0] == "{":
+            raise InterpolationError("a brace stands alone within braces")
+        level -= pair[0] == "}"
+        if level == 0:
+            return position
+        position += 1
+    raise InterpolationError("a brace is not closed")
+
+
+def _braced(text: str, values: Mapping[str, str], missing: Missing, level: int) -> str:
+    """Return what stands for the text between braces (rule 7)."""
+    match = _BRACED.fullmatch(text)
+    if match is None:
+        raise InterpolationError(f"${{{text}}} is no variable")
+    name, operator, word = match["name"], match["operator"] or "", match["word"] or ""
+    value = values.get(name)
+    there = bool(value) if operator.startswith(":") else value is not None
+    if operator.endswith("-" if not there else "+"):
+        return interpolate(word, values, missing, level + 1)
+    if operator.endswith("+"):
+        return ""
+    return (value or "") if there else missing(name)

@@ -33,8 +33,7 @@ from notarypy.errors import (
     UnsupportedKeyError,
 )
 from notarypy.keys.signers.base import ExternalSigner, having_made
-from notarypy.keys.signers.pkcs11errors import gone
-from notarypy.keys.signers.pkcs11modules import SDK, waited
+from notarypy.keys.signers.pkcs11modules import SDK, gone, waited
 from notarypy.keys.signers.pkcs11tokens import Token, kept_uri, using
 from notarypy.keys.signers.pkcs11uri import Pkcs11Uri, parse
 from notarypy.tuf import der

@@ -1,7 +1,7 @@
-"""Modules that lead to tokens: which one a URI means, and loading it once for the whole process.
+"""Modules that lead to tokens: which one a URI means, loading it once for the whole process, and its errors.
 
-What it is: paths of shared libraries, and the library that calls them. What it is not: tokens and what is on
-them (`pkcs11tokens`).
+What it is: paths of shared libraries, the library that calls them, and the one table of what its errors mean.
+What it is not: tokens and what is on them (`pkcs11tokens`).
 
 Rules:
 
@@ -15,6 +15,8 @@ Rules:
 4. A module may wait for a finger, or hang: nothing can interrupt it. What may take long is called in a thread
    that is left behind after some time, or when somebody presses Ctrl-C; then no module is used any more. So
    it is while it is loaded, which the library does without letting other threads run: it is loaded before.
+5. The library's errors have no text: they are told apart by their classes.
+6. A session that was lost is told apart from all else: it is opened anew.
 """
 
 from __future__ import annotations
@@ -31,7 +33,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from notarypy import system
-from notarypy.errors import Advice, BackendMissingError, DeadlineError
+from notarypy.errors import (
+    Advice,
+    BackendMissingError,
+    DeadlineError,
+    KeyAccessError,
+    KeyMissingError,
+    PinLockedError,
+    TokenMissingError,
+    UnsupportedKeyError,
+)
 
 SDK: Any
 """The library that calls modules; None where the extra is not installed, which `module` says."""
@@ -271,3 +282,66 @@ def _end() -> None:
 
 system.at_fork(LOCK.acquire, LOCK.release, _forked)
 atexit.register(_end)
+
+
+WRONG_PIN = frozenset({"PinIncorrect", "PinInvalid", "PinLenRange"})
+NO_PIN = {
+    "PinLocked": "it is locked, after too many wrong ones",
+    "PinExpired": "it has expired, and has to be changed",
+    "UserPinNotInitialized": "none was set for its user yet",
+}
+"""Why a token takes no PIN at all."""
+EMPTY = frozenset({"TokenNotPresent", "TokenNotRecognised", "SlotIDInvalid"})
+"""What a slot says that has no token."""
+_PULLED = EMPTY | {"DeviceRemoved"}
+LOST = _PULLED | {
+    *("DeviceError", "SessionHandleInvalid", "SessionClosed"),
+    *("ObjectHandleInvalid", "KeyHandleInvalid", "UserNotLoggedIn"),
+}
+"""What a session says that was lost (rule 6)."""
+_UNABLE = {
+    *("MechanismInvalid", "MechanismParamInvalid", "FunctionNotSupported"),
+    *("KeyTypeInconsistent", "KeySizeRange"),
+}
+_NOT_PERMITTED = "0x68"  # CKR_KEY_FUNCTION_NOT_PERMITTED, which has no class
+
+
+def of_token(error: Exception, label: str, serial: str) -> KeyAccessError:
+    """Return what an error of a token means (rule 5)."""
+    kind, named, facts = type(error).__name__, f'the token "{label}"', {"token": label, "serial": serial}
+    if kind in _UNABLE or _NOT_PERMITTED in str(error):
+        message, advice = f"{named} does not do with this key what Notary needs", Advice("use-token-key")
+        return UnsupportedKeyError(message, why=said(error), advice=advice, **facts)
+    if kind in _PULLED:
+        advice = Advice("plug-token")
+        return TokenMissingError(f"{named} was pulled out", why=said(error), advice=advice, **facts)
+    if kind == "TokenWriteProtected":
+        advice = Advice("use-token-key")
+        return UnsupportedKeyError(f"{named} is write-protected", why=said(error), advice=advice, **facts)
+    return failed(error, named, **facts)
+
+
+def locked(label: str, kind: str = "PinLocked") -> PinLockedError:
+    """Return the error of a token that takes no PIN."""
+    message, advice = f'the token "{label}" takes no PIN', Advice("unlock-token")
+    return PinLockedError(message, why=NO_PIN[kind], advice=advice, token=label)
+
+
+def gone(described: str, label: str, some: bool) -> KeyMissingError:  # noqa: FBT001 - whether a half is left
+    """Return the error of a key that was noted, whose private half is not on its token."""
+    message = f'the private half of the {described} is gone from the token "{label}"'
+    left = "its public half or certificate is still there" if some else "nothing of it is left there"
+    return KeyMissingError(message, why=left, advice=Advice("bring-back-key"), token=label)
+
+
+def failed(error: Exception, what: str, **facts: object) -> KeyAccessError:
+    """Return what an error means that may come from a module as a whole."""
+    advice = Advice("check-device")
+    if type(error).__name__ == "DeviceError":
+        return BackendMissingError(f"{what} cannot be talked to", why=said(error), advice=advice, **facts)
+    return KeyAccessError(f"{what} failed", why=said(error), advice=advice, **facts)
+
+
+def said(error: Exception) -> str:
+    """Return what the library says."""
+    return f"it says: {str(error) or type(error).__name__}"

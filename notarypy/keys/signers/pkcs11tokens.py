@@ -1,7 +1,7 @@
 """Tokens: which one a URI means, its one session in this process, and logging in.
 
-What it is: the way to what is on a token. What it is not: keys (`pkcs11`), modules (`pkcs11modules`), or what
-errors mean (`pkcs11errors`).
+What it is: the way to what is on a token. What it is not: keys (`pkcs11`), modules, or what their errors
+mean (`pkcs11modules`).
 
 Rules:
 
@@ -25,8 +25,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from notarypy.errors import Advice, KeyAccessError, KeyAmbiguousError, PinWrongError, TokenMissingError
 from notarypy.keys.passphrases import PROMPT, read_lines
-from notarypy.keys.signers.pkcs11errors import EMPTY, LOST, NO_PIN, WRONG_PIN, failed, locked, of_token, said
-from notarypy.keys.signers.pkcs11modules import LOCK, SDK, Module, module, waited
+from notarypy.keys.signers.pkcs11modules import (
+    EMPTY,
+    LOCK,
+    LOST,
+    NO_PIN,
+    SDK,
+    WRONG_PIN,
+    Module,
+    failed,
+    locked,
+    module,
+    of_token,
+    said,
+    waited,
+)
 from notarypy.keys.signers.pkcs11uri import Pkcs11Uri
 
 if TYPE_CHECKING:
@@ -149,7 +162,7 @@ class Token:
         source, value = f"pin-source {path}", read_lines(Path(path), "pin-source")[0] if path else ""
         if not value:
             source, value = context.pin(self.info.label or self.serial)
-        if not value.isascii() and not _is_text(value):
+        if any("\ud800" <= one <= "\udfff" for one in value):  # an encoder's error would repeat it
             raise self._wrong(source, "it is no text, and was not tried")
         if any(known.value == hash(value) for known in wrong):
             raise self._wrong(source, _BEFORE)
@@ -279,14 +292,6 @@ def _fits(uri: Pkcs11Uri, info: Any, held: Module) -> bool:  # noqa: ANN401 - as
     }
     wanted = {name: value.rstrip() for name, value in uri.values.items() if name in actual}
     return all(value in actual[name] for name, value in wanted.items())
-
-
-def _is_text(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # which would repeat it
-        return False
-    return True
 
 
 @contextmanager

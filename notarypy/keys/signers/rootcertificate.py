@@ -31,7 +31,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from notarypy.errors import Advice, NotarypyError, UnsupportedKeyError, UsageError
 from notarypy.keys.signers.keyfile import LocalSigner
-from notarypy.tuf import certificateparts, certificates, envelope, serials
+from notarypy.tuf import certificateparts, certificates, envelope
 from notarypy.tuf.keys import PublicKey, public_key_of
 from notarypy.tuf.keys import certificates as certificates_of
 from notarypy.tuf.roles import check_gun
@@ -172,7 +172,7 @@ def _certificates_only(pem_data: bytes) -> bytes:
         advice = Advice("give-certificate-alone")
         raise UsageError("the root certificate's file holds a private key", advice=advice)
     try:
-        found = serials.load_pem(pem_data)
+        found = certificateparts.load_pem(pem_data)
     except (ValueError, TypeError, x509.InvalidVersion):
         raise UsageError("the root certificate cannot be read", advice=Advice("give-certificate")) from None
     foreign = [problem for problem in map(certificateparts.foreign_problem, found) if problem]

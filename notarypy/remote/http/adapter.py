@@ -1,13 +1,20 @@
 """The transport of bytes: every request goes this way, over a direct connection or through a proxy.
 
-It is not where policy lives (`transport`); it only moves bytes, and takes care that the libraries add nothing
-of their own:
+What it is: the connection that a request goes over, and what becomes of it afterwards. What it is not: policy
+(`transport`), a reader of HTTP (`http.client` is), deadlines and limits (`sockets`), or the way through a
+proxy (`proxied`).
+
+Rules:
 
 1. The environment is read by nobody but `urls.proxy_for`: no netrc, no CA bundle variables, no cookies.
 2. Nothing is followed, decoded or repeated.
 3. The deadline holds for every byte in either direction, the limits while bytes arrive.
-4. A direct connection needs the standard library alone (`direct`). requests and urllib3, a third of a
-   small command's work to load, are there for the way through a proxy (`proxied`).
+4. A direct connection needs the standard library alone. requests and urllib3, a third of a small command's
+   work to load, are there for the way through a proxy (`proxied`).
+5. A TLS context is used exactly as it was made.
+6. A connection waits for the next request only if the answer before was read to its end, and is used only
+   while the server has sent nothing since but what belongs to TLS itself.
+7. Whoever takes no more of a request may have answered it: the answer is read all the same.
 """
 
 from __future__ import annotations
@@ -16,25 +23,28 @@ import http.client
 import logging
 import threading
 import time
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from notarypy.errors import DeadlineError, NetworkError, ResponseLimitError, ServerError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.http import failures, sockets
-from notarypy.remote.http.direct import DirectConnections
 from notarypy.remote.http.messages import Redaction, Request, Response
 from notarypy.remote.http.tls import ContextOf, TlsPlaces
-from notarypy.remote.http.urls import host_port, proxy_address, proxy_for
+from notarypy.remote.http.urls import host_port, origin, proxy_address, proxy_for, target
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
+    from notarypy.remote.http.messages import Request
     from notarypy.remote.http.proxied import ProxiedConnections
     from notarypy.remote.http.sockets import RawAnswer
+    from notarypy.remote.http.tls import ContextOf
 
+    Origin = tuple[str, str, int]
 
 _CHUNK = 64 * 1024
 _BROKEN = (OSError, http.client.HTTPException, ValueError)
@@ -172,3 +182,90 @@ def _broken(host: str, error: BaseException, places: Callable[[str], TlsPlaces])
                 f"{host} sent something that is not HTTP", why=why, host=host, reason="garbled"
             )
     return failures.lost(host, chain[-1])
+
+
+_KEPT = 32
+
+
+class _Connection(sockets.DeadlineConnection):
+    """A connection to the server itself."""
+
+    def __init__(self, place: Origin, context: ssl.SSLContext | None) -> None:
+        scheme, host, port = place
+        super().__init__(host, port)
+        self.default_port = 443 if scheme == "https" else 80  # Host is said without it
+        self._context = context
+
+    def connect(self) -> None:
+        try:
+            self.sock = sockets.connect(self.host, self.port)
+            if self._context is not None:
+                self.sock = self._context.wrap_socket(self.sock, server_hostname=self.host.rstrip("."))
+        except (OSError, ValueError) as error:
+            self.close()
+            raise sockets.NotConnectedError from error
+
+
+class DirectConnections:
+    """Connections by origin; for several threads. `context` is asked for the TLS context of a host."""
+
+    def __init__(self, context: ContextOf) -> None:
+        """Open nothing yet."""
+        self._context = context
+        self._idle: dict[Origin, list[_Connection]] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def exchange(self, request: Request) -> Iterator[RawAnswer]:
+        """Send a request; the value is its answer, whose body is read inside (rules 6 and 7)."""
+        place = origin(request.url)
+        connection = self._connection(place, request.url)
+        try:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                connection.request(request.method, target(request.url), request.body, request.sent_headers)
+            answer = connection.getresponse()
+            yield sockets.answer_of(answer)
+            if answer.isclosed() and connection.sock is not None:
+                self._keep(place, connection)
+                return
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
+        answer.close()
+
+    def connect(self, url: str) -> None:
+        """Have one idle connection to the server of a URL."""
+        place = origin(url)
+        connection = self._connection(place, url)
+        if connection.sock is None:
+            connection.connect()
+        self._keep(place, connection)
+
+    def close(self) -> None:
+        """Close idle connections."""
+        with self._lock:
+            idle, self._idle = self._idle, {}
+        for connection in (one for waiting in idle.values() for one in waiting):
+            connection.close()
+
+    def _connection(self, place: Origin, url: str) -> _Connection:
+        while True:
+            with self._lock:
+                connection = self._idle[place].pop() if self._idle.get(place) else None
+            if connection is None:
+                return _Connection(place, self._context(host_port(url)) if place[0] == "https" else None)
+            if sockets.is_quiet(connection.sock):
+                return connection
+            connection.close()
+
+    def _keep(self, place: Origin, connection: _Connection) -> None:
+        with self._lock:
+            waiting = self._idle.pop(place, [])
+            self._idle[place] = [*waiting, connection]  # the latest origin is the last
+            gone = self._idle[place][:-_KEPT]
+            self._idle[place] = self._idle[place][-_KEPT:]
+            if len(self._idle) > _KEPT:
+                gone += self._idle.pop(next(iter(self._idle)))
+        for one in gone:
+            one.close()

@@ -163,6 +163,12 @@ class Request:
     stall: float | None = None
     secrets: Redaction = field(default=NOTHING, repr=False, compare=False)
 
+    @property
+    def sent_headers(self) -> dict[str, str]:
+        """The headers, with the length of a body that knows it."""
+        known = None if self.body is None or isinstance(self.body, bytes) else len(self.body)
+        return {**self.headers, **({} if known is None else {"Content-Length": str(known)})}
+
 
 @dataclass(frozen=True)
 class Response:

@@ -1,7 +1,7 @@
 """Connections through a proxy, over requests and urllib3: the only module that imports them.
 
 What it is: pools behind proxies, whose connections keep our deadlines and limits. What it is not: which proxy
-is in between (`urls`), or direct connections (`direct`).
+is in between (`urls`), or direct connections (`adapter`).
 
 Rules:
 
@@ -25,8 +25,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from notarypy.remote.http import sockets
-from notarypy.remote.http.direct import headers, target
-from notarypy.remote.http.urls import host_port, origin, proxy_address
+from notarypy.remote.http.urls import host_port, origin, proxy_address, target
 
 if TYPE_CHECKING:
     import socket
@@ -83,7 +82,7 @@ class ProxiedConnections:
                 request.method,
                 _target(request.url),
                 request.body,
-                headers(request),
+                request.sent_headers,
                 retries=False,
                 redirect=False,
                 assert_same_host=False,

@@ -19,7 +19,7 @@ import logging
 from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from notarypy.errors import ConfigurationError, ServerError
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from notarypy.remote.http.messages import Response
 
 _PUBLIC_HEADERS = frozenset({"accept", "accept-encoding", "range", "user-agent"})
+_SAFE = "%/:?#[]@!$&'()+*,;=~"  # what stands in a URL as it is; the rest is escaped
 _LOG = logging.getLogger(__name__)
 
 
@@ -51,6 +52,12 @@ def host_port(url: str) -> str:
     scheme, host, port = origin(url)
     shown = f"[{host}]" if ":" in host else host
     return shown if port == (443 if scheme == "https" else 80) else f"{shown}:{port}"
+
+
+def target(url: str) -> str:
+    """Return what the request line names: path and query."""
+    parts = urlsplit(url)
+    return quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=_SAFE)
 
 
 def is_loopback(host: str) -> bool:
