@@ -2,7 +2,7 @@
 
 What it is: `oci:`, `oci-archive:` and `docker-archive:` behind one interface. What it is not: whether the
 bytes are right (`images.tree` and whoever sends them checks every digest), or how layouts and archives are
-read (`layoutreader`, `archives`, `dockersave`).
+read (`layoutreader`, `archives`).
 
 Rules:
 
@@ -38,10 +38,9 @@ from notarypy.errors import (
 from notarypy.images import layout
 from notarypy.images.tree import Tree, config_of, grow
 from notarypy.limits import DEFAULT, Limits
-from notarypy.storage.images import dockersave
+from notarypy.storage.images import layoutreader
 from notarypy.storage.images.archives import Archive
-from notarypy.storage.images.dockersave import SavedEntry, SavedImage
-from notarypy.storage.images.layoutreader import Directory, Layout, distinct, unclear
+from notarypy.storage.images.layoutreader import Directory, Layout, SavedEntry, SavedImage, distinct, unclear
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
@@ -201,7 +200,7 @@ def _layout_archive(archive: Archive, name: str | None) -> OpenedImage:
     opened = _layout(found, name)
     if name is not None and _DIGEST.match(name):
         return opened
-    entries, top = dockersave.listed(archive), opened.tree.top.descriptor
+    entries, top = layoutreader.listed(archive), opened.tree.top.descriptor
     names = {*found.names(top), *([] if name is None else [name])}
     by_name = [entry for entry in entries if any(map(entry.is_called, names))]
     for entry in entries if name is None and len(entries) == 1 else by_name:
@@ -211,15 +210,15 @@ def _layout_archive(archive: Archive, name: str | None) -> OpenedImage:
 
 def _docker(archive: Archive, name: str | None) -> OpenedImage:
     """Return the image of a docker archive (rules 2 and 4)."""
-    entries = dockersave.listed(archive)
+    entries = layoutreader.listed(archive)
     if archive.size(layout.INDEX_FILE) is not None:
         found = Layout(archive, archive.limits)
         if not entries or (name is not None and _DIGEST.match(name)):
             return _layout(found, name)
         return _with_list(archive, found, entries, name)
-    if archive.size(dockersave.LIST_FILE) is None:
+    if archive.size(layoutreader.LIST_FILE) is None:
         message, advice = f"{archive} is not a usable archive", Advice("check-source")
-        why = f"it has no {dockersave.LIST_FILE}: docker save did not write it"
+        why = f"it has no {layoutreader.LIST_FILE}: docker save did not write it"
         raise MetadataError(message, why=why, advice=advice, path=str(archive))
     chosen = _chosen(entries, name)
     if len(chosen) != 1:
@@ -256,7 +255,7 @@ def _agree(archive: Archive, tree: Tree, entry: SavedEntry, name: str | None) ->
             f"{archive} says two things of {name or 'its image'}",
             why=(
                 f"its {layout.INDEX_FILE} names {tree.top.descriptor.digest}",
-                f"its {dockersave.LIST_FILE} names one with another configuration, {config}",
+                f"its {layoutreader.LIST_FILE} names one with another configuration, {config}",
             ),
             advice=Advice("make-anew-with-writer"),
         )
