@@ -125,8 +125,8 @@ if TYPE_CHECKING:
     from notarypy.remote.http.messages import Sink as Sink
     from notarypy.remote.http.messages import Stream as Stream
     from notarypy.remote.http.transport import Transport as Transport
-    from notarypy.service.keptanswers import Unasked as Unasked
-    from notarypy.service.keptanswers import Verdict as Verdict
+    from notarypy.service.answercache import Unasked as Unasked
+    from notarypy.service.answercache import Verdict as Verdict
     from notarypy.service.verifier import Verifier as Verifier
     from notarypy.storage.images.trustarchive import ArchivedRepository as ArchivedRepository
     from notarypy.storage.images.trustarchive import TrustArchive as TrustArchive
@@ -198,7 +198,7 @@ _NAMES = {
     "limits": "Limits",
     "remote.http.messages": "Redaction Request Response Sink Stream",
     "remote.http.transport": "Transport",
-    "service.keptanswers": "Unasked Verdict",
+    "service.answercache": "Unasked Verdict",
     "service.verifier": "Verifier",
     "storage.images.trustarchive": "ArchivedRepository TrustArchive",
     "storage.settings.configfile": "RegistrySettings",

@@ -9,8 +9,8 @@ Rules:
 1. `GET /healthz` says that the process answers, `/readyz` that it can be relied on, and not while it ends;
    `/metrics` is what was counted. They need no client certificate and do not count as requests under way.
 2. Everything else is a POST of JSON that some operation answers. It is refused before its body is read when
-   too many are under way (`room`), when what it says of itself does not fit, or when a client certificate is
-   demanded and none was shown that counts: then its connection ends, for a new one may show another.
+   too many are under way (`capacity`), when what it says of itself does not fit, or when a client certificate
+   is demanded and none was shown that counts: then its connection ends, for a new one may show another.
 3. A body has a limit and a time. One that nobody wants, or that is somewhat too long, is read and dropped
    before the answer, for else its sender may not see that; only one that does not end has its connection
    closed under it.
@@ -38,8 +38,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from notarypy.limits import DEFAULT, Limits
 from notarypy.service import requestlog
+from notarypy.service.capacity import USUAL_BYTES, RequestCapacity, Share, Turns, all_done
 from notarypy.service.metrics import CONTENT_TYPE, Metrics
-from notarypy.service.room import USUAL_BYTES, RequestRoom, Share, Turns, all_done
 from notarypy.storage.settings import spans
 from notarypy.values import dataclass, field
 
@@ -123,7 +123,7 @@ class App:
         self._operations, self._ready, self._metrics = operations, ready, metrics
         self._deadline, self._limits = deadline, limits
         self._lesser, self._certificates = frozenset(lesser), client_certificates
-        self._room = RequestRoom(metrics, most, limits)
+        self._room = RequestCapacity(metrics, most, limits)
         self._turns = Turns()
         self.ending = False
         self._pages = dict(zip(self.PAGES, (self._health, self._readiness, self._numbers), strict=True))

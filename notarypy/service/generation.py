@@ -14,7 +14,7 @@ Rules:
 4. Metadata that takes much memory is read by two threads at a time, of one server by one; who waits for that
    longer than a request takes is refused.
 5. There is a policy, and each scope that takes Notary's word for anything pins roots in the policy itself. A
-   caller's pin counts beside these, and beside what other files pin (`ownsession`: 7).
+   caller's pin counts beside these, and beside what other files pin (`servicesession`: 7).
 6. Certificates, authorities and keys of cosign that it names are read with it, and must be usable then. What
    becomes of these files afterwards changes nothing until all of it reads well again.
 7. It has changed when any of its files holds something else. Dates do not matter: a volume may swap them all
@@ -45,14 +45,14 @@ from notarypy.errors import (
     TlsError,
 )
 from notarypy.remote.http.urls import host_port
-from notarypy.service.keptanswers import (
-    KeptMetadata,
-    KeptVerdicts,
+from notarypy.service.answercache import (
+    CachedMetadata,
+    CachedVerdicts,
     Unasked,
     Verdict,
     counting,
 )
-from notarypy.service.ownsession import hear
+from notarypy.service.servicesession import hear
 from notarypy.storage.settings.policyfile import PolicyFile, TrustPolicy
 from notarypy.tuf import roles
 from notarypy.values import dataclass, replace
@@ -63,8 +63,8 @@ if TYPE_CHECKING:
 
     from notarypy.client.metadata.repository import Repository
     from notarypy.client.parameters import VerifyOptions
-    from notarypy.service.keptanswers import Counting, TimedLook
-    from notarypy.service.ownsession import OwnSession
+    from notarypy.service.answercache import Counting, TimedLook
+    from notarypy.service.servicesession import ServiceSession
     from notarypy.storage.settings.policyfile import Scope
     from notarypy.storage.settings.requiredsignatures import NamedFiles
     from notarypy.storage.settings.settings import Settings
@@ -141,12 +141,12 @@ class Generation:
     """What is known under one trust policy; safe to use from several threads."""
 
     def __init__(
-        self, session: OwnSession, policy: HeldPolicy, max_age: float, clock: Callable[[], float]
+        self, session: ServiceSession, policy: HeldPolicy, max_age: float, clock: Callable[[], float]
     ) -> None:
         """Know nothing yet; the `policy` is that of the session."""
         self.session, self.policy, self._clock, self._max_age = session, policy, clock, max_age
-        self.metadata = KeptMetadata(session.limits, max_age, clock, session.now)
-        self.verdicts = KeptVerdicts(session.limits.kept_verdicts)
+        self.metadata = CachedMetadata(session.limits, max_age, clock, session.now)
+        self.verdicts = CachedVerdicts(session.limits.kept_verdicts)
         self._heavy = HeavyCalls(check_stop, _HEAVY, _HEAVY_SECONDS)
 
     def place(self, image: str, options: VerifyOptions) -> QuestionPlace:
@@ -210,7 +210,7 @@ class Generation:
             settle()
         counts = counting(began, self._clock(), error, self._max_age)
         if shared is not None and shared.counting and not (error or said or place.asks_registry):
-            counts = shared.counting  # and goes on with it (`keptanswers`: 8)
+            counts = shared.counting  # and goes on with it (`answercache`: 8)
         if look is not None and shared is not None and shared.used:
             said = [*look.warnings, *said]
         warnings, basis = tuple(dict.fromkeys(said)), None if shared is None else shared.counting

@@ -8,7 +8,7 @@ Rules:
 1. A connection has `HEAD_SECONDS` for the head of a request, however it comes, and for the TLS handshake
    before that. Between two requests it may be silent for `IDLE_SECONDS`, longer than the API server keeps
    one: whoever closes first must not be this side, or a request gets lost in between.
-2. How many connections there are, and which gives way to a new one, is as `room` has it.
+2. How many connections there are, and which gives way to a new one, is as `capacity` has it.
 3. Whatever is not read or not shut down by the other side is cut off after a time.
 4. `asked` is looked at ten times a second. When it says that the process is to end, requests are answered
    for `delay` seconds more, then nobody is let in any more, and what is under way is answered.
@@ -33,7 +33,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from notarypy.limits import DEFAULT, Limits
-from notarypy.service.room import ConnectionRoom
+from notarypy.service.capacity import ConnectionCapacity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -71,7 +71,9 @@ def run(
     limits: Limits = DEFAULT,
 ) -> None:
     """Serve until `asked` says that the process is to end (rule 4); `started` is called when it answers."""
-    server = _Server(app, listeners, certificate, ConnectionRoom(metrics, limits.service_connections), limits)
+    server = _Server(
+        app, listeners, certificate, ConnectionCapacity(metrics, limits.service_connections), limits
+    )
     server.asked, server.delay = asked, delay
     sys.setswitchinterval(_TURN_SECONDS)
     with asyncio.Runner() as runner:
@@ -89,7 +91,7 @@ class _Server(uvicorn.Server):
         app: App,
         listeners: Sequence[Listener],
         certificate: ServingCertificate | None,
-        waiting: ConnectionRoom,
+        waiting: ConnectionCapacity,
         limits: Limits,
     ) -> None:
         super().__init__(
@@ -229,7 +231,7 @@ class _Acceptor:
 class _Connection(H11Protocol):
     """A connection, with a limit on how long it may be in each of its states (rules 1 and 3)."""
 
-    waiting: ConnectionRoom
+    waiting: ConnectionCapacity
     handshake: asyncio.Task[None]
     longest: float
     certificate: ServingCertificate | None

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.verify.sharing import asks_notary
 from notarypy.errors import Advice, BusyError, ExpiredError, NetworkError, NotarypyError, OperationError
-from notarypy.service.keptanswers import BRIEFLY, Verdict, key_of
+from notarypy.service.answercache import BRIEFLY, Verdict, key_of
 from notarypy.service.threadpool import ThreadPool
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from notarypy.client.parameters import VerifyOptions
+    from notarypy.service.answercache import QuestionKey, TimedLook
     from notarypy.service.generation import Generation, QuestionPlace
-    from notarypy.service.keptanswers import QuestionKey, TimedLook
 
 _AHEAD = 1 / 3
 _STEP_SECONDS, _PAUSES = 0.02, 4

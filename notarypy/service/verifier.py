@@ -6,7 +6,7 @@ What it is: questions in, verdicts out, under the trust policy of the moment. Wh
 Rules:
 
 1. A verdict counts for questions that are asked at most `max_age` after it began to look, a refusal for less,
-   and none beyond the date of what it relied on (`keptanswers`). So two verifiers agree
+   and none beyond the date of what it relied on (`answercache`). So two verifiers agree
    within `max_age` of a publish.
 2. The trust policy is read anew when one of its files holds something else. If it reads well everything that
    is known under the old one is forgotten; if not, the old one counts on, and the log says why.
@@ -28,10 +28,10 @@ from notarypy.client.api import utc_now
 from notarypy.client.parameters import VerifyOptions
 from notarypy.errors import Advice, NotarypyError, UsageError
 from notarypy.limits import DEFAULT, Limits
+from notarypy.service.answercache import Unasked, Verdict, key_of
 from notarypy.service.generation import Generation, hold
 from notarypy.service.inquiries import Inquiries, Inquiry
-from notarypy.service.keptanswers import Unasked, Verdict, key_of
-from notarypy.service.ownsession import OwnSession, RememberingDirectory
+from notarypy.service.servicesession import RememberingDirectory, ServiceSession
 from notarypy.values import replace
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ class Verifier:
     def _new_generation(self) -> Generation:
         policy = hold(self._settings, self._now())
         settings = replace(self._settings, policy=policy)
-        session = OwnSession(settings, self._transport, self._now, self._limits, self._directory)
+        session = ServiceSession(settings, self._transport, self._now, self._limits, self._directory)
         self.policies += 1
         return Generation(session, policy, self.max_age, self._clock)
 

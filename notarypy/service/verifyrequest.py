@@ -31,7 +31,7 @@ from notarypy.cosign.signaturekeys import keys_in
 from notarypy.errors import Advice, NotarypyError, UndecidedError, UsageError, worst
 from notarypy.images import reference
 from notarypy.limits import DEFAULT
-from notarypy.service.keptanswers import by_now
+from notarypy.service.answercache import by_now
 from notarypy.service.verifier import Unasked, Verdict
 from notarypy.tuf import roles
 from notarypy.values import dataclass

@@ -27,7 +27,7 @@ from notarypy.errors import AdmissionReviewError, NotarypyError, OutOfScopeError
 from notarypy.kubernetes.admissionanswer import AdmissionAnswer, ImageVerdict, answer, refusal
 from notarypy.kubernetes.review import images_of, is_pod, read_review, without_objects
 from notarypy.limits import DEFAULT, Limits
-from notarypy.service.keptanswers import Unasked, by_now
+from notarypy.service.answercache import Unasked, by_now
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 
 from notarypy.errors import BusyError
 from notarypy.limits import Limits
-from notarypy.service.room import all_done
+from notarypy.service.capacity import all_done
 from notarypy.service.threadpool import OF_HOST, OF_REPOSITORY, OF_STRANGER, THREADS, ThreadPool
 from support.author import GUN
 from support.people import owned, prepared

@@ -29,7 +29,7 @@ from notarypy.errors import (
 )
 from notarypy.limits import Limits
 from notarypy.service import serving
-from notarypy.service.ownsession import RememberingDirectory
+from notarypy.service.servicesession import RememberingDirectory
 from notarypy.service.verifier import ANY, Elapsed
 from notarypy.storage.trustdir import TrustDirectory
 from notarypy.tuf import envelope, roles

@@ -23,7 +23,7 @@ from notarypy.errors import (
 from notarypy.limits import Limits
 from notarypy.remote.http.messages import Response
 from notarypy.service import generation
-from notarypy.service.ownsession import RememberingDirectory
+from notarypy.service.servicesession import RememberingDirectory
 from support.author import GUN
 from support.people import publishing
 from support.verifiers import SECONDS, Ticks, pin_of, pinned, verifier, write_policy
@@ -128,7 +128,7 @@ def test_logins_are_read_anew_after_one_was_refused(
     world: World, service: Verifier, ticks: Ticks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert service.ask(f"{GUN}:1").result(SECONDS).ok
-    monkeypatch.setattr("notarypy.service.ownsession._ANEW_SECONDS", 0.0)
+    monkeypatch.setattr("notarypy.service.servicesession._ANEW_SECONDS", 0.0)
     (docker := world.base / ".docker").mkdir()
     config = docker / "config.json"
     config.write_text('{"auths": {"registry.test": {"username": "jo", "password": "wrong"}}}')
@@ -161,7 +161,7 @@ def test_certificates_are_read_anew_after_a_server_was_not_trusted(
         known(self, settings, transport, limits, ask_login)
 
     monkeypatch.setattr(Connections, "__init__", counted)
-    monkeypatch.setattr("notarypy.service.ownsession._ANEW_SECONDS", 0.0)
+    monkeypatch.setattr("notarypy.service.servicesession._ANEW_SECONDS", 0.0)
 
     def distrusted(_: object) -> None:
         if len(made) < 2:

@@ -153,7 +153,7 @@ class TimedLook(Look):
             self.weight = sum(map(canonical.memory, found.files.values()))
 
 
-class KeptMetadata:
+class CachedMetadata:
     """The looks at all repositories; safe to use from several threads."""
 
     def __init__(
@@ -289,7 +289,7 @@ def by_now(future: Future[Verdict]) -> Verdict | None:
     return future.result() if future.done() and not future.cancelled() else None
 
 
-class KeptVerdicts:
+class CachedVerdicts:
     """Verdicts by question; safe to use from several threads."""
 
     def __init__(self, most: int) -> None:

@@ -62,7 +62,7 @@ _LOCK_SECONDS = 1.0
 _HEARD: ContextVar[list[str] | None] = ContextVar("heard", default=None)
 
 
-class OwnSession(Session):
+class ServiceSession(Session):
     """A session of which nobody reads along."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Room: how many connections, requests and bytes of them there are at a time, and who gives way.
+"""Capacity: how many connections, requests and bytes of them there are at a time, and who gives way.
 
 What it is: counts, and the order in which those give way that others wait for. What it is not: a connection
 (`httpserver`), or a request (`asgi`).
@@ -47,7 +47,7 @@ class Connected(Protocol):
         """End it if it is silent, and what its client showed counts no more."""
 
 
-class ConnectionRoom:
+class ConnectionCapacity:
     """The connections, and of those that may give way which is the first (rule 1)."""
 
     def __init__(self, metrics: Metrics, most: int) -> None:
@@ -100,7 +100,7 @@ class Share:
         self.under_way = False
 
 
-class RequestRoom:
+class RequestCapacity:
     """The requests that are under way, and the bytes of all of them (rules 2 to 4)."""
 
     def __init__(self, metrics: Metrics, most: int, limits: Limits) -> None:
