@@ -79,7 +79,7 @@ class Changelist:
         self.gun, self.directory = gun, home / "changelist"
         self._base, self._beside, self._limits = base, base / "tuf", limits
         digest = sha256(gun.encode()).hexdigest()
-        self.unsettled = Unsettled(self._beside / f".notarypy-changelist-{digest}.sent", limits)
+        self.sent = SentNote(self._beside / f".notarypy-changelist-{digest}.sent", limits)
 
     def exists(self) -> bool:
         """Tell whether there is a folder of it, or anything else of that name."""
@@ -153,7 +153,7 @@ class Changelist:
     def note(self, names: Sequence[str], uploads: Sequence[Upload]) -> None:
         """Note what is about to be sent for these files; raise StorageError (rule 6)."""
         with self._writing():
-            self.unsettled.write(names, uploads)
+            self.sent.write(names, uploads)
 
     def names(self) -> list[str]:
         """Return the names of all that is no folder, in order, however many (rule 5)."""
@@ -182,7 +182,7 @@ class Changelist:
         return StorageError(f"too much is staged of {self.gun}", why=why, advice=advice)
 
 
-class Unsettled:
+class SentNote:
     """The note of one repository."""
 
     def __init__(self, path: Path, limits: Limits = DEFAULT) -> None:

@@ -266,7 +266,7 @@ def test_what_the_server_has_and_does_not_serve_has_not_landed(world: World, own
 
 def test_a_note_that_cannot_be_read_is_said(owner: Person) -> None:
     staging(owner).add_target(GUN, "1", content("x"))
-    note = Changelist(GUN, owner.trust_dir / "tuf" / GUN, owner.trust_dir).unsettled.path
+    note = Changelist(GUN, owner.trust_dir / "tuf" / GUN, owner.trust_dir).sent.path
     note.write_bytes(b"junk")
     assert len(staging(owner).publish(GUN).published) == 1
     assert [warning for warning in owner.warnings if str(note) in warning]

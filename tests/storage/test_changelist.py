@@ -14,7 +14,7 @@ import pytest
 from notarypy import files, system
 from notarypy.errors import MetadataError, StorageError
 from notarypy.limits import Limits
-from notarypy.storage.changelist import Changelist, Unsettled
+from notarypy.storage.changelist import Changelist, SentNote
 from notarypy.storage.trustdir import TrustDirectory
 from notarypy.tuf.stagedchanges import Staged
 from support.author import NOW
@@ -47,7 +47,7 @@ def targets(staged: Changelist) -> list[str]:
 
 def beside(staged: Changelist) -> Path:
     """Return the folder that no repository has for its own."""
-    return staged.unsettled.path.parent
+    return staged.sent.path.parent
 
 
 def names(staged: Changelist) -> list[str]:
@@ -249,7 +249,7 @@ def test_beside_repositories_that_are_called_like_folders_nothing_goes_wrong(
         found = Changelist(gun, tmp_path / "tuf" / gun, tmp_path)
         read = found.read()
         assert (len(read.changes), read.unusable) == (1, {})
-        assert found.unsettled.read() == (["a"], [{"targets": (1, "00")}])
+        assert found.sent.read() == (["a"], [{"targets": (1, "00")}])
     assert not [
         path
         for path in (tmp_path / "tuf").rglob("*")
@@ -280,11 +280,11 @@ def test_what_is_noted_is_read_again(staged: Changelist) -> None:
     name = os.fsdecode(b"\xff.change")
     uploads = [{"targets": (3, "ab"), "root": (1, "cd")}, {}]
     staged.note([name, "\u20ac"], uploads)
-    assert staged.unsettled.read() == ([name, "\u20ac"], uploads)
-    assert stat.S_IMODE(staged.unsettled.path.stat().st_mode) == 0o600
-    staged.unsettled.remove()
-    staged.unsettled.remove()
-    assert staged.unsettled.read() == ([], [])
+    assert staged.sent.read() == ([name, "\u20ac"], uploads)
+    assert stat.S_IMODE(staged.sent.path.stat().st_mode) == 0o600
+    staged.sent.remove()
+    staged.sent.remove()
+    assert staged.sent.read() == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -307,4 +307,4 @@ def test_what_is_no_note_is_an_error(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "note"
     path.write_bytes(text)
     with pytest.raises((MetadataError, StorageError)):
-        Unsettled(path, Limits(staged_bytes=100)).read()
+        SentNote(path, Limits(staged_bytes=100)).read()

@@ -124,7 +124,7 @@ def stage(session: Session, text: str, changes: Sequence[Staged]) -> None:
 def reset(session: Session, text: str, numbers: Sequence[int] | None) -> int:
     """Drop changes by number, None: all files; return how many. A wrong number: UsageError, and none goes."""
     found = changelist(session, text)
-    if not found.names() and not found.unsettled.exists():  # and nothing is made for a lock
+    if not found.names() and not found.sent.exists():  # and nothing is made for a lock
         _by_number(found, numbers or ())
         return 0
     cache = session.directory().repository(session.gun(text, whole=True)[0])
@@ -132,7 +132,7 @@ def reset(session: Session, text: str, numbers: Sequence[int] | None) -> int:
         chosen = set(found.names() if numbers is None else _by_number(found, numbers))
         found.remove(chosen)
         if numbers is None:
-            found.unsettled.remove()
+            found.sent.remove()
     return len(chosen)
 
 
@@ -182,9 +182,9 @@ def _settle(publisher: Publisher, found: Changelist) -> None:
     """Remove the files of changes that were published by somebody who could not do it any more (rule 2)."""
     repository = publisher.repository
     try:
-        noted, uploads = found.unsettled.read()
+        noted, uploads = found.sent.read()
     except (StorageError, MetadataError) as error:
-        repository.warn(f"{found.unsettled.path} is passed over: {error.message}")
+        repository.warn(f"{found.sent.path} is passed over: {error.message}")
         return
     left = sorted({*noted} & {*found.names()}) if uploads else []
     if left and not stagedinit.is_unpublished(repository):
@@ -193,13 +193,13 @@ def _settle(publisher: Publisher, found: Changelist) -> None:
             repository.warn(f"{len(left)} of the changes that were staged are published already: {_UNSEEN}")
             _remove(found, left)
             return
-    found.unsettled.remove()
+    found.sent.remove()
 
 
 def _remove(found: Changelist, names: Sequence[str]) -> None:
     try:
         found.remove(names)
-        found.unsettled.remove()
+        found.sent.remove()
     except StorageError as error:
         why = f"what was staged of {found.gun} is published; the next publish removes the files that are left"
         raise error.saying(why) from error
