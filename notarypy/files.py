@@ -331,7 +331,7 @@ def _wait_for_lock(path: Path, descriptor: int, timeout: float) -> None:
     deadline = time.monotonic() + timeout
     while not _try_lock(path, descriptor):
         if time.monotonic() >= deadline:
-            why = f"it has held the lock {path} for the last {timeout:g} seconds"
+            why = f"it holds the lock {path}" + (f", and did for {timeout:g} seconds" if timeout else "")
             raise StorageError(AT_WORK, why=why, advice=Advice("wait-for-other"), path=str(path))
         time.sleep(_POLL_SECONDS)
 

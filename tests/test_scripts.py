@@ -66,6 +66,40 @@ def test_options_are_no_folder_for_packages(words: list[str], code: int, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["demo", "setup", "test"])
+def test_what_installs_says_first_what_it_is(name: str, tmp_path: Path) -> None:
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(SCRIPTS / name, tmp_path / "scripts" / name)
+    done = subprocess.run(
+        [tmp_path / "scripts" / name, "--help"], capture_output=True, check=True, timeout=30
+    )
+    assert len(done.stdout.splitlines()) > 1
+    assert b"#" not in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["scripts"]
+
+
+@pytest.mark.parametrize("name", ["check", "site"])
+def test_what_needs_tools_says_how_to_have_them(name: str, tmp_path: Path) -> None:
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(SCRIPTS / name, tmp_path / "scripts" / name)
+    done = subprocess.run([tmp_path / "scripts" / name], capture_output=True, check=False, timeout=30)
+    assert (done.returncode, b"scripts/setup" in done.stderr) == (1, True)
+
+
+def test_what_cannot_be_written_or_built_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for words in (
+        ["manpages", str(tmp_path / "file")],
+        ["packages", str(tmp_path / "new"), "v0.0.0-none"],
+        ["single-file", "--wheel", "none.whl"],
+    ):
+        done = subprocess.run([SCRIPTS / words[0], *words[1:]], capture_output=True, check=False, timeout=60)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"{words[0]}: ".encode())
+        assert len(done.stderr.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
     return Checkout(tmp_path)

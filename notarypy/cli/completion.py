@@ -45,9 +45,9 @@ def completion(
     directory. No server is asked.
 
     Example:
-      notarypy completion zsh > ~/.zfunc/_notarypy
-      notarypy completion fish > ~/.config/fish/completions/notarypy.fish
       eval "$(notarypy completion bash)"
+      mkdir -p ~/.zfunc && notarypy completion zsh > ~/.zfunc/_notarypy
+      notarypy completion fish | source
     """
     run = begin(context)
     if not words:

@@ -35,7 +35,7 @@ def test_it_prints_the_pin_and_what_a_runner_needs(run: Run, stub: StubClient) -
         f"root pin: {PIN}\n"
         "keys here: root, targets\n"
         "signers: jeff\n"
-        "nothing replaces the root key; keep a copy elsewhere: notarypy backup FILE\n"
+        "nothing replaces the root key if lost; keep a copy elsewhere: notarypy backup FILE\n"
         "a CI runner verifies with:\n"
         "  export DOCKER_CONTENT_TRUST_SERVER=https://n.test\n"
         f"  notarypy verify --root {PIN} {REPO}:TAG\n"

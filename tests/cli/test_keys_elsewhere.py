@@ -261,7 +261,7 @@ def test_a_key_that_cannot_be_made_leaves_nothing(run: Run, home: Path) -> None:
 def test_every_role_may_be_elsewhere(run: Run, kms: FakeKms, home: Path) -> None:
     ids = _ids(kms)
     outcome = run("init", "--root-key", "fakekms:root", "--targets-key", "fakekms:targets", REPO).expect(0)
-    assert "nothing replaces the root key, which stays at fakekms:root\n" in outcome.out
+    assert "nothing replaces the root key if it is lost; it stays at fakekms:root\n" in outcome.out
     assert "key export" not in outcome.out
     outcome = run("signer", "add", "--key", "fakekms:jeff", "jeff", REPO).expect(0)
     assert "notarypy key add fakekms:jeff --name jeff" in outcome.out

@@ -161,11 +161,13 @@ def initialised_lines(result: InitResult) -> list[str]:
         return lines
     options = " ".join(f"--root {pin}" for pin in result.root_pins)
     if result.root_uris:
-        lines.append(f"nothing replaces the root key, which stays at {', '.join(result.root_uris)}")
+        lines.append(
+            f"nothing replaces the root key if it is lost; it stays at {', '.join(result.root_uris)}"
+        )
         lines.append("keep what is here elsewhere too: notarypy backup FILE")
     elif result.keys_here:
         what = "the root key" if "root" in result.keys_here else "its keys"
-        lines.append(f"nothing replaces {what}; keep a copy elsewhere: notarypy backup FILE")
+        lines.append(f"nothing replaces {what} if lost; keep a copy elsewhere: notarypy backup FILE")
     return [
         *lines,
         "a CI runner verifies with:",  # what makes another machine trust this root and no other
