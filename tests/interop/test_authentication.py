@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from interop.harness import pasts, services, tokens
+from interop.harness import pasts, programs, services, tokens
 from interop.harness.images import Repository
 
 if TYPE_CHECKING:
@@ -84,6 +84,26 @@ def test_go_asks_for_a_login_always_and_notary_where_there_is_none(
     said = bob.notarypy(*ours, bob.trust_dir, *words, text=typed).expect(0)
     assert said.text.count("Enter username: ") == 1
     assert tokens.USERS["publisher"] not in said.text
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        'echo "$LOGIN" | base64',
+        'printf "%s\\r\\n" "$LOGIN" | base64 -w 0',
+        'printf %s "$LOGIN" | base64 -w 10',
+        'printf "%s:  %s" "${LOGIN%%:*}" "${LOGIN#*:}" | base64',
+    ],
+)
+def test_a_login_as_shells_encode_it(publisher: Person, repository: Repository, made: str) -> None:
+    login = f"publisher:{tokens.USERS['publisher']}"
+    encoded = programs.run(["sh", "-c", made], {"LOGIN": login}).expect(0).stdout.rstrip("\n")
+    server = ("-s", publisher.server.url, "--tlscacert", str(publisher.server.ca), "-d", publisher.trust_dir)
+    words = ("add", repository.name, "1", publisher.home / "jeff.crt", "-p")
+    publisher.own(repository.name)
+    publisher.environment["NOTARY_AUTH"] = encoded
+    publisher.notary(*words, text="").expect(0)
+    publisher.notarypy("notary", *server, *words, text="").expect(0)
 
 
 def test_a_reader_may_not_publish(

@@ -32,8 +32,9 @@ def test_secrets_stay_out_of_sight() -> None:
 
 
 def test_notary_auth() -> None:
-    source = NotaryAuth({"NOTARY_AUTH": encoded("jo:a:b\n") + "\n"})
-    assert source.get("any.host") == Credential("jo", "a:b\n", "NOTARY_AUTH")
+    for end in ("", "\n", "\r\n", " "):
+        source = NotaryAuth({"NOTARY_AUTH": encoded(f"jo:a: b{end}") + "\n"})
+        assert source.get("any.host") == Credential("jo", "a: b", "NOTARY_AUTH")
 
 
 @pytest.mark.parametrize("environ", [{}, {"NOTARY_AUTH": ""}, {"NOTARY_AUTH": " "}])

@@ -19,6 +19,8 @@ Rules:
 6. What a helper writes may be a secret, whether it fails or not: it is never shown, its standard error not
    even read.
 7. It may ask its user something, so it gets the terminal; but not more time than one request.
+8. White space around the password in NOTARY_AUTH is no part of it, as for Go notary: that is how
+   `echo USER:PASSWORD | base64` makes it. In docker's and podman's files it is, as it is for these.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from typing import Literal, Protocol
 from notarypy.errors import Advice, AuthenticationError, ConfigurationError
 from notarypy.limits import DEFAULT
 from notarypy.remote.http.messages import json_object
-from notarypy.values import dataclass, field
+from notarypy.values import dataclass, field, replace
 
 Kind = Literal["password", "identity", "bearer"]
 HUB = "docker.io"
@@ -121,8 +123,11 @@ class NotaryAuth:
         self._value = environ.get(self.name, "")
 
     def get(self, host: str, path: str = "") -> Credential | None:  # noqa: ARG002 - for whichever is configured
-        """Return the variable's credential."""
-        return decoded(self._value, self.name) if self._value.strip() else None
+        """Return the variable's credential; shells put a line's end behind the password (rule 8)."""
+        if not self._value.strip():
+            return None
+        found = decoded(self._value, self.name)
+        return replace(found, secret=found.secret.strip())
 
 
 def decoded(text: str, source: str) -> Credential:
