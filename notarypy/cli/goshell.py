@@ -80,6 +80,7 @@ class GoWording(Wording):
         "Please use a password manager to generate and store a good random passphrase.\n"
     )
     different = "Passphrases do not match. Please retry.\n"
+    of_file = "encrypted key"
 
     def existing(self, request: PassphraseRequest, *, again: bool) -> str:
         """Return the question for the passphrase of a key."""
@@ -101,5 +102,5 @@ class GoWording(Wording):
     def _key(self, request: PassphraseRequest) -> str:
         """Name a key; one in a file is known by nothing yet."""
         if not request.keyid:
-            return "encrypted key"
+            return self.of_file.format(request.role)
         return f"{self.role(request)} key with ID {request.keyid[:SHORT_ID]}"

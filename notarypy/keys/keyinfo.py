@@ -107,6 +107,7 @@ class Wording:
         empty_ends: Whether an empty answer is an answer, and ends it; the end of input always does.
         too_short: What precedes the question after a passphrase that was too short.
         different: The same after two that were not the same.
+        remembers: Whether an answer is tried for other keys of its role before anybody is asked.
     """
 
     tries = 3
@@ -114,6 +115,7 @@ class Wording:
     empty_ends = True
     too_short = "That was too short. "
     different = "These were not the same. "
+    remembers = False
 
     def existing(self, request: PassphraseRequest, *, again: bool) -> str:
         """Return the question for the passphrase of a key."""

@@ -22,6 +22,7 @@ Rules:
    PIN, and no other is offered: not what docker's and notary's variables or a file without names hold for
    all keys, and nothing after the first. A function is asked only where whoever gave it said so: one that has
    one answer to everything would lock the token.
+8. In `notary`, as in Go's, what was typed for a role is tried for its other keys first, and set on new ones.
 """
 
 from __future__ import annotations
@@ -160,6 +161,7 @@ class PassphraseChain:
         """
         self._sources, self._prompt = tuple(sources), prompt
         self._wording, self._advice = wording or Wording(), advice
+        self._typed_for = dict[str, str]()  # by role (rule 8)
 
     def candidates(self, request: PassphraseRequest) -> Iterator[tuple[str, str]]:
         """Yield source names and passphrases, lazily, while the caller goes on trying (rule 3)."""
@@ -168,12 +170,14 @@ class PassphraseChain:
             if value not in seen:
                 seen.add(value)
                 yield name, value
+        before = None if request.token else self._typed_for.get(request.role)
         for count in range(1 if request.token else self._wording.tries):
             asked = f"PIN of {request.label}: " if request.token else ""
-            typed = self._ask(asked or self._wording.existing(request, again=count > 0), empty=request.cosign)
+            asked = asked or self._wording.existing(request, again=count > 0)
+            typed = before if count == 0 and before else self._ask(asked, empty=request.cosign)
             if typed is None:
                 return
-            yield PROMPT, typed
+            yield PROMPT, self._noted(request, typed)
 
     def for_new(self, request: PassphraseRequest) -> str:
         """Return the passphrase for a new key; raise PassphraseNeededError, ConfigurationError (rule 4)."""
@@ -187,7 +191,7 @@ class PassphraseChain:
             message, advice = f"the {_wanted(request)} is too short", Advice("choose-longer", source=name)
             raise ConfigurationError(message, why=why, advice=advice, source=name)
         _LOG.debug("the %s comes from %s", _wanted(request), name)
-        return name, value or self._typed(request)
+        return name, value or self._typed_for.get(request.role) or self._noted(request, self._typed(request))
 
     def tried(self, request: PassphraseRequest) -> list[str]:
         """Return the names of all sources for this key, whether they hold a value or not."""
@@ -210,6 +214,11 @@ class PassphraseChain:
             value = self._prompt(text).strip() if self._prompt else None
             return None if not value and not empty and self._wording.empty_ends else value
         return None
+
+    def _noted(self, request: PassphraseRequest, typed: str) -> str:
+        if self._wording.remembers and not request.token:  # rule 8
+            self._typed_for[request.role] = typed
+        return typed
 
     def _typed(self, request: PassphraseRequest) -> str:
         words, problem = self._wording, ""

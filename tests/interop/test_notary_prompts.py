@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -19,6 +20,8 @@ from interop.harness import programs
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from interop.harness.services import Endpoint
 
 GOOD, OTHER = "long enough 1", "long enough 2"
 GENERATE = ("key", "generate", "-r")
@@ -83,6 +86,42 @@ def test_a_new_passphrase_is_asked_for_as_by_go(tmp_path: Path, role: str, answe
         assert code == 0, shown
 
 
+ROOT, TARGETS, SNAPSHOT = "the root key 1", "the targets key 1", "the snapshot key 1"
+NEW_ROOT, NEW_TARGETS, NEW_SNAPSHOT = "the root key 2", "the targets key 2", "the snapshot key 2"
+DIALOGUES: list[tuple[str, list[str]]] = [
+    ("init {gun}", [ROOT, ROOT, TARGETS, TARGETS, SNAPSHOT, SNAPSHOT]),
+    ("add {gun} v1 {file}", []),
+    ("publish {gun}", [TARGETS, SNAPSHOT]),
+    ("remove {gun} v1 -p", ["not this one", TARGETS, SNAPSHOT]),
+    ("key rotate {gun} root", ["yes", NEW_ROOT, NEW_ROOT, ROOT, SNAPSHOT]),
+    ("key rotate {gun} targets", [NEW_TARGETS, NEW_TARGETS, NEW_ROOT, SNAPSHOT]),
+    ("key rotate {gun} snapshot", [NEW_SNAPSHOT, NEW_SNAPSHOT, NEW_ROOT]),
+    ("key rotate {gun} timestamp -r", [NEW_ROOT, NEW_SNAPSHOT]),
+    ("key rotate {gun} root", ["yes", NEW_ROOT, NEW_ROOT, NEW_SNAPSHOT]),  # the old one has the same
+    ("key rotate {gun} snapshot -r", [NEW_ROOT]),
+    ("add {gun} v2 {file} -p", [NEW_TARGETS]),
+]
+_OF_DIALOGUE = re.compile(r"(?:Enter|Repeat) passphrase|Passphrase|Success|yes/no")
+
+
+def test_whole_dialogues_are_as_with_go(tmp_path: Path, notary: Endpoint) -> None:
+    said = []
+    for program, name in ((["notary"], "gos"), (["notarypy", "notary"], "own")):
+        home = tmp_path / name
+        (home / ".notary").mkdir(parents=True, mode=0o700)
+        (home / "file").write_text("hello\n")
+        remote = {"url": notary.url, "root_ca": str(notary.ca)}
+        (home / ".notary" / "config.json").write_text(json.dumps({"remote_server": remote}))
+        for line, answers in DIALOGUES:
+            words = line.format(gun=f"example.com/{tmp_path.name}/{name}", file=home / "file").split()
+            code, shown = typed([*program, *words], home, answers)
+            said.append((line, code, [text for text in shown if _OF_DIALOGUE.search(text)]))
+    half = len(DIALOGUES)
+    assert [(line, code) for line, code, _ in said[:half]] == [(line, 0) for line, _ in DIALOGUES]
+    alike = [(line, code, [text.replace("/own", "/gos") for text in texts]) for line, code, texts in said]
+    assert alike[half:] == alike[:half]
+
+
 def test_a_root_key_has_a_warning_in_our_words_and_the_same_questions(tmp_path: Path) -> None:
     found = typed(["notarypy", "notary", "key", "generate"], tmp_path, [GOOD, GOOD])
     assert found[0] == 0
@@ -105,6 +144,8 @@ def test_a_wrong_passphrase_is_asked_for_as_often_as_by_go(tmp_path: Path) -> No
         counts.append([line for line in shown if "passphrase" in line or "Passphrase" in line][:8])
     assert counts[0][:7] == counts[1][:7]
     assert sum(line.startswith("Enter passphrase for jeff key") for line in counts[1]) == 4
+    fix = "  fix: type the passphrase that this key was made with, or set NOTARY_DELEGATION_PASSPHRASE"
+    assert shown[-1] == fix
 
 
 def test_without_a_terminal_nobody_is_asked(tmp_path: Path) -> None:

@@ -228,6 +228,7 @@ FIXES: Mapping[str, str] = {
     "set-root-passphrase": "give the passphrase of this root key in {variable}, not another key's",
     "set-snapshot-passphrase": "give in {variable} the passphrase this snapshot key was made with",
     "set-targets-passphrase": "give in {variable} the passphrase this targets key was made with",
+    "type-its-passphrase": "type the passphrase that this key was made with, or set {variable}",
 }
 _CONFIG = "mend that file, or name another one: -c FILE"
 _OF_EXIT_CODE = {

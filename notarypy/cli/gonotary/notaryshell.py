@@ -298,6 +298,9 @@ def passphrases(settings: Settings, shell: NotaryShell) -> PassphraseChain:
 class NotarysWording(GoWording):
     """See `Wording`."""
 
+    remembers = True
+    of_file = "{} key"
+
     def __init__(self) -> None:
         self._warned = set[str]()
 

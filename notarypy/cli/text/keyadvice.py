@@ -191,6 +191,7 @@ TEXTS: dict[str, str] = {
     "set-targets-passphrase": (
         f"{_SET_OWN} the passphrase this repository key was made with, not the root key's"
     ),
+    "type-its-passphrase": "type the passphrase that this key was made with, or set {variable}",
     "unlock-keyring": "unlock it, or unset NOTARYPY_KEYRING",
     "use-keyring-elsewhere": (
         "run this where Secret Service, KWallet, the macOS keychain or the Windows vault is, "

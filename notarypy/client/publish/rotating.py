@@ -6,8 +6,8 @@ signers (`delegations`), new dates (`maintenance`), or how it is published (`pip
 Rules:
 
 1. Root and targets keys are kept here, the timestamp key by the server, the snapshot key by either. Whoever
-   rotates holds root keys, as many as it takes; they are ready to sign before a key is made, here or by the
-   server.
+   rotates holds root keys, as many as it takes; they are ready to sign before the server makes a key. One
+   that is made here is made first, so that passphrases are asked for in Go notary's order.
 2. A new root is signed by the old root keys and the new ones, each by their threshold, so that readers can
    follow. The targets keys sign the targets file anew, in the same publish. Where the list of releases has
    the old targets keys, since the last signer was removed, it gets the new ones in their place.
@@ -75,6 +75,7 @@ if TYPE_CHECKING:
 
 
 _LOG = logging.getLogger(__name__)
+_TAKES_ROOT = "rotating a key of {} takes its root key"
 _OURS = frozenset({roles.ROOT, roles.TARGETS})
 _UNPUBLISHED = (KeyAccessError, UsageError, AuthenticationError, RefusedUpdateError, ConflictError)
 
@@ -154,7 +155,7 @@ def rotate(session: Session, repository: str, wanted: Rotation, *, begun: bool =
 
     def check(state: State) -> None:
         wanted.require_enough(*state.keys_for(wanted.role))
-        _require_rotatable(state, publisher)
+        _prepare(_TAKES_ROOT.format(state.gun), _rotating_keys(state, publisher), publisher.keys)
 
     with published_first(publisher, check):
         return _rotated(session, repository, wanted)
@@ -167,14 +168,15 @@ def _rotated(session: Session, repository: str, wanted: Rotation) -> RotatedKey:
     known = publisher.repository
     before = State.of(trusted := publisher.read(known))
     wanted.require_enough(*before.keys_for(role))
-    _require_rotatable(before, publisher)
+    ids = _rotating_keys(before, publisher)
     earlier = _earlier(publisher, trusted, wanted)
     new: Sequence[PublicKey]
     if wanted.server_managed:
+        _prepare(_TAKES_ROOT.format(known.gun), ids, publisher.keys)
         new = [server_key(known, role, known.notary().rotate_key(known.gun, role))]
         done = publisher.publish(lambda state: _rotation(state, AssignKeys(role, new, None, earlier)))
     else:
-        with _new_keys(publisher, session.keys(), wanted, before) as new:
+        with _new_keys(publisher, session.keys(), wanted, before, ids) as new:
             publisher = replace(publisher, keys=session.keys().signing_keys())
             assigned = AssignKeys(role, new, wanted.threshold, earlier)
             done = publisher.publish(lambda state: _rotation(state, assigned))
@@ -230,12 +232,13 @@ def _rotation(state: State, assigned: AssignKeys) -> Sequence[Change]:
 
 @contextmanager
 def _new_keys(
-    publisher: Publisher, manager: KeyManager, wanted: Rotation, state: State
+    publisher: Publisher, manager: KeyManager, wanted: Rotation, state: State, rotating: Sequence[str]
 ) -> Iterator[Sequence[PublicKey]]:
-    """Make or take the keys, and remove new ones after a failure that published nothing (rule 3)."""
+    """Make or take the keys, and remove new ones after a failure that published nothing (rules 1 and 3)."""
     with manager.new_keys(publisher.patience.seconds) as undo:
         try:
             new = _keys(publisher.repository, manager, wanted, state.keys_for(wanted.role)[0])
+            _prepare(_TAKES_ROOT.format(state.gun), rotating, publisher.keys)
         except BaseException:  # what a signer of somebody else's raises, too
             undo()
             raise
@@ -266,10 +269,10 @@ def _keys(
     return list(found.values())
 
 
-def _require_rotatable(state: State, publisher: Publisher) -> None:
-    """Refuse without root keys that are ready to sign; in a part that is handed over others sign."""
+def _rotating_keys(state: State, publisher: Publisher) -> Sequence[str]:
+    """Return the ids of the root keys that sign, of which enough are here; none where others sign a part."""
     if publisher.handing_over is not None:
-        return
+        return ()
     keys, threshold = state.keys_for(roles.ROOT)
     ids = [key.canonical_id for key in keys]
     if not state.signable(roles.ROOT, publisher.keys.available):
@@ -283,11 +286,7 @@ def _require_rotatable(state: State, publisher: Publisher) -> None:
             accepted=ids,
             threshold=threshold,
         )
-    try:
-        publisher.keys.prepare(keyid for keyid in ids if keyid in publisher.keys.available)
-    except NotarypyError as error:
-        error.why = (*error.why, f"rotating a key of {state.gun} takes its root key; nothing was changed")
-        raise
+    return [keyid for keyid in ids if keyid in publisher.keys.available]
 
 
 def _earlier_keys(
@@ -306,7 +305,8 @@ def _earlier_keys(
             )
         found.update(here)
     _LOG.debug("%s: earlier root keys that sign: %s", repository.gun, list(found))
-    _prepare(repository.gun, found.values(), keys)
+    earlier = dict.fromkeys(key.canonical_id for key in found.values())
+    _prepare(f"it is a root key of an earlier version of {repository.gun}", earlier, keys)
     return tuple(found.values())
 
 
@@ -328,10 +328,10 @@ def _earlier_roots(repository: Repository, trusted: TrustedMetadata, versions: i
         later = data
 
 
-def _prepare(gun: str, found: Iterable[PublicKey], keys: SigningKeys) -> None:
-    """Make sure that they could sign now (rule 1)."""
+def _prepare(what: str, keyids: Iterable[str], keys: SigningKeys) -> None:
+    """Make sure that they could sign now (rule 1); `what` they are for."""
     try:
-        keys.prepare(dict.fromkeys(key.canonical_id for key in found))
+        keys.prepare(keyids)
     except NotarypyError as error:
-        error.why = (*error.why, f"it is a root key of an earlier version of {gun}; nothing was changed")
+        error.why = (*error.why, f"{what}; nothing was changed")
         raise

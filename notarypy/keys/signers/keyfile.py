@@ -30,7 +30,7 @@ from notarypy.errors import (
     UnsupportedKeyError,
 )
 from notarypy.keys.formats import pem, sealed
-from notarypy.keys.passphrases import own_variable
+from notarypy.keys.passphrases import PROMPT, own_variable
 from notarypy.limits import DEFAULT
 from notarypy.tuf.envelope import METHOD_FOR, ecdsa_raw
 from notarypy.tuf.keys import public_key_of
@@ -176,15 +176,17 @@ def _closed(
     return PassphraseWrongError(
         f"cannot unlock {request.label}",
         why="; ".join([f"tried {', '.join(tried)}", *place]),
-        advice=_right_one(request) if request.keyid else passphrases.advice(request),
+        advice=_right_one(request, tried) if request.keyid else passphrases.advice(request),
         tried=tried,
         **facts,
     )
 
 
-def _right_one(request: PassphraseRequest) -> Advice:
+def _right_one(request: PassphraseRequest, tried: list[str]) -> Advice:
     """Say which passphrase opens a key, and where to give it."""
     variable = own_variable(request)
+    if tried == [PROMPT]:
+        return Advice("type-its-passphrase", variable=variable)
     return {
         "root": Advice("set-root-passphrase", variable=variable),
         "targets": Advice("set-targets-passphrase", variable=variable),
