@@ -11,8 +11,9 @@ Rules:
    Notary server that makes the snapshot hashes its own rewriting of a file, so any other layout ends in a
    repository that nobody can read.
 3. Received text is decoded strictly: UTF-8, one object, no duplicate members, no byte order mark, no number
-   that is not an exact integer within +-2**53, no lone surrogate, at most 64 levels. Go takes some of these;
-   two readers that disagree about a document are an attack.
+   that is not an exact integer, no lone surrogate, at most 64 levels. Beyond +-2**53 that is one that a double
+   has, of 64 bits: Go signs any other as another number. As a version, length or threshold it is refused by
+   whoever wants one. Go takes some of these; two readers that disagree about a document are an attack.
 4. A text has at most `json_parts` (`limits`) brackets and commas, for a value costs far more memory than its
    text. That is enough for 200 000 tags. A text above 32 MiB is ASCII, for one character outside may make
    Python keep four bytes for each of a string.
@@ -42,6 +43,7 @@ JsonObject = dict[str, Any]
 
 MAX_INTEGER = 2**53
 _MAX_DIGITS = 20
+_TOO_FAR = 2**63
 # What the values of a text take beside their characters, for each bracket and comma; measured.
 _PART_BYTES = 80
 
@@ -172,7 +174,7 @@ def _decoded(data: bytes, what: str) -> JsonObject:
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate has no UTF-8
     except _InexactNumberError as error:
         why = (str(error), "programs read such a number differently; a string is the same for all")
-        raise MetadataError(f"{what} has a number that is no exact integer", why=why, file=what) from None
+        raise MetadataError(f"{what} has a number that cannot be used", why=why, file=what) from None
     except (ValueError, RecursionError) as error:
         raise MetadataError(f"{what} is not valid JSON", why=_reason(error), file=what) from None
     if not isinstance(value, dict):
@@ -246,9 +248,10 @@ def _unique_members(pairs: list[tuple[str, object]]) -> JsonObject:
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > _MAX_DIGITS or abs(int(digits)) > MAX_INTEGER:
-        raise _InexactNumberError("a number is beyond 2**53")
-    return int(digits)
+    value = int(digits) if len(digits) <= _MAX_DIGITS else _TOO_FAR
+    if abs(value) > MAX_INTEGER and not (-_TOO_FAR <= value < _TOO_FAR and float(value) == value):
+        raise _InexactNumberError("a number is beyond 2**53, and some programs read another one")
+    return value
 
 
 def _integral_float(digits: str) -> WrittenAsFloat:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeGuard, TypeVar
 
 from notarypy.errors import MetadataError, VerificationError
 from notarypy.limits import DEFAULT, Limits
+from notarypy.tuf.canonical import MAX_INTEGER
 from notarypy.tuf.keys import KeyTable, decode_base64, listed_key
 from notarypy.values import dataclass
 
@@ -309,8 +310,8 @@ def header(signed: JsonObject, kind: str, role: str) -> tuple[int, datetime]:
 
 
 def is_integer(value: object) -> TypeGuard[int]:
-    """Tell whether JSON has an integer here: neither true nor `5.0`."""
-    return type(value) is int
+    """Tell whether JSON has an integer here that all programs read alike: neither true nor `5.0`."""
+    return type(value) is int and -MAX_INTEGER <= value <= MAX_INTEGER
 
 
 def mapping(value: object, what: str) -> JsonObject:

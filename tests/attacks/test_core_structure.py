@@ -151,8 +151,8 @@ def test_numbers_that_share_a_signature_in_go_are_refused(number: bytes) -> None
         load(assembled(author, targets=data))
 
 
-@pytest.mark.parametrize("length", [-1, -(2**53) + 1])
-def test_a_negative_length_lifts_no_limit(length: int) -> None:
+@pytest.mark.parametrize("length", [-1, -(2**53) + 1, 2**53 + 2])
+def test_an_impossible_length_lifts_no_limit(length: int) -> None:
     author = tagged()
     with pytest.raises(MetadataError, match="no usable length"):
         load(timestamp_of(author, lambda value: changed(value, "meta.snapshot.length", length)))

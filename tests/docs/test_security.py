@@ -26,7 +26,7 @@ CONSTANTS = {
     "one request with all its attempts, a token included": "storage.settings.settings:Settings.timeout",
     "losses of a blob without progress": "remote.registry.blobs:TRIES",
     "a wait that a registry asks for while blobs move": "remote.registry.blobs:LONGEST_WAIT",
-    "numbers in metadata": "tuf.canonical:MAX_INTEGER",
+    "lengths and thresholds in metadata": "tuf.canonical:MAX_INTEGER",
     "versions": "tuf.fields:MAX_VERSION",
     "exponents of RSA keys": "tuf.keyobjects:MAX_RSA_EXPONENT",
     "a line or a cell that is shown": "cli.text.render:MAX_LINE",

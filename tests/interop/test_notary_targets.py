@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from typing import TYPE_CHECKING
 
@@ -87,3 +88,31 @@ def test_each_verifies_what_the_other_added(alice: Person, repository: Repositor
             assert out.read_bytes() == path.read_bytes()
         assert run("verify", gun, "first", "-i", second, "-o", out).code != 0
         assert out.read_bytes() == second.read_bytes()
+
+
+def test_numbers_in_custom_data_that_go_publishes_are_read_kept_and_taken_away(
+    alice: Person, bob: Person, repository: Repository
+) -> None:
+    gun, custom, content = repository.name, alice.home / "custom.json", alice.home / "content"
+    content.write_text("content")
+    alice.notary("init", gun, "-p").expect(0)
+    for name, number in (("a", 2**60), ("b", -17 * 10**17), ("bad", 2**60 + 1)):
+        custom.write_text(f'{{"built":{number}}}')
+        alice.notary("add", gun, name, content, "--custom", custom, "-p").expect(int(name == "bad"))
+        alice.notary("reset", gun, "--all").expect(0)
+    alice.notary("addhash", gun, "huge", str(2**53 + 2), "--sha256", "0" * 64, "-p").expect(0)
+    assert '"huge"' in (listed := ours(bob, "list", gun).expect(0)).stderr
+    assert [line.split()[0] for line in listed.stdout.splitlines()[2:]] == ["a", "b"]
+    custom.write_text(f'{{"built":{2**61}}}')
+    ours(alice, "add", gun, "c", content, "--custom", custom).expect(0)
+    custom.write_text(f'{{"built":{2**61 + 1}}}')
+    assert "cannot be used" in ours(alice, "add", gun, "d", content, "--custom", custom).expect(2).stderr
+    for name in ("b", "huge"):
+        ours(alice, "remove", gun, name).expect(0)
+    ours(alice, "publish", gun).expect(0)
+    assert ours(bob, "list", gun).expect(0).stdout == bob.notary("list", gun).expect(0).stdout
+    targets = json.loads((bob.trust_dir / "tuf" / gun / "metadata" / "targets.json").read_text())["signed"]
+    assert {name: entry["custom"]["built"] for name, entry in targets["targets"].items()} == {
+        "a": 2**60,
+        "c": 2**61,
+    }

@@ -104,6 +104,17 @@ def test_integers_are_accepted_up_to_the_exact_limit() -> None:
     assert canonical.encode(canonical.decode(b'{"a":5.0,"b":1e2}')) == b'{"a":5,"b":100}'
 
 
+@pytest.mark.parametrize("number", [2**53 + 2, 17 * 10**17, 2**60, -(2**60), 2**63 - 1024, -(2**63)])
+def test_integers_beyond_it_are_exact_where_a_double_has_them(number: int) -> None:
+    text = b'{"signed":{"a":[%d]},"signatures":[]}' % number
+    decoded, _ = canonical.decode_file(text)
+    assert decoded["signed"] == {"a": [number]}
+    assert canonical.encode(decoded["signed"]) == b'{"a":[%d]}' % number
+    for other in (number + 1, number - 1, 2**63, -(2**64), 10**20):
+        with pytest.raises(MetadataError, match="a number that cannot be used"):
+            canonical.decode(b'{"a":%d}' % other)
+
+
 def test_parts_are_bounded_before_they_cost_memory() -> None:
     def listed(count: int) -> bytes:
         return b'{"a":[' + b"0," * (count - 4) + b"0]}"
