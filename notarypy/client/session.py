@@ -71,9 +71,9 @@ class Session:
         self.first_uses, self.trust_dir = FirstUses(self.warn), TrustDirectory(settings.trust_dir, limits)
         self._manager: KeyManager | None = None
         self.signers: Mapping[str, Signer] = {}
-        self._archives: dict[Path, TrustArchive] = {}
+        self._archives, self._given, self.begun = dict[Path, "TrustArchive"](), set[str](), set[str]()
         self._policy: list[TrustPolicy | ConfigurationError | None] = []
-        self._given, self._lock, self.cached_if_unreachable = set[str](), threading.RLock(), False
+        self._lock, self.cached_if_unreachable = threading.RLock(), False
 
     def close(self) -> None:
         """Close all connections, and lock all keys again."""

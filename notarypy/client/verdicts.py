@@ -159,8 +159,9 @@ class FirstRoot:
 
     Of keys that signed it, as many as it takes, `root_pins` are the canonical ids, each good for a pin in all
     repositories of that key, `root_keys` the ids in this repository alone, and `certificates` the SHA-256 of
-    the certificates. It is not `lasting` where nothing is stored: an archive that is only looked at. No
-    `server` has shown it where a file of several people has it, on a machine without a network.
+    the certificates. It is not `lasting` where nothing is stored: an archive that is only looked at, or a
+    trust directory that could not be written. No `server` has shown it where a file of several people has it,
+    on a machine without a network.
     """
 
     repository: str

@@ -11,9 +11,9 @@ Rules:
    Notary server that makes the snapshot hashes its own rewriting of a file, so any other layout ends in a
    repository that nobody can read.
 3. Received text is decoded strictly: UTF-8, one object, no duplicate members, no byte order mark, no number
-   that is not an exact integer, no lone surrogate, at most 64 levels. Beyond +-2**53 that is one that a double
-   has, of 64 bits: Go signs any other as another number. As a version, length or threshold it is refused by
-   whoever wants one. Go takes some of these; two readers that disagree about a document are an attack.
+   that is not an exact integer, no lone surrogate, at most 64 levels. Beyond +-2**53 that is an integer of 64
+   bits that a double has: Go signs any other as another number. Whoever wants a version, length or threshold
+   refuses it. Go takes some of these; two readers that disagree about a document are an attack.
 4. A text has at most `json_parts` (`limits`) brackets and commas, for a value costs far more memory than its
    text. That is enough for 200 000 tags. A text above 32 MiB is ASCII, for one character outside may make
    Python keep four bytes for each of a string.

@@ -12,7 +12,7 @@ from notarypy.client.api import Client
 from notarypy.client.metadata.firstuse import FirstUses
 from notarypy.client.parameters import FirstUseWarning, PinOptions
 from notarypy.client.verdicts import FirstRoot
-from notarypy.errors import ConfigurationError, ExpiredError, FirstUseError, RootNotPinnedError
+from notarypy.errors import ConfigurationError, ExpiredError, FirstUseError, RootNotPinnedError, StorageError
 from support.author import GUN
 from support.counting import work
 from support.people import SERVER, copy_of, released
@@ -153,6 +153,26 @@ def test_a_decision_is_told_once_and_lasts(owner: Person, reader: Person) -> Non
     again = careful(reader)
     again.verify(REF)
     assert (again.first_uses, len(reader.warnings)) == ([], 1)
+
+
+@pytest.mark.usefixtures("owner")
+def test_a_root_that_cannot_be_stored_is_trusted_this_once(
+    reader: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise StorageError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("notarypy.files.write_atomic", refuse)
+        for client in (careful(reader, first_use=True), asking(reader, answer=True, shown=[])):
+            client.verify(REF)
+            assert [taken.lasting for taken in client.first_uses] == [False]
+            stored, first = reader.warnings
+            assert "not updated" in stored
+            assert "its root is trusted this once, as it could not be stored; better pin it: --root" in first
+            reader.warnings.clear()
+    with pytest.raises(FirstUseError):
+        careful(reader).verify(REF)
 
 
 def test_a_person_is_shown_the_root_and_asked_once(reader: Person, owner: Person) -> None:

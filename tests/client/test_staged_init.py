@@ -95,13 +95,21 @@ def test_the_first_publish_may_have_nothing_staged(world: World, owner: Person) 
     assert served(world)["targets"] == 2
 
 
-def test_the_first_publish_names_the_server(owner: Person) -> None:
-    staging(owner).init(GUN)
+def test_the_first_publish_names_the_server_where_it_was_begun_some_other_time(
+    owner: Person,
+) -> None:
+    at_once = staging(owner)
+    at_once.init(GUN)
     owner.warnings.clear()
-    staging(owner).publish(GUN)
-    staging(owner).publish(GUN)
+    at_once.publish(GUN)
+    assert owner.warnings == []
+    other = f"{GUN}-2"
+    staging(owner).init(other)
+    owner.warnings.clear()
+    staging(owner).publish(other)
+    staging(owner).publish(other)
     known = "for the first time, as far as is known here"
-    assert owner.warnings == [f"{GUN} is published {known}, to {SERVER}, which has nothing of it"]
+    assert owner.warnings == [f"{other} is published {known}, to {SERVER}, which has nothing of it"]
 
 
 @pytest.mark.parametrize("lost", [("timestamp",), ("timestamp", "targets"), ("timestamp", "snapshot")])

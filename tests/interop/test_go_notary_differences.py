@@ -63,6 +63,15 @@ def both(pair: Pair, *sources: str) -> None:
             run(side, source).expect(0)
 
 
+@row("unwritable")
+def reading_takes_no_right_to_write(pair: Pair, _: Gateway) -> None:
+    both(pair, "init {R} -p", "add {R} first hello -p")
+    gos, ours = (run(side, "-d /proc/none list {R}") for side in (pair.go, pair.ours))
+    assert gos.expect(1).stdout.startswith("\n* fatal: mkdir")
+    assert ours.expect(0).stdout == run(pair.go, "list {R}").stdout
+    assert "its root is trusted this once, as it could not be stored" in ours.stderr
+
+
 @row("staged-meanwhile")
 def what_is_staged_while_something_is_published_stays(pair: Pair, front: Gateway) -> None:
     both(pair, "init {R} -p", "add {R} first hello")

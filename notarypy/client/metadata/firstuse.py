@@ -10,6 +10,7 @@ Rules:
 2. Whoever publishes takes the root that the server shows, as docker does, with a warning.
 3. A reader takes it by a decision alone: of the settings, of the trust policy, or of a person who is shown
    the root. Without one nothing is trusted and nothing is stored: anybody could have answered.
+   Where it could not be stored it is trusted this once, and that is said, also to whoever was asked.
 4. Nobody is asked twice in one run about the same root, and nobody two things at once. Whoever is asked, or
    told, is so in the thread that used the client, in the order of what it asked for (`workers`).
 """
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING
 from notarypy.client import workers
 from notarypy.client.parameters import FirstUseWarning
 from notarypy.errors import Advice, FirstUseError
+from notarypy.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,12 +47,12 @@ class FirstUses:
         self.taken: list[FirstRoot] = []
         self._noted: set[FirstRoot] = set()
 
-    def publish(self, root: FirstRoot, *, allowed: bool) -> Callable[[], None]:
-        """Let somebody who publishes take a root (rule 2); the returned function notes that it was stored."""
+    def publish(self, root: FirstRoot, *, allowed: bool) -> Callable[..., None]:
+        """Let somebody who publishes take a root (rule 2); the returned function notes if it was stored."""
         _LOG.debug("%s: a publisher takes the first root; allowed: %s", root.repository, allowed)
         return partial(self._taken, root, asked=False)
 
-    def read(self, root: FirstRoot, *, allowed: bool) -> Callable[[], None]:
+    def read(self, root: FirstRoot, *, allowed: bool) -> Callable[..., None]:
         """Let a reader take a root, or raise FirstUseError (rules 3 and 4); else as `publish`."""
         asked = not allowed and self.confirm is not None
         _LOG.debug("%s: first use by a reader; allowed: %s, asked: %s", root.repository, allowed, asked)
@@ -73,10 +75,11 @@ class FirstUses:
                 self._answers[root] = self.confirm is not None and self.confirm(root)
             return self._answers[root]
 
-    def _taken(self, root: FirstRoot, *, asked: bool) -> None:
-        workers.say(partial(self._note, asked=asked), root)
+    def _taken(self, root: FirstRoot, *, asked: bool, lasting: bool = True) -> None:
+        once = root.lasting and not lasting  # as it could not be stored
+        workers.say(partial(self._note, asked=asked and not once, once=once), replace(root, lasting=lasting))
 
-    def _note(self, root: FirstRoot, *, asked: bool) -> None:
+    def _note(self, root: FirstRoot, *, asked: bool, once: bool) -> None:
         with self._lock:
             if root in self._noted:
                 return
@@ -85,6 +88,7 @@ class FirstUses:
         if not asked:
             pins = " ".join(f"--root {keyid}" for keyid in root.root_pins)
             trusted = "is trusted from now on" if root.lasting else "was taken unseen"
+            trusted = "is trusted this once, as it could not be stored" if once else trusted
             text = f"first use of {root.repository}: its root {trusted}; better pin it: {pins}"
             self._warn(FirstUseWarning(text, zip(root.root_pins, root.root_keys, strict=True)))
 

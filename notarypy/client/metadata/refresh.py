@@ -81,7 +81,7 @@ def refresh(
     try:
         if archive is not None and archive.exported > repository.now:  # rule 9
             quiet = replace(repository, cache=repository.cache.unwritten(), warn=lambda _: None)
-            quiet = replace(quiet, decide=lambda *_, **__: lambda: None)
+            quiet = replace(quiet, decide=lambda *_, **__: lambda **_: None)
             _refreshed(quiet, own, kind)  # dates alone are looked at
             repository = replace(repository, now=archive.exported)
         return _refreshed(repository, own, kind)
@@ -128,7 +128,7 @@ class Refresh:
         self.trusted = self._blank()
         self.anchored, self.pinned, self.whole = False, True, True
         self.start: bytes | None = None
-        self.stored: Callable[[], None] = lambda: None
+        self.stored: Callable[..., None] = lambda **_: None
         self.began = self.known.cached(roles.TIMESTAMP)
         self.flight = Flight(lambda: self.repository)
         self.weight = Weight(repository.limits.beside_bytes)
@@ -333,7 +333,7 @@ class Refresh:
         server, new = self.repository.server is not None, roles.TIMESTAMP in files
         if (server or new) and cache.load(roles.TIMESTAMP) == timestamp:
             cache.confirm(self.repository.now if server else None)  # of an archive nobody can tell
-        self.stored()
+        self.stored(lasting=cache.lasting)
 
     def _warn_of_dates(self) -> None:
         if self.repository.source is None or self.repository.archive is not None:

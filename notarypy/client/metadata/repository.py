@@ -71,8 +71,8 @@ LOCK_SECONDS = 10.0
 class Decision(Protocol):
     """Raises FirstUseError unless a root may be trusted that nothing vouches for."""
 
-    def __call__(self, root: FirstRoot, *, allowed: bool) -> Callable[[], None]:
-        """Look at a root, maybe `allowed` beforehand; return what to call once it is stored."""
+    def __call__(self, root: FirstRoot, *, allowed: bool) -> Callable[..., None]:
+        """Look at a root, maybe `allowed` beforehand; return what to call once it is `lasting`, or is not."""
 
 
 @dataclass(frozen=True)
@@ -281,6 +281,7 @@ def store(
             _LOG.debug("%s: stored %s, dropped %s", repository.gun, list(files), gone)
     except StorageError as error:
         cache.remember(files, error)
+        cache.lasting = False
         repository.warn("; ".join((f"the trust directory was not updated: {error.message}", *error.why)))
 
 

@@ -158,7 +158,10 @@ def publish(session: Session, text: str) -> StagedPublished:
         if created and roles.ROOT not in repository.cache.cached():
             begun = stagedinit.begin(session, publisher, Wanted(snapshot="local"))
             edit.use(publisher_for(session, text, staged=True))
+        if created and repository.gun not in session.begun:
+            stagedinit.warn_of_first(repository)
         done = edit.publish(first=created)
+        session.begun.discard(repository.gun)
         for note in (*edit.applied.notes, *_unsigned(done.before, done.after)):
             session.warn(note)
         if publisher.handing_over is None:

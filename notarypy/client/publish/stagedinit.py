@@ -17,7 +17,8 @@ Rules:
 5. Root, targets and snapshot stay here whatever becomes of the publish: it can be done again.
 6. Begun is what looks like it: a root, targets and a snapshot of version 1, as far as they are there, and
    nothing else. Anything else was published, and a server that has nothing of it has lost it. Go notary
-   leaves the same where it published and read nothing since: nobody can tell, and the warning says so.
+   leaves the same where it published and read nothing since: nobody can tell, and the warning says so. Who
+   began it in this session knows.
 """
 
 from __future__ import annotations
@@ -80,7 +81,9 @@ def init(session: Session, text: str, wanted: Wanted) -> StagedInit:
     repository = publisher.repository
     if roles.ROOT in repository.cache.cached() or not is_unpublished(repository):
         raise _exists(repository)
-    return begin(session, publisher, wanted)
+    begun = begin(session, publisher, wanted)
+    session.begun.add(repository.gun)
+    return begun
 
 
 def is_unpublished(repository: Repository) -> bool:
@@ -156,18 +159,23 @@ def published_first(publisher: Publisher, check: Callable[[State], None]) -> Ite
         yield
         return
     with repository.cache.lock(publisher.patience.seconds, "staged"):
+        warn_of_first(repository)
         if publish_first(publisher, nothing) is not None:
             repository.warn(f"{repository.gun} had not been published, and has been now")
         yield
 
 
-def publish_first(publisher: Publisher, edit: Edit) -> Published | None:
-    """Publish what is only here, with an edit (rule 4); None if it was published by now."""
-    repository = publisher.repository
-    known = "for the first time, as far as is known here"  # rule 6
+def warn_of_first(repository: Repository) -> None:
+    """Say that a server has nothing of what is here, which may have been published all the same (rule 6)."""
+    known = "for the first time, as far as is known here"
     repository.warn(
         f"{repository.gun} is published {known}, to {repository.server_url}, which has nothing of it"
     )
+
+
+def publish_first(publisher: Publisher, edit: Edit) -> Published | None:
+    """Publish what is only here, with an edit (rule 4); None if it was published by now."""
+    repository = publisher.repository
     with publisher.turn():
         root, start, snapshot = _begun(repository)
         after = apply_all(start, edit(start))
