@@ -112,6 +112,9 @@ KEY
       case "$mode $signed" in verify* | *" ${image##*@} "*) ;; *) fail "${image##*@} is published, and not what this step signed" ;; esac
     done < "$work/printed"
     [ -n "$images" ] || fail "notarypy printed no image by digest; leave --json and the like out of the arguments"
+    for digest in $signed; do
+      case "$images " in *"@$digest "*) ;; *) fail "an image was signed, and not read back" ;; esac
+    done
     case ${IN_SYSTEM-} in
       github) printf 'image=%s\nimages=%s\n' "${images%% *}" "$images" >> "$GITHUB_OUTPUT" || exit ;;
       gitlab) printf 'NOTARYPY_IMAGE=%s\nNOTARYPY_IMAGES=%s\n' "${images%% *}" "$images" > "$IN_OUTPUT" || exit ;;
@@ -167,9 +170,10 @@ KEY
     export DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE_FILE
   fi
   unset IN_PASSPHRASE
-  [ "$mode" = verify ] || [ -z "${IN_KEY-}" ] || load_key
 
-  # The words behind the command: signers, arguments of the user, one a line, and the images.
+  # The words behind the command: signers, arguments of the user, one a line, and the images. What signs is refused here
+  # what would sign and then fail. Of its words `both` has those that go to what reads back, too.
+  both='' skip=''
   set --
   if [ "$mode" = verify ]; then
     for signer in ${IN_SIGNER-}; do set -- "$@" --signer "$signer"; done
@@ -179,13 +183,34 @@ KEY
   IFS='
 '
   for word in $IN_ARGUMENTS; do
-    case $mode$word$trust in sign--init"$work/trust") fail "--init makes keys, which would be gone with the step: name trust-dir" ;; esac
-    case $mode$word in sign--dry-run) fail "--dry-run publishes nothing, and a step that signs hands on what is published" ;; esac
     set -- "$@" "$word"
+    case $word in
+      --json) fail "it reads lines, and no JSON: leave --json out of the arguments" ;;
+      --config* | -c*) [ -z "${IN_ROOT-}" ] || fail "root pins stand in the configuration file where there is one" ;;
+    esac
+    case $mode:$skip$word in
+      verify:*) ;;
+      sign:--dry-run) fail "--dry-run publishes nothing, and a step that signs hands on what is published" ;;
+      sign:--offline-part* | sign:--join) fail "it signs images, and no files: run notarypy itself, behind the mode install" ;;
+      sign:--trust-dir* | sign:-d*) fail "the key goes where the input trust-dir says: name it there, and not in the arguments" ;;
+      sign:--init) [ "$trust" != "$work/trust" ] || fail "--init makes keys, which would be gone with the step: name trust-dir" ;;
+      sign:--local | sign:--discard-unverified | sign:--custom=* | sign:--digest-file=* | sign:--push=*) ;;
+      sign:--custom | sign:--digest-file | sign:--push) skip='of ' && continue ;;
+      sign:of\ *) ;;
+      *) both="$both$word$IFS" ;;
+    esac
+    skip=
   done
   unset IFS
   set -- "$@" --
   for ref in $IN_REFS; do set -- "$@" "$ref"; done
+  if [ "$mode" = sign ]; then
+    if [ -n "${IN_KEY-}" ]; then
+      load_key
+    elif [ "$trust" = "$work/trust" ]; then
+      fail "no key: the input key is empty, as a secret is that this job does not get, and no trust-dir is named"
+    fi
+  fi
   ours "$mode" "$@" || exit
   signed=' '
   if [ "$mode" = sign ]; then
@@ -193,8 +218,13 @@ KEY
     while read -r first second third fourth rest; do
       case $first:$second in signed:*) signed="$signed$third " ;; already:signed) signed="$signed$fourth " ;; esac
     done < "$work/printed"
-    # What was published is read back, whatever the registry serves by now.
-    ours verify --no-registry ${IN_SIGNER:+--signer "$IN_SIGNER"} -- $IN_REFS || exit
+    [ "$signed" != ' ' ] || fail "notarypy named no image that it signed; leave --help and the like out of the arguments"
+    # What was published is read back, from the same server, whatever the registry serves by now.
+    IFS='
+'
+    set -- $both
+    unset IFS
+    ours verify --no-registry ${IN_SIGNER:+--signer "$IN_SIGNER"} "$@" -- $IN_REFS || exit
   fi
   report
 }

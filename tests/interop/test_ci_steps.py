@@ -24,6 +24,7 @@ import pytest
 import yaml
 
 from docs import ci, cisteps, pages
+from docs import programs as helps
 from docs.cisteps import SYSTEMS
 from interop.harness import images, people, programs, services
 from interop.harness.people import REPOSITORY_PASSPHRASE
@@ -286,6 +287,22 @@ def test_a_step_signs_what_was_built_and_verifies_it(
     assert runner.left == []
 
 
+def test_arguments_name_the_server_and_more_images(
+    tmp_path: Path, owner: Person, devserver: served.Process, unique: Callable[[], str]
+) -> None:
+    runner = Runner("tekton", tmp_path / "runner")
+    repository = images.repository(services.Endpoint(devserver.registry, devserver.authority), unique())
+    shutil.copytree(owner.docker_config / "certs.d", runner.home / ".docker" / "certs.d")
+    first, second = (repository.push(tag, tag).digest for tag in ("1", "2"))
+    (runner.home / "job" / "refs.txt").write_text(f"{repository.ref('2')}\n")
+    words = f"--server\nhttps://{devserver.notary}\n--tlscacert={devserver.authority}\n--from-file\nrefs.txt"
+    owner.notarypy("sign", "--init", repository.ref("1")).expect(0)
+    runner.env |= {"DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE": REPOSITORY_PASSPHRASE}
+    runner.run("sign", refs=repository.ref("1"), trust_dir=str(owner.trust_dir), arguments=words).expect(0)
+    images_of = (runner.home / "results" / "images").read_text().split()
+    assert {*images_of} == {f"{repository.name}@{digest}" for digest in (first, second)}
+
+
 def test_a_step_fails_and_hands_nothing_on_where_an_image_is_not_the_signed_one(
     runner: Runner, signed_by_ci: Repository, devserver: served.Process
 ) -> None:
@@ -345,7 +362,7 @@ def test_what_servers_say_is_no_command_to_the_runner(system: str, tmp_path: Pat
 
 
 WAITS = """#!/bin/sh
-mkdir -p "$2" && : > "$2/key"
+case " $* " in *" load "*) mkdir -p "$2" && : > "$2/key" && exit ;; esac
 echo $$ > {pid}.new && mv {pid}.new {pid}
 sleep 20 &
 trap 'kill $!; exit 143' TERM
@@ -363,7 +380,7 @@ def test_a_step_that_is_cancelled_leaves_nothing(
     runner = Runner(system, tmp_path / "runner")
     pid = runner.home / "pid"
     runner.program("notarypy", WAITS, pid=pid)
-    process = runner.started("sign", {"refs": "registry.example.com/app:1"}, key=False)
+    process = runner.started("sign", {"refs": "registry.example.com/app:1", "key": "a.pem"}, key=False)
     while not pid.exists():
         assert process.poll() is None
         time.sleep(0.01)
@@ -411,6 +428,8 @@ REF, NEW, OLD = "registry.example.com/app", f"sha256:{'1' * 64}", f"sha256:{'0' 
         (f"signed {REF}:1 {NEW}\n{REF}:1 was {OLD} now {NEW}", f"{REF}@{NEW}", True),
         (f"already signed {REF}:1 {NEW} (index: linux/amd64)", f"{REF}@{NEW}", True),
         (f"signed {REF}:1 {NEW}\n{REF}:1 was {OLD} now {NEW}", f"{REF}@{OLD}", False),
+        (f"signed {REF}:1 {NEW}\nsigned {REF}:2 {OLD}", f"{REF}@{NEW}\n{REF}@{OLD}", True),
+        (f"signed {REF}:1 {NEW}\nsigned {REF}:2 {OLD}", f"{REF}@{NEW}", False),
         (f"would be signed {REF}:1 {NEW} in targets", f"{REF}@{NEW}", False),
         ("", f"{REF}@{NEW}", False),
         (f"signed {REF}:1 {NEW}", f'{{"schema": 1, "images": ["{REF}@{NEW}"]}}', False),
@@ -421,14 +440,55 @@ def test_what_is_handed_on_is_what_was_signed(
 ) -> None:
     runner = Runner("tekton", tmp_path / "runner")
     runner.program("notarypy", PUBLISHED, signed=signed, verified=verified)
-    runner.run("sign", refs=f"{REF}:1").expect(0 if passes else 2)
+    runner.run("sign", refs=f"{REF}:1", key="a.pem").expect(0 if passes else 2)
     assert (runner.home / "results" / "image").exists() is passes
+
+
+# What a step refuses of the options of `sign`, before anything is signed; and what its read-back does not get
+REFUSED = {
+    "--dry-run": "--dry-run publishes nothing",
+    "--offline-part\na.part": "and no files",
+    "--offline-part=a.part": "and no files",
+    "--join": "and no files",
+    "--trust-dir\nkept": "name it there",
+    "--trust-dir=kept": "name it there",
+    "-dkept": "name it there",
+}
+SIGN_ALONE = {"--custom", "--digest-file", "--discard-unverified", "--init", "--local", "--push"}
+
+
+def test_what_reads_back_asks_as_what_signed_did(tmp_path: Path) -> None:
+    runner = Runner("tekton", tmp_path / "runner")
+    runner.stand_in()
+    common, own = helps.options(), helps.options("sign")
+    refused = {word.partition("\n")[0].partition("=")[0] for word in REFUSED}
+    assert {*own} - {*helps.options("verify")} == SIGN_ALONE | refused & {*own}
+    words, wanted = [], []
+    for name, (short, value) in sorted({**common, **own}.items()):
+        if name in refused | {"--json", "--help", "--version"}:
+            continue
+        forms = [f"{name}=a b", f"{name}\na b"] if value else [name]
+        forms += [f"{short}\na b", f"{short}a b"] if value and short else [short] if short else []
+        words += forms
+        wanted += [] if name in SIGN_ALONE else forms
+    words.append("registry.example.com/app:2")
+    given = {"signer": "ci", "key": "a.pem", "trust_dir": "kept", "refs": "registry.example.com/app:1"}
+    runner.run("sign", arguments="\n".join(words), **given).expect(0)
+    told = (runner.home / "words").read_text().replace("word: ", "")
+    signed, _, read_back = told.partition("\nverify\n")
+    assert "\n".join(["sign", "--signer", "ci", *words, "--", "registry.example.com/app:1"]) in signed
+    assert read_back == "\n".join(
+        ["--no-registry", "--signer", "ci", *wanted, words[-1], "--", "registry.example.com/app:1\n"]
+    )
 
 
 def test_what_was_done_before_a_failure_is_shown(tmp_path: Path) -> None:
     runner = Runner("tekton", tmp_path / "runner")
     runner.stand_in(text=STAND_IN + "exit 4\n")
-    assert "signed registry.example.com/app:1" in runner.run("sign", refs=f"{REF}:1").expect(4).stderr
+    assert (
+        "signed registry.example.com/app:1"
+        in runner.run("sign", refs=f"{REF}:1", trust_dir="kept").expect(4).stderr
+    )
 
 
 def test_what_nobody_set_in_a_jenkinsfile_is_not_given(tmp_path: Path) -> None:
@@ -557,8 +617,22 @@ def test_a_step_that_lacks_something_says_what(system: str, tmp_path: Path) -> N
         assert "variable without a value" in lacking.expect(2).stderr
     lost = runner.run("sign", refs="registry.example.com/app:1", arguments="--init").expect(2)
     assert "name trust-dir" in lost.stderr
-    dry = runner.run("sign", refs="registry.example.com/app:1", arguments="--dry-run").expect(2)
-    assert "--dry-run publishes nothing" in dry.stderr
+    for keyless in ({}, {"key": ""}):
+        said = runner.run("sign", refs="registry.example.com/app:1", **keyless).expect(2).stderr
+        assert "the input key is empty" in said
+    for word, why in REFUSED.items():
+        said = (
+            runner.run("sign", refs="registry.example.com/app:1", key="a.pem", arguments=word)
+            .expect(2)
+            .stderr
+        )
+        assert why in said
+    for mode in ("sign", "verify"):  # where no line could be read, and where no pin would be obeyed
+        given = {"refs": "registry.example.com/app:1", "key": "a.pem"}
+        assert "no JSON" in runner.run(mode, arguments="--json", **given).expect(2).stderr
+        for word in ("--config=a.toml", "-c\na.toml", "-ca.toml"):
+            said = runner.run(mode, arguments=word, root="01", **given).expect(2).stderr
+            assert "root pins stand in the configuration file" in said
     assert not (runner.home / "words").exists()
     (runner.home / "bin" / "notarypy").unlink()
     runner.env["PATH"] = f"{runner.home / 'bin'}:/usr/bin:/bin"
