@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from notarypy.service.asgi import App
-    from notarypy.service.listening import ClientCertificate, Listener, ServingCertificate
+    from notarypy.service.listening import Listener
     from notarypy.service.metrics import Metrics
+    from notarypy.service.servingcertificate import ClientCertificate, ServingCertificate
 
 _LOG = logging.getLogger(__name__)
 HEAD_SECONDS = 10.0

@@ -34,9 +34,10 @@ from notarypy.limits import DEFAULT, Limits, within
 from notarypy.remote.http import tls
 from notarypy.service import httpserver, routes
 from notarypy.service.asgi import App
-from notarypy.service.listening import Listener, Place, ServingCertificate
+from notarypy.service.listening import Listener, Place
 from notarypy.service.metrics import Metrics
 from notarypy.service.requestlog import Form, LogLines
+from notarypy.service.servingcertificate import ServingCertificate
 from notarypy.service.verifier import Verifier
 from notarypy.service.webhook import Webhook
 from notarypy.values import dataclass, replace

@@ -18,8 +18,9 @@ import trustme
 from notarypy.limits import Limits
 from notarypy.service import httpserver
 from notarypy.service.asgi import App, HttpAnswer
-from notarypy.service.listening import Listener, ServingCertificate, place
+from notarypy.service.listening import Listener, place
 from notarypy.service.metrics import Metrics
+from notarypy.service.servingcertificate import ServingCertificate
 
 if TYPE_CHECKING:
     import asyncio
@@ -563,7 +564,7 @@ def test_what_a_client_showed_counts_until_its_end(
     with secure, wrapped(secure, mine) as connection:
         connection.sendall(POST + b"{}")
         assert answer(connection).startswith(b"HTTP/1.1 200")
-        monkeypatch.setattr("notarypy.service.listening.time.time", lambda: 1e11)
+        monkeypatch.setattr("notarypy.service.servingcertificate.time.time", lambda: 1e11)
         connection.sendall(POST + b"{}")
         assert answer(connection).startswith(b"HTTP/1.1 403")
 
@@ -584,7 +585,7 @@ def test_nothing_has_to_be_shown_over_a_unix_socket(
 def test_a_certificate_that_has_ended_is_said(
     pair: tuple[Path, Path], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notarypy.service.listening.time.time", lambda: 1e11)
+    monkeypatch.setattr("notarypy.service.servingcertificate.time.time", lambda: 1e11)
     ServingCertificate(*pair)
     assert "has ended" in caplog.text
 

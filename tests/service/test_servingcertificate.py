@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from notarypy.errors import ConfigurationError
-from notarypy.service.listening import ServingCertificate
+from notarypy.service.servingcertificate import ServingCertificate
 
 LATER = 4_000_000_000
 
