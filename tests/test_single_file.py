@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -144,6 +146,45 @@ def test_an_interrupted_start_leaves_nothing_that_is_used(home: Home) -> None:
     home.cache.chmod(0o700)
     assert home.folder() not in {half, None}
     assert not list(half.iterdir())
+
+
+def test_what_killed_starts_left_goes_a_day_later(home: Home) -> None:
+    old, new = home.cache / ".unfinished-old", home.cache / ".unfinished-new"
+    for folder in (old, new):
+        (folder / "notarypy").mkdir(parents=True, mode=0o700)
+    home.cache.chmod(0o700)
+    yesterday = time.time() - 90_000
+    os.utime(old, (yesterday, yesterday))
+    whole = home.folder()
+    assert {*home.cache.iterdir()} == {whole, new}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("waits", "cache"),
+    [
+        ("zipfile.ZipFile.extractall", ""),
+        ("zipfile.ZipFile.extractall", "/dev/null"),
+        ("builtins.print", "/dev/null"),
+    ],
+)
+def test_a_start_that_a_signal_ends_leaves_nothing(
+    number: signal.Signals, waits: str, cache: str, home: Home
+) -> None:
+    wait = "(sys.stdout.write('now\\n'), sys.stdout.flush(), time.sleep(30))"
+    begin = f"import builtins, runpy, signal, sys, time, zipfile; {waits} = lambda *_: {wait}"
+    default = "signal.signal(signal.SIGHUP, signal.SIG_DFL)"  # which whoever runs the tests may ignore
+    script = f"{begin}; {default}; runpy.run_path({str(home.file)!r}, run_name='__main__')"
+    given = {"HOME": str(home.path), "TMPDIR": str(home.path), "XDG_CACHE_HOME": cache}
+    command = [sys.executable, "-I", "-S", "-c", script]
+    with subprocess.Popen(command, env=given, stdout=subprocess.PIPE, encoding="utf-8") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "now\n"
+        unpacked = [*home.path.glob("notarypy-*"), *home.cache.glob("*")]
+        assert len(unpacked) == 1
+        process.send_signal(number)
+        assert process.wait(20) == -number
+    assert not unpacked[0].exists()
 
 
 @pytest.mark.parametrize("lost", ["unpacked.txt", "notarypy/cli", "notarypy/cli/main.py", "", "notarypy"])

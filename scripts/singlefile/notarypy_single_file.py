@@ -12,7 +12,8 @@ Rules:
    which goes when the program ends.
 2. A folder has the name of what is in it, a digest of the file's contents, and of what it is for. It gets
    that name when it is whole: what was interrupted never runs, and two that begin at once do no harm. What
-   somebody deleted in it, such as what cleans up old files, is put there again.
+   somebody deleted in it, such as what cleans up old files, is put there again. What a signal interrupts
+   goes, and what nothing could remove (SIGKILL) when something is unpacked a day later.
 3. The packages are wheels as their makers published them, by the digests that this project has pinned; but
    notarypy's own, which is built with the file. Those are taken that were made for this Python, C library and
    processor; where there are none it says so.
@@ -28,10 +29,13 @@ from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _LIST = "unpacked.txt"
+_UNFINISHED = ".unfinished-"
+_DAY = 86400
 _FIX = "name a folder of your own where programs may run: export XDG_CACHE_HOME=DIR"
 
 
@@ -155,13 +159,17 @@ def _is_out_of_reach(folder: str) -> bool:
 
 def unpacked(archive: str, kept: str | None, name: str) -> str:
     """Unpack the wheels that this Python can use, into what is kept or else for this once (rules 2 and 3)."""
-    import shutil
+    import atexit
     import tempfile
     import zipfile
 
+    if kept is not None:
+        _remove_unfinished(kept)
     with zipfile.ZipFile(archive) as whole:
         chosen = _chosen(whole.read("wheels.txt").decode("ascii"))
-        folder = tempfile.mkdtemp(prefix=".unfinished-" if kept else "notarypy-", dir=kept)
+        folder = tempfile.mkdtemp(prefix=_UNFINISHED if kept else "notarypy-", dir=kept)
+        remove = _remover(folder)
+        _at_signals(remove)
         try:
             if _runs_nothing(folder):
                 _stop(f"no program may run from {os.path.dirname(folder)} (noexec)\n  fix: {_FIX}", 1)
@@ -172,12 +180,15 @@ def unpacked(archive: str, kept: str | None, name: str) -> str:
                     names += packed.namelist()
             with open(os.path.join(folder, _LIST), "w", encoding="utf-8") as stream:
                 stream.write("\n".join(sorted({name for name in names if not name.endswith("/")})))
-            if kept is not None:
-                return _renamed(folder, os.path.join(kept, name))
+            if kept is None:
+                atexit.register(remove)
+                return folder
+            folder = _renamed(folder, os.path.join(kept, name))
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove()
+            _at_signals(None)
             raise
-    _removed_at_exit(folder)
+    _at_signals(None)
     return folder
 
 
@@ -197,17 +208,41 @@ def _renamed(folder: str, final: str) -> str:
     return final
 
 
-def _removed_at_exit(folder: str) -> None:
-    import atexit
+def _remover(folder: str) -> Callable[..., None]:
+    """Return what removes a folder of this process, and then ends it if a signal is what calls it."""
     import shutil
 
     process = os.getpid()
 
-    def remove() -> None:
+    def remove(number: int = 0, _frame: object = None) -> None:
         if os.getpid() == process:
             shutil.rmtree(folder, ignore_errors=True)
+        if number:
+            _at_signals(None)
+            os.kill(os.getpid(), number)
 
-    atexit.register(remove)
+    return remove
+
+
+def _at_signals(handler: Callable[..., None] | None) -> None:
+    """Have this done by what ends a process, or nothing any more; what is ignored stays so."""
+    import signal
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler or signal.SIG_DFL)
+
+
+def _remove_unfinished(kept: str) -> None:
+    """Remove what starts left behind that were killed long ago (rule 2)."""
+    import shutil
+    import time
+
+    for name in os.listdir(kept):
+        path = os.path.join(kept, name)
+        with suppress(OSError):  # such as that another process was quicker
+            if name.startswith(_UNFINISHED) and os.lstat(path).st_mtime < time.time() - _DAY:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _chosen(listed: str) -> list[str]:
