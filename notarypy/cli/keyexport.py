@@ -10,7 +10,7 @@ from notarypy.cli import references, userfiles
 from notarypy.cli.declared import Argument, Option
 from notarypy.cli.namedkeys import KEY, begin_on, label
 from notarypy.cli.text import render, terminal
-from notarypy.errors import Advice, NothingThereError, UsageError
+from notarypy.errors import Advice, KeyMissingError, NothingThereError, UsageError
 from notarypy.keys.passphrases import new_passphrase_chain
 
 if TYPE_CHECKING:
@@ -133,6 +133,9 @@ def _several(run: Run, client: Client, repo: str | None, *, public: bool) -> lis
     left = [] if public else [info for info in found if info.uri is not None]
     for info in left:
         run.report.warn(f"{label(info)} stays at {info.uri}, and is not in it")
+    if len(left) == len(found):
+        what = repo or client.settings.trust_dir
+        raise KeyMissingError(f"no key of {what} is in a file here", advice=Advice("list-keys"))
     run.asked_for = len(found)
     return [info.keyid for info in found if info not in left]
 

@@ -93,8 +93,8 @@ class Client(Groups):
         None for real HTTPS. `clock` gives the aware moment. `progress` is given how far images are, `warn`, a
         line each, what a person should know. `literal_gun` takes names of repositories as they stand, and
         asks no registry. `ask_login` gives the user and password of a Notary server that wants them, where no
-        place has any. With `cached_if_unreachable` calls of `targets` and `delegations` go on with what is
-        cached and has not ended where no server can be reached, and warn. `limits` bound what is taken.
+        place has any, or refuses them. With `cached_if_unreachable` `targets` and `delegations` go on with
+        what is cached and has not ended where no server can be reached, and warn. `limits` bound all input.
         """
         require_lists(signers=signers)
         self.settings = settings = chosen(settings, server, trust_dir, first_use=first_use)

@@ -11,6 +11,8 @@ Rules:
 2. NOTARY_AUTH is for Notary servers alone, and so is who may be asked, and only for one that was named. A
    Notary server may be shown the login of the registry whose trust data it keeps: that is how docker logs in
    to it.
+3. Where docker's folder is an extra (`Settings.docker`), certificates and logins that cannot be used there,
+   or in podman's files, are warned of once, and count as none.
 """
 
 from __future__ import annotations
@@ -22,9 +24,10 @@ from typing import TYPE_CHECKING, Literal
 
 from notarypy import __version__, files
 from notarypy.client import workers
+from notarypy.errors import ConfigurationError, TlsError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.auth.credentials import HUB, Credential, CredentialSource, Keychain, NotaryAuth
-from notarypy.remote.auth.dockerconfig import DockerConfig, LoginFile, credential_sources, named_file
+from notarypy.remote.auth.dockerconfig import DockerConfig, Extra, LoginFile, credential_sources, named_file
 from notarypy.remote.http import tls
 from notarypy.remote.http.messages import Redaction
 from notarypy.remote.http.throttle import Throttles
@@ -32,6 +35,7 @@ from notarypy.remote.http.transport import Authenticator, Exchange, Transport
 from notarypy.remote.http.urls import host_port, origin, proxy_for
 from notarypy.remote.notary import NotaryClient
 from notarypy.remote.registry.registry import RegistryClient
+from notarypy.values import replace
 
 if TYPE_CHECKING:
     import ssl
@@ -40,7 +44,7 @@ if TYPE_CHECKING:
     from notarypy.images.reference import Reference
     from notarypy.remote.daemon import Daemon
     from notarypy.remote.http.sockets import Peer
-    from notarypy.storage.settings.settings import Settings
+    from notarypy.storage.settings.settings import Settings, TlsFiles
 
     Kind = Literal["notary", "registry"]
     AskLogin = Callable[[], tuple[str, str] | None]
@@ -57,6 +61,7 @@ class Connections:
         transport: Transport | None,
         limits: Limits = DEFAULT,
         ask_login: AskLogin | None = None,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Use one given transport for everything, or make real ones."""
         self._settings, self._given, self._limits = settings, transport, limits
@@ -66,7 +71,7 @@ class Connections:
         self._places: tuple[DockerConfig, list[CredentialSource]] | None = None
         self._secrets, self._throttles = Redaction(), Throttles()
         self._lock = threading.RLock()
-        self._ask_login = ask_login
+        self._ask_login, self._warn = ask_login, warn
         self.watch: Callable[[Transport], Transport] = lambda transport: transport
 
     @property
@@ -206,7 +211,9 @@ class Connections:
                 environ, timeout = self._settings.environ, self._settings.timeout
                 path, usual = self._settings.docker_config / "config.json", not environ.get("DOCKER_CONFIG")
                 docker = DockerConfig(path, environ, usual=usual, timeout=timeout)
-                self._places = docker, credential_sources(docker, environ, timeout=timeout)
+                found = credential_sources(docker, environ, timeout=timeout)
+                own = self._settings.docker == "own"
+                self._places = docker, found if own else [Extra(one, self._warn) for one in found]
             return self._places
 
     def _registry_headers(self) -> dict[str, str]:
@@ -228,7 +235,7 @@ class Connections:
 
     def _tls_places(self, host: str, kind: Kind, server: str) -> tls.TlsPlaces:
         """Return where `_context` looked, for error texts."""
-        found, named = (self._settings.tls_for(name, kind=kind) for name in (host, server))
+        found, named = self._tls_for(host, kind), self._tls_for(server, kind)
         # The first place is the system's store, or what is in place of it.
         searched = found.searched if found.replace_ca else (*named.searched, *found.searched[1:])
         own = host == server
@@ -242,7 +249,7 @@ class Connections:
 
     def _context(self, host: str, kind: Kind, server: str) -> ssl.SSLContext:
         """Return the context for a server itself, or for the token server that it names (rule 1)."""
-        found, named = (self._settings.tls_for(name, kind=kind) for name in (host, server))
+        found, named = self._tls_for(host, kind), self._tls_for(server, kind)
         return tls.context(
             replace_ca=found.replace_ca or named.replace_ca,
             extra_ca=tuple(dict.fromkeys((*found.extra_ca, *named.extra_ca))),
@@ -250,6 +257,16 @@ class Connections:
             client_key=found.client_key if host == server else None,
             environ=self._settings.environ,
         )
+
+    def _tls_for(self, name: str, kind: Kind) -> TlsFiles:
+        """Return the certificate files for a server (rule 3)."""
+        try:
+            return self._settings.tls_for(name, kind=kind)
+        except (TlsError, ConfigurationError) as error:
+            if self._settings.docker == "own":
+                raise
+            self._warn(f"docker's certificates are left out: {'; '.join((error.message, *error.why))}")
+            return replace(self._settings, docker="none").tls_for(name, kind=kind)
 
 
 def _login_names(registry_host: str) -> tuple[str, ...]:

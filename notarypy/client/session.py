@@ -90,7 +90,8 @@ class Session:
                 # What speaks to servers would cost a command that asks none a fifth of its instructions.
                 from notarypy.client.connections import Connections
 
-                self._connections = Connections(self.settings, self.transport, self.limits, self.ask_login)
+                given = self.settings, self.transport, self.limits, self.ask_login, self.warn_once
+                self._connections = Connections(*given)
             return self._connections
 
     def now(self) -> datetime:
@@ -189,9 +190,8 @@ class Session:
     def scope_of_roots(self, repository: str) -> Scope | None:
         """Return what the trust policy says of a repository's root, and nothing else; None if nothing.
 
-        That is for whoever looks at a repository, and takes no image on its word: there is no scope that it
-        must be in, a mirror is looked at under its own name, and the policy of the usual place counts only
-        for a repository that is not known yet.
+        For whoever looks at a repository, and takes no image on its word: there is no scope that it must be
+        in, a mirror has its own name, and the usual place's policy counts only where nothing is known yet.
         """
         named = self.settings.policy is not None and self.settings.policy.named
         if not named and roles.ROOT in self.directory().repository(repository).cached():

@@ -28,13 +28,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from notarypy import files
-from notarypy.errors import (
-    Advice,
-    KeyAccessError,
-    NotarypyError,
-    StorageError,
-    UnsupportedKeyError,
-)
+from notarypy.errors import Advice, KeyAccessError, NotarypyError, StorageError, UnsupportedKeyError
 from notarypy.keys import keyentry, keypaths
 from notarypy.keys.formats import pem
 from notarypy.keys.keypaths import KeyPath

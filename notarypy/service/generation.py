@@ -45,13 +45,7 @@ from notarypy.errors import (
     TlsError,
 )
 from notarypy.remote.http.urls import host_port
-from notarypy.service.answercache import (
-    CachedMetadata,
-    CachedVerdicts,
-    Unasked,
-    Verdict,
-    counting,
-)
+from notarypy.service.answercache import CachedMetadata, CachedVerdicts, Unasked, Verdict, counting
 from notarypy.service.servicesession import hear
 from notarypy.storage.settings.policyfile import PolicyFile, TrustPolicy
 from notarypy.tuf import roles

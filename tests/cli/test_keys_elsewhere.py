@@ -359,6 +359,14 @@ def test_a_private_half_is_neither_exported_nor_encrypted(run: Run, kms: FakeKms
     assert kms.requests == ["open jeff"]
 
 
+def test_an_export_of_keys_that_are_all_elsewhere_says_so(run: Run, kms: FakeKms, home: Path) -> None:
+    kms.make("only")
+    run("--trust-dir", "other", "key", "add", "fakekms:only", "--name", "jeff").expect(0)
+    outcome = run("--trust-dir", "other", "key", "export", "--all", "-o", "all.pem").expect(6)
+    assert f"no key of {home / 'other'} is in a file here" in outcome.err
+    assert not (home / "all.pem").exists()
+
+
 def test_a_public_half_is_exported(run: Run, kms: FakeKms, home: Path) -> None:
     run("key", "add", "fakekms:jeff", "--name", "jeff").expect(0)
     run("key", "export", "--public", "jeff", "-o", "jeff.pub").expect(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from base64 import b64encode
 from typing import TYPE_CHECKING
@@ -76,6 +77,35 @@ def test_a_login_that_is_known_is_not_asked_for(
 ) -> None:
     monkeypatch.setenv("NOTARY_AUTH", b64encode(b"dev:secret").decode())
     assert not notary("list", GUN, typed="").expect(0).out.startswith("Enter")
+
+
+@pytest.mark.parametrize(
+    ("config", "warned"),
+    [
+        ({"credsStore": "no-such-helper"}, True),
+        ({"credHelpers": {NOTARY_HOST: "no-such-helper"}}, True),
+        ("no JSON", True),
+        ({"auths": {NOTARY_HOST: {"auth": "no base64"}}}, True),
+        ({"auths": {NOTARY_HOST: {"auth": b64encode(b"dev:changed since").decode()}}}, False),
+        ({"auths": {NOTARY_HOST: {"auth": b64encode(b"dev:x").decode(), "identitytoken": "old"}}}, False),
+    ],
+)
+def test_dockers_login_that_is_of_no_use_is_none(
+    notary: Run,
+    home: Path,
+    owned: None,  # noqa: ARG001
+    config: object,
+    *,
+    warned: bool,
+) -> None:
+    (home / ".docker").mkdir()
+    file = home / ".docker" / "config.json"
+    file.write_text(config if isinstance(config, str) else json.dumps(config))
+    done = notary("add", GUN, "v2", "file", "-p", typed=LOGIN).expect(0)
+    assert done.out.count(ASKED) == 1
+    assert done.err.count(f"no login is taken from {file}: ") == warned
+    assert done.err.count("warning: ") == warned
+    notary("remove", GUN, "v2", "-p", typed="").expect(7)
 
 
 def test_content_is_no_login_and_a_question_is_no_content(

@@ -14,6 +14,7 @@ from notarypy.errors import ConfigurationError
 from notarypy.storage.settings.gosettings import load_as_go
 
 if TYPE_CHECKING:
+    from interop.harness.services import Endpoint
     from notarypy.storage.settings.settings import Settings
 
 GUN, REACHED = "example.com/files", "https://localhost:1"
@@ -181,6 +182,29 @@ def test_what_go_refuses_and_is_taken_here(home: Path) -> None:
         path.write_bytes(before + json.dumps(_FULL).encode())
         assert "error opening config file" in gos(home, {"-c": str(path)}).stdout
         assert ours(home, {"-c": str(path)}).trust_dir == Path.cwd() / "in-file"
+
+
+def test_a_folder_of_dockers_that_cannot_be_used_stops_nothing(home: Path, notary: Endpoint) -> None:
+    folder = home / ".docker" / "tls" / notary.host
+    folder.parent.mkdir(parents=True)
+    folder.write_text("no folder")
+    store, words = {"HOME": str(home), "SSL_CERT_FILE": str(notary.ca)}, ["-s", notary.url, "list", GUN]
+    for program in (["notary"], ["notarypy", "notary"]):
+        for argv, env in ((words, store), (["--tlscacert", str(notary.ca), *words], {"HOME": str(home)})):
+            said = programs.run([*program, *argv], env)
+            assert "does not have trust data for" in said.text, said
+            assert said.text.count("docker's certificates are left out: cannot look for") == (
+                len(program) == 2 and env is store
+            )
+    programs.run(["notarypy", "--server", notary.url, "delegate", "list", GUN], store).expect(8)
+
+
+def test_a_working_directory_that_is_gone_is_not_needed(home: Path) -> None:
+    write(home / ".notary" / "config.json", {"trust_dir": str(home / "keys")})
+    Path.cwd().rmdir()
+    expected = gos(home, {}, "key", "list").stdout
+    listed = programs.run(["notarypy", "notary", "key", "list"], {"HOME": str(home)}).expect(0)
+    assert listed.stdout == expected
 
 
 def test_an_empty_name_of_the_directory_is_not_the_working_directory(home: Path) -> None:

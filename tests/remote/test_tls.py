@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import ssl
 from pathlib import Path
@@ -79,6 +80,18 @@ def test_an_unusable_ca_file_stops_everything(
             context(replace_ca=replace, extra_ca=extra, environ=environ)
         assert str(path) in caught.value.message
         assert caught.value.why[0]
+
+
+def test_a_store_may_be_named_to_be_empty_and_its_variable_is_named(
+    tmp_path: Path, empty: dict[str, str], ca_file: Path
+) -> None:
+    (tmp_path / "named").mkdir()
+    (tmp_path / "named" / "ca.pem").write_bytes(ca_file.read_bytes())
+    nothing = {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": str(tmp_path / "named")}
+    assert len(context(environ=nothing).get_ca_certs()) == 1
+    with pytest.raises(TlsError, match="cannot use the CA file") as caught:
+        context(environ={**empty, "SSL_CERT_FILE": "/dev/zero"})
+    assert caught.value.why == (os.strerror(errno.ENODEV), "SSL_CERT_FILE names it")
 
 
 def test_a_hashed_directory_is_preferred_to_the_bundle_in_it(tmp_path: Path) -> None:

@@ -38,12 +38,7 @@ from notarypy.cli.gonotary import goerrors
 from notarypy.cli.goshell import GoShell, GoWording
 from notarypy.cli.report import log_shown, origin
 from notarypy.cli.text import render, terminal
-from notarypy.errors import (
-    Advice,
-    ConfirmationNeededError,
-    NotarypyError,
-    StorageError,
-)
+from notarypy.errors import Advice, ConfirmationNeededError, NotarypyError, StorageError
 from notarypy.keys.passphrases import standard_chain
 from notarypy.storage.settings.gosettings import load_as_go
 

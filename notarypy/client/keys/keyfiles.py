@@ -284,7 +284,9 @@ def _exported(
     lacking = [gun for gun in guns if all(info.gun != gun for info in here)]
     if lacking or not here:
         where = ", ".join(lacking) or str(directory.path)
-        raise KeyMissingError(f"there are no keys of {where} here", advice=Advice("list-keys"))
+        noted = any(not lacking or info.gun in lacking for info in chosen)
+        said = f"no key of {where} is in a file here" if noted else f"there are no keys of {where} here"
+        raise KeyMissingError(said, advice=Advice("list-keys"))
     closed = [info for info in here if info.encrypted]
     for info in here if closed else ():
         if not info.encrypted:

@@ -33,13 +33,7 @@ from notarypy.client.publish.drafts import require_readable, sign_draft
 from notarypy.client.publish.initialise import Wanted, check_root, first_files, role_keys, send_first
 from notarypy.client.publish.pipeline import Published, publisher_for
 from notarypy.client.publish.serverside import keeps_snapshot
-from notarypy.errors import (
-    Advice,
-    AlreadyExistsError,
-    NotarypyError,
-    NotFoundError,
-    UsageError,
-)
+from notarypy.errors import Advice, AlreadyExistsError, NotarypyError, NotFoundError, UsageError
 from notarypy.tuf import roles
 from notarypy.tuf.changes import State, apply_all
 from notarypy.tuf.envelope import Envelope, require_threshold

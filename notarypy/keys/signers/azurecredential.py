@@ -21,13 +21,7 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any
 
-from notarypy.errors import (
-    Advice,
-    AuthenticationError,
-    BackendMissingError,
-    NotarypyError,
-    UnreachableError,
-)
+from notarypy.errors import Advice, AuthenticationError, BackendMissingError, NotarypyError, UnreachableError
 from notarypy.keys.signers import services
 from notarypy.remote.http.messages import json_object
 

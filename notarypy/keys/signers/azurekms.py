@@ -26,12 +26,7 @@ import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from notarypy.errors import (
-    Advice,
-    NotarypyError,
-    UnsupportedKeyError,
-    UsageError,
-)
+from notarypy.errors import Advice, NotarypyError, UnsupportedKeyError, UsageError
 from notarypy.keys.signers import azurecredential, services
 from notarypy.keys.signers.azurecredential import AzureCredential, within
 from notarypy.keys.signers.base import ExternalSigner

@@ -45,6 +45,7 @@ HUB_SERVER = "https://index.docker.io/v1/"  # as docker and its helpers call it
 _HUB_NAMES = frozenset({HUB, "index.docker.io", "registry-1.docker.io", "notary.docker.io"})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NOT_FOUND = b"credentials not found in native keychain"
+_ANSWER = "the answer to the question for it"
 _TOKEN_USER = "<token>"  # noqa: S105 - the word by which helpers say that their secret is an identity token
 _LOG = logging.getLogger(__name__)
 
@@ -92,8 +93,15 @@ class Keychain:
         """Return the login that somebody gives who is asked, once; None if there is nobody, or no answer."""
         ask, self._ask = self._ask, None
         if ask is not None and (found := ask()) is not None:
-            self._answer = Credential(*found, "the answer to the question for it")
+            self._answer = Credential(*found, _ANSWER)
         return self._answer
+
+    def instead_of(self, refused: Credential | None) -> Credential | None:
+        """Return what somebody gives who is asked, for none or a refused login, but that of NOTARY_AUTH."""
+        if refused is not None and refused.source in {NotaryAuth.name, _ANSWER}:
+            return None
+        _LOG.debug("the login from %s is refused", refused.source if refused else "nowhere")
+        return self.asked()
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -101,15 +109,15 @@ class Keychain:
         return tuple(source.name for source in self._sources)
 
     def find(self, hosts: Sequence[str], path: str = "") -> Credential | None:
-        """Return the first credential for a server, by its names, its own first, and a repository on it."""
+        """Return the answer, or the first credential for a server, by its names, and a repository on it."""
+        if self._answer is not None:
+            return self._answer
         for host in hosts:
             for source in self._sources:
                 found = source.get(host, path)
                 if found is not None and (found.kind != "bearer" or host_key(host) == host_key(hosts[0])):
                     _LOG.debug("a login of kind %s for %s is in %s", found.kind, host, source.name)
                     return found
-        if self._answer is not None:
-            return self._answer
         _LOG.debug("no login for %s is in %s", " or ".join(hosts), ", ".join(self.places) or "any place")
         return None
 

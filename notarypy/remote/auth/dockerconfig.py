@@ -42,7 +42,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from notarypy import files, system
-from notarypy.errors import Advice, ConfigurationError, StorageError
+from notarypy.errors import Advice, AuthenticationError, ConfigurationError, StorageError
 from notarypy.limits import DEFAULT
 from notarypy.remote.auth.credentials import (
     HUB,
@@ -221,6 +221,23 @@ class DockerAuthConfig(DockerConfig):
 
     def _read(self) -> bytes:
         return self._environ.get(self.VARIABLE, "").encode(errors="surrogateescape")
+
+
+class Extra:
+    """A place that is left out, with one warning, where it cannot be used."""
+
+    def __init__(self, place: CredentialSource, warn: Callable[[str], None]) -> None:
+        self.name, self._warn = place.name, warn
+        self._place: CredentialSource | None = place
+
+    def get(self, host: str, path: str = "") -> Credential | None:
+        """Return what the place knows."""
+        try:
+            return None if self._place is None else self._place.get(host, path)
+        except (ConfigurationError, AuthenticationError) as error:
+            self._warn(f"no login is taken from {self.name}: {'; '.join((error.message, *error.why))}")
+            self._place = None
+            return None
 
 
 def credential_sources(

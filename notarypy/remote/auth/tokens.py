@@ -233,22 +233,23 @@ class TokenAuthenticator:
             credential = self._keychain.asked()
         asked = self._monotonic()
         response = fetch(replace(_token_request(key, credential), limit=self._most))
-        if credential is None and self._is_too_little(key, host, response):  # who only reads may be anybody
-            credential = self._keychain.asked()
-            if credential is not None:
-                response = fetch(replace(_token_request(key, credential), limit=self._most))
+        little = self._is_too_little(key, response, credential)  # who only reads may be anybody
+        if little and (other := self._keychain.instead_of(credential)) is not None:
+            credential = other
+            response = fetch(replace(_token_request(key, credential), limit=self._most))
         if response.status != HTTPStatus.OK:
             raise self._no_token(host, key, credential, response)
         token, lifetime = _token_of(host, response, self._most)
         _LOG.debug("%s gave a token for %.0f s: %s", host, lifetime, scope)
         return f"Bearer {token}", asked + lifetime - EARLY
 
-    def _is_too_little(self, key: _TokenPurpose, host: str, response: Response) -> bool:
-        """Tell whether nobody gets no token, or one that does not say that it grants anything."""
+    def _is_too_little(self, key: _TokenPurpose, response: Response, used: Credential | None) -> bool:
+        """Tell whether there is no token, or one that grants nothing, or to nobody says nothing of that."""
         if response.status != HTTPStatus.OK:
-            return response.status in _REFUSALS
-        token, _ = _token_of(host, response, self._most)
-        return not granted(f"Bearer {token}", first_scope(key.scopes))
+            return response.status in _REFUSALS or (used is not None and used.kind == "identity")
+        token, _ = _token_of(host_port(key.realm), response, self._most)
+        grants = granted(f"Bearer {token}", first_scope(key.scopes))
+        return grants == "" or (used is None and not grants)
 
     def _no_token(
         self, host: str, key: _TokenPurpose, credential: Credential | None, response: Response

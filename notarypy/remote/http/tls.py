@@ -88,17 +88,18 @@ def context(
     return made
 
 
-def _add_file(made: ssl.SSLContext, path: Path) -> None:
+def _add_file(made: ssl.SSLContext, path: Path, source: str = "") -> None:
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
         if not (path.is_file() or path.is_fifo()):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            number = errno.ENODEV if path.exists() else errno.ENOENT
+            raise FileNotFoundError(number, os.strerror(number))
         made.load_verify_locations(cafile=path)
     except OSError as error:
         raise TlsError(
             f"cannot use the CA file {path}",
-            why=_why(error, "it holds no certificate in PEM form"),
+            why=tuple(filter(None, (_why(error, "it holds no certificate in PEM form"), source))),
             advice=Advice("give-ca-file"),
             path=str(path),
             reason="ca_file",
@@ -129,7 +130,7 @@ def _add_client_pair(made: ssl.SSLContext, cert: Path | None, key: Path | None) 
 
 
 def _why(error: Exception, otherwise: str) -> str:
-    if isinstance(error, FileNotFoundError):
+    if getattr(error, "errno", None) == errno.ENOENT:
         return "there is no such file"
     return ("" if hasattr(error, "library") else getattr(error, "strerror", None)) or otherwise
 
@@ -165,10 +166,11 @@ def _add_system_store(
                 if path.is_file() and b"-----BEGIN CERTIFICATE-----" in _start(path):
                     _add_file(made, path)
     candidates = (name for name in (usual.openssl_cafile, *_BUNDLES) if Path(name).is_file())
-    bundle = environ.get("SSL_CERT_FILE") or next(candidates, None)
-    if bundle is None or _repeats(Path(bundle), hashed):
+    given = environ.get("SSL_CERT_FILE", "")
+    bundle = given or next(candidates, None)
+    if bundle is None or bundle == os.devnull or _repeats(Path(bundle), hashed):  # that is a way to say none
         return [*hashed]
-    _add_file(made, Path(bundle))
+    _add_file(made, Path(bundle), "SSL_CERT_FILE names it" if given else "")
     return [*hashed, bundle]
 
 

@@ -143,7 +143,7 @@ def _read_gonotary(top: Section) -> FileSettings:
     certs, authorities = pinning.section("certs"), pinning.section("ca")
     return FileSettings(
         unread=unread,
-        trust_dir=top.file("trust_dir", base=Path.cwd()),
+        trust_dir=top.file("trust_dir", base=Path()),
         registries={} if everywhere == RegistrySettings() else {"*": everywhere},
         tls_cert=server.file("tls_client_cert"),
         tls_key=server.file("tls_client_key"),

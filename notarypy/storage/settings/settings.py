@@ -92,6 +92,7 @@ class Settings:
     Attributes:
         trust_dir: The trust directory.
         docker_config: Docker's own configuration directory.
+        docker: Whether that is the program's own, an extra (`gosettings`), or not looked at for certificates.
         server: The Notary server that an option or the environment names, or None.
         server_source: The option or variable that names it.
         tls_ca: The only CAs to trust for Notary servers, from an option, or None.
@@ -139,6 +140,7 @@ class Settings:
     options: Mapping[str, object] = field(default_factory=dict, repr=False)
     config: Path | None = None
     unread: tuple[str, ...] = ()
+    docker: Literal["own", "extra", "none"] = "own"
 
     def server_for(self, registry_host: str) -> str:
         """Return the address of the Notary server for a registry's images; raise ConfigurationError."""
@@ -184,7 +186,9 @@ class Settings:
         if kind == "registry":
             return servers.find(self.registry_certs, host_port, None, None, environ=self.environ)
         pair = (self.tls_cert, self.tls_key) if self.tls_cert and self.tls_key else None
-        bases, ca = [self.docker_config / "tls"], self._ca_for(host_port)
+        ca = self._ca_for(host_port)
+        looked = self.docker == "own" or (self.docker == "extra" and ca is None)
+        bases = [self.docker_config / "tls"] if looked else []
         return servers.find(bases, host_port, ca, pair, environ=self.environ, options=True)
 
     def schemes_for(self, registry_host: str) -> tuple[str, ...]:
