@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import os
+import signal
 import ssl
 import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +23,6 @@ from interop.harness.images import DOCKER_MANIFEST, OCI_INDEX, Manifest, Reposit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from interop.harness.gateway import Gateway
     from interop.harness.people import Person
@@ -180,6 +182,36 @@ def test_a_server_that_dies_at_the_start_shows_its_log(tmp_path: Path) -> None:
     argv = ["notary-server", "-config", "/nonexistent"]
     with pytest.raises(RuntimeError, match="nonexistent"):
         services.Service(argv, tmp_path / "log", lambda: False)
+
+
+# Starts a server that holds a lock for a while, and is killed.
+KILLED = """
+import os, pathlib, signal, sys
+from interop.harness import services
+started = pathlib.Path(sys.argv[1], "started")
+services.Service([sys.executable, "-c", sys.argv[2], sys.argv[1]], started.with_name("log"), started.exists)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+HOLDS = """
+import fcntl, os, sys, time
+os.chdir(sys.argv[1])
+with open("lock", "w") as held:
+    fcntl.flock(held, fcntl.LOCK_EX)
+    open("started", "w").close()
+    time.sleep(30)
+    open("survived", "w").close()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux does it")
+def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    tests = Path(__file__).parents[1]
+    paths = {"PYTHONPATH": os.pathsep.join((str(tests.parent), str(tests)))}
+    programs.run([sys.executable, "-c", KILLED, str(tmp_path), HOLDS], paths).expect(-signal.SIGKILL)
+    with (tmp_path / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # which is had when the server has ended
+    assert (tmp_path / "started").exists()
+    assert not (tmp_path / "survived").exists()
 
 
 @pytest.mark.parametrize(("last", "again"), [("fatal error: concurrent map writes", True), ("ended", False)])

@@ -21,6 +21,7 @@ from notarypy.remote.auth.tokens import TokenAuthenticator
 from notarypy.remote.http import tls
 from notarypy.remote.http.adapter import HttpTransport
 from notarypy.remote.http.transport import Exchange
+from support.bound import bound
 from support.uploads import Answer, Desk
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def devserver(directory: Path, *arguments: str, **environment: str) -> Iterator[
     """Run `notarypy devserver --dir` until the end, which kills it if it still runs."""
     command = [sys.executable, "-m", "notarypy", "devserver", "--dir", str(directory), *arguments]
     with subprocess.Popen(
-        command,
+        bound(command),
         env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import trustme
 
 from interop.harness import programs
+from support.bound import bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -89,7 +90,8 @@ _RACE = "fatal error: concurrent map writes"
 class Service:
     """A server process.
 
-    It is ready when the constructor returns, and stopped by its process id.
+    It is ready when the constructor returns, and stopped by its process id. It ends
+    with this process (`bound`).
     """
 
     def __init__(
@@ -102,7 +104,7 @@ class Service:
         patience: float = START_TIMEOUT,
     ) -> None:
         self.log, self._patience, self._ready = log, patience, ready
-        self._command = [programs.find(argv[0]), *argv[1:]]
+        self._command = bound([programs.find(argv[0]), *argv[1:]])
         self._environment = {"PATH": programs.SEARCH_PATH, **(env or {})}
         self._start()
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from interop.harness import programs, services
+from support.bound import bound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,10 +63,11 @@ class Serving:
         self.context = authority.client_context()
         self.log: deque[str] = deque(maxlen=2000)
         self._environment = {name: value for name, value in environment.items() if value}
-        self._argv = [
-            *("notarypy", "serve", "--listen", f"127.0.0.1:{self.port}", *options),
+        argv = [
+            *(programs.find("notarypy"), "serve", "--listen", f"127.0.0.1:{self.port}", *options),
             *("--tls-cert", str(self.pair.certificate), "--tls-key", str(self.pair.key)),
         ]
+        self._argv = bound(argv)
         self._process: subprocess.Popen[str] | None = None
         self._readers: list[threading.Thread] = []
 
