@@ -55,10 +55,7 @@ COMMANDS = {
     "devserver": "devserver:devserver",
 }
 # These read all the words after them themselves, and these functions know what those may be.
-RAW = {
-    "docker-trust": "dockertrust.completing:proposals",
-    "notary": "gonotary.notarycompletion:proposals",
-}
+RAW = {"docker-trust": "dockertrust.completing:proposals", "notary": "gonotary.notarycompletion:proposals"}
 
 
 def find(name: str) -> Function | Commands | None:

@@ -260,13 +260,18 @@ class Connections:
 
     def _tls_for(self, name: str, kind: Kind) -> TlsFiles:
         """Return the certificate files for a server (rule 3)."""
+        extra = self._settings.docker == "extra"
         try:
-            return self._settings.tls_for(name, kind=kind)
-        except (TlsError, ConfigurationError) as error:
-            if self._settings.docker == "own":
+            found = self._settings.tls_for(name, kind=kind)
+            for path in filter(None, (*found.extra_ca, found.client_cert, found.client_key) if extra else ()):
+                path.open("rb").close()
+        except (TlsError, ConfigurationError, OSError) as error:
+            if not extra:
                 raise
-            self._warn(f"docker's certificates are left out: {'; '.join((error.message, *error.why))}")
-            return replace(self._settings, docker="none").tls_for(name, kind=kind)
+            said = str(error) if isinstance(error, OSError) else "; ".join((error.message, *error.why))
+            self._warn(f"docker's certificates are left out: {said}")
+            found = replace(self._settings, docker="none").tls_for(name, kind=kind)
+        return found
 
 
 def _login_names(registry_host: str) -> tuple[str, ...]:

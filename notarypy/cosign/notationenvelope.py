@@ -74,13 +74,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)",
 
 def message(subject: Descriptor, algorithm: str, now: datetime) -> bytes:
     """Return what is signed for an image (rules 1 to 3)."""
-    head = {
-        "alg": algorithm,
-        "crit": [_SCHEME],
-        "cty": _PAYLOAD_TYPE,
-        _SCHEME: _X509,
-        _TIME: _moment(now),
-    }
+    head = {"alg": algorithm, "crit": [_SCHEME], "cty": _PAYLOAD_TYPE, _SCHEME: _X509, _TIME: _moment(now)}
     payload = {"targetArtifact": subject.to_json()}
     return b".".join(_written(manifests.encode(part)) for part in (head, payload))
 

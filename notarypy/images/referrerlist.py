@@ -91,11 +91,7 @@ def with_entry(data: bytes | None, subject: str, entry: Descriptor, limits: Limi
     `data` is what the tag leads to, None if there is no such tag. MetadataError: that is no list, or the list
     would be longer than a manifest may be.
     """
-    document: dict[str, Any] = {
-        "schemaVersion": 2,
-        "mediaType": manifests.OCI_INDEX,
-        "manifests": [],
-    }
+    document: dict[str, Any] = {"schemaVersion": 2, "mediaType": manifests.OCI_INDEX, "manifests": []}
     if data is not None and not is_subject(data, subject):
         document = manifests.decode(data, limits.manifest_bytes)
         found = _listed(document)

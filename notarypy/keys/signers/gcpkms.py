@@ -60,10 +60,7 @@ _HOST, _API = "cloudkms.googleapis.com", "https://cloudkms.googleapis.com/v1/"
 _SCOPE = "https://www.googleapis.com/auth/cloudkms"
 _EC, _PSS, _PKCS1 = "EC_SIGN_P256_SHA256", "RSA_SIGN_PSS_", "RSA_SIGN_PKCS1_"
 _RSA_SIZES = ("2048", "3072", "4096")
-_WANTED = {
-    _PSS: (Advice("make-gcp-key"), "Notary v1"),
-    _PKCS1: (Advice("make-gcp-cosign-key"), "cosign"),
-}
+_WANTED = {_PSS: (Advice("make-gcp-key"), "Notary v1"), _PKCS1: (Advice("make-gcp-cosign-key"), "cosign")}
 _OK, _BAD_REQUEST = 200, 400
 
 
