@@ -13,7 +13,8 @@ Rules:
    else: the first line of each command in each worker, which is to load all that it needs by itself; what
    depends on variables that a process reads when it starts; and what runs while another one does.
 4. A program ends as it ends otherwise: threads that are waited for end, what was registered with `atexit` is
-   run, output is flushed. What takes longer than a minute is killed, and raises.
+   run, output is flushed. What takes longer than two minutes is killed by its parent, which knows that its
+   number is nobody else's yet, and raises. Who waits here kills nobody.
 5. Key files are written with few rounds, as in unit tests. Those of first lines, and of programs that are
    started otherwise, have the usual ones; and so has what is written for cosign, which reads no other.
 """
@@ -28,7 +29,6 @@ import json
 import os
 import pkgutil
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -51,7 +51,8 @@ PROGRAMS = {
     "notarypy": "notarypy.cli.main:main",
 }
 _STREAMS = ("stdin", "stdout", "stderr")
-_PATIENCE = 60.0
+_PATIENCE = 120
+_LATE = "late"  # a process that was killed for it
 _QUICK_ROUNDS = 1000
 # What by these names is Go's to `programs.run` (`notary`) stays Go's.
 _SHORTER = ("docker-trust", "notarypy")
@@ -69,8 +70,8 @@ class Forker:
         folder.mkdir(parents=True, exist_ok=True)
         self._files = {name: folder / name for name in _STREAMS}
         self._argv: list[str] = []
-        self._child = 0
         self._turn = threading.Lock()
+        self.patience = _PATIENCE
         tests = Path(__file__).parents[2]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "interop.harness.forking"],
@@ -103,10 +104,19 @@ class Forker:
     ) -> int:
         """Start a program in a folder, and return its process id; another one starts after `wait`."""
         self._turn.acquire()
-        return self._start(argv, env, folder, data or b"", dies)
+        return self._begin(argv, env, folder, data or b"", dies)
+
+    def _begin(
+        self, argv: Sequence[str], env: Mapping[str, str], folder: Path, data: bytes | None, dies: int = 0
+    ) -> int:
+        try:
+            return self._start(argv, env, folder, data, dies)
+        except BaseException:
+            self._turn.release()  # nobody will wait for it
+            raise
 
     def _start(
-        self, argv: Sequence[str], env: Mapping[str, str], folder: Path, data: bytes | None, dies: int = 0
+        self, argv: Sequence[str], env: Mapping[str, str], folder: Path, data: bytes | None, dies: int
     ) -> int:
         self._argv = list(argv)
         paths = {name: str(path) for name, path in self._files.items()}
@@ -115,15 +125,17 @@ class Forker:
         else:
             self._files["stdin"].write_bytes(data)
         known = {"PATH": programs.SEARCH_PATH, **env}
-        self._send({"argv": self._argv, "env": known, "folder": str(folder), "dies": dies} | paths)
-        self._child = int(self._answer())
-        return self._child
+        asked = {"argv": self._argv, "env": known, "folder": str(folder), "dies": dies}
+        self._send({**asked, **paths, "patience": self.patience})
+        return int(self._answer())
 
     def wait(self) -> tuple[int, bytes, bytes]:
         """Return the exit code of the program (-9: killed) and what it wrote (rule 4)."""
         try:
-            code = int(self._answer())
-            return code, self._files["stdout"].read_bytes(), self._files["stderr"].read_bytes()
+            code = self._answer()
+            if code == _LATE:
+                raise subprocess.TimeoutExpired(self._argv, self.patience)
+            return int(code), self._files["stdout"].read_bytes(), self._files["stderr"].read_bytes()
         finally:
             self._turn.release()
 
@@ -133,7 +145,7 @@ class Forker:
         """Run a program to its end in the folder of this process; None: another one runs."""
         if not self._turn.acquire(blocking=False):
             return None
-        self._start(argv, env, Path.cwd(), data)
+        self._begin(argv, env, Path.cwd(), data)
         return self.wait()
 
     def run(
@@ -153,14 +165,10 @@ class Forker:
 
     def _answer(self) -> str:
         assert self._process.stdout is not None
-        if not select.select([self._process.stdout], [], [], _PATIENCE)[0]:
-            os.kill(self._child, signal.SIGKILL)
-            self._process.stdout.readline()
-            raise subprocess.TimeoutExpired(self._argv, _PATIENCE)
         answer = self._process.stdout.readline()
         if not answer:
             raise RuntimeError("the process that forks has ended")
-        return answer
+        return answer.rstrip()
 
 
 class Shortcut:
@@ -204,9 +212,25 @@ def _serve() -> None:
             _become(request)
         answers.write(f"{child}\n")
         answers.flush()
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        answers.write(f"{code}\n")
+        answers.write(f"{_end(child, request['patience'])}\n")
         answers.flush()
+
+
+def _end(child: int, patience: int) -> int | str:
+    """Return the exit code of a process when it ends (rule 4)."""
+    late = False
+
+    def kill(*_: object) -> None:
+        nonlocal late
+        late = True
+        os.kill(child, signal.SIGKILL)
+
+    signal.signal(signal.SIGALRM, kill)
+    signal.alarm(patience)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)  # the number stays its own
+    signal.alarm(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return _LATE if late else code
 
 
 def _load() -> None:
@@ -228,6 +252,7 @@ def _become(request: dict[str, Any]) -> None:
         opened = os.open(request[name], mode, 0o600)
         os.dup2(opened, number)
         os.close(opened)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     os.setsid()
     os.umask(0o022)
     os.environ.clear()
