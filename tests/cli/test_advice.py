@@ -111,6 +111,14 @@ def test_only_the_command_line_knows_commands() -> None:
     assert [node.value for node in constants if "notarypy " in str(node.value)] == []
 
 
+def test_nobody_is_sent_to_a_file_that_an_installation_does_not_have() -> None:
+    for path in FILES:
+        texts = [node for node in ast.walk(tree(path)) if isinstance(node, ast.Constant)]
+        of_module = ast.get_docstring(tree(path), clean=False)
+        sent = [node.value for node in texts if re.search(r"\bdocs/|\.md\b", str(node.value))]
+        assert set(sent) <= {of_module}, path
+
+
 @pytest.mark.parametrize("value", ["{0}", "{gun}", "{", "}", "%s", "\u202e"])
 def test_a_value_goes_in_as_it_is(value: str) -> None:
     assert advice(NotarypyError("", advice=Advice("renew", gun=value))) == f"notarypy renew {value}"

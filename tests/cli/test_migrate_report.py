@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from docs import pages
 from notarypy.cli.text import htmlpage, migrationpage
 from notarypy.client import workers
 from notarypy.devserver.core import REGISTRY_HOST
@@ -58,6 +60,17 @@ def test_a_repository_that_is_done_is_exit_0(run: Run, signed: CosignedImage) ->
     assert f"what new signatures of {REPO} would not say:\n" in done.out
     assert "    instead: " in done.out
     assert done.err == ""
+
+
+@pytest.mark.usefixtures("signed")
+def test_the_line_for_a_pipeline_looks_in_each_run(run: Run, home: Path) -> None:
+    written(home / "release.pub", OURS.key.pem)
+    text = pages.read("docs/migrating.md")
+    [line] = [line for block in pages.blocks(text, "sh") for line in block.text.splitlines() if "||" in line]
+    words = shlex.split(line.partition("||")[0])[1:]
+    for _ in range(2):
+        done = run(*words).expect(3)
+        assert "[trust.not_migrated]" in done.err
 
 
 @pytest.mark.usefixtures("signed")

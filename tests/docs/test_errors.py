@@ -38,3 +38,20 @@ def test_the_order_of_the_worst_is_that_of_the_help() -> None:
     order = re.search(r"in the order ([\d ]+)", programs.help_of("exit-codes"))
     assert order is not None
     assert f"{', '.join(order[1].split())}." in PAGE
+
+
+def test_what_migrate_cosign_says_is_listed_with_the_code_of_each() -> None:
+    codes = {pages.code(row[1]): row[2] for row in ROWS}
+    rows = pages.table(pages.read("docs/migrating/cosign.md"), "it says")
+    for says, exit_code, _ in rows:
+        named = re.findall(r"`([a-z_]+\.[a-z_]+)`", says)
+        assert {codes[name] for name in named} == {exit_code}
+    refusals = {code for name, code in codes.items() if name.startswith(("trust.", "policy."))}
+    assert refusals <= {row[1] for row in rows}
+
+
+def test_extras_are_those_of_a_checkout_until_there_is_a_release() -> None:
+    for page in pages.PAGES:
+        if page.name != "installing.md":  # which says what a release changes
+            found = re.search(r"pipx? install [^`\n]*'notarypy\[\w+\]'", page.read_text())
+            assert found is None, (page, found)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import runpy
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -291,17 +293,30 @@ def test_a_class_in_the_table_is_told_what_belongs_there(monkeypatch: pytest.Mon
 def example(tmp_path: Path) -> Iterator[dict[str, str]]:
     """Install the example, start its daemon, and return the environment of its users."""
     project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
-    target, socket = tmp_path / "site", tmp_path / "acme.sock"
+    target, place = tmp_path / "site", tmp_path / "acme.sock"
     install(target, project["name"].replace("-", "_"), project["entry-points"]["notarypy.signers"])
     shutil.copy(EXAMPLE / "acmesign.py", target)
-    command = [sys.executable, str(EXAMPLE / "acmesignd.py"), str(socket), "release"]
+    command = [sys.executable, str(EXAMPLE / "acmesignd.py"), str(place), "release"]
     with subprocess.Popen(command) as daemon:
         try:
-            while not socket.exists() and daemon.poll() is None:
+            while not place.exists() and daemon.poll() is None:
                 time.sleep(0.05)
-            yield {"PYTHONPATH": str(target), "ACMESIGN_SOCKET": str(socket)}
+            yield {"PYTHONPATH": str(target), "ACMESIGN_SOCKET": str(place)}
         finally:
             daemon.terminate()
+
+
+def test_the_daemon_of_the_example_starts_where_one_was_killed(tmp_path: Path) -> None:
+    clear = runpy.run_path(str(EXAMPLE / "acmesignd.py"))["clear"]
+    place = tmp_path / "acme.sock"
+    clear(place)
+    with socket.socket(socket.AF_UNIX) as daemon:
+        daemon.bind(str(place))
+        daemon.listen()
+        clear(place)
+        assert place.is_socket()
+    clear(place)
+    assert not place.exists()
 
 
 @pytest.mark.slow

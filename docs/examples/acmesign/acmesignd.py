@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import socketserver
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -38,6 +41,17 @@ class Handler(socketserver.StreamRequestHandler):
         self.wfile.write(json.dumps(found).encode() + b"\n")
 
 
+def clear(path: Path) -> None:
+    """Remove the socket of a daemon that was killed: one that nobody answers at."""
+    with suppress(FileNotFoundError), socket.socket(socket.AF_UNIX) as daemon:
+        try:
+            daemon.connect(str(path))
+        except ConnectionRefusedError:
+            if path.is_socket():
+                path.unlink()
+
+
 if __name__ == "__main__":
+    clear(Path(sys.argv[1]))
     with socketserver.ThreadingUnixStreamServer(sys.argv[1], Handler) as server:
         server.serve_forever()

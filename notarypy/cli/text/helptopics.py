@@ -91,7 +91,7 @@ START: Sequence[str | Term] = (
     "  notarypy key generate ci",
     "  notarypy signer add --key ci.pub ci registry.example.com/app",
     "  notarypy key export ci -o ci.key",
-    "CI keeps as secrets ci.key, its passphrase, and the registry's password (ready steps: docs/ci.md):",
+    "CI keeps as secrets ci.key, its passphrase, and the registry's password:",
     "  export DOCKER_CONTENT_TRUST_SERVER=https://notary.example.com",
     '  export DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE="$KEY_PASSPHRASE"',
     '  echo "$PASSWORD" | notarypy login registry.example.com -u ci --password-stdin',

@@ -20,7 +20,7 @@ else:
 
 TEXTS: dict[str, str] = {
     # -- what leads to keys elsewhere
-    "ask-backend": "ask whoever makes this package; what it is to raise is in docs/keys/own.md",
+    "ask-backend": "ask whoever makes this package: it is to raise what notarypy.errors has",
     "say": "{text}",
     "install-backend": "write one of these, or install the package that has it",
     "install-backend-anew": "install the package that has it anew, or ask whoever makes it",

@@ -122,17 +122,15 @@ TEXTS: dict[str, str] = {
     "ask-registry-for-types": "notation needs a registry that lists types as OCI 1.1 says, or keeps no lists",
     "choose-classic-form": "the classic form of cosign needs no list: notarypy migrate cosign --format sig",
     "except-from-immutable": "except the tags sha256-* from the rule that makes tags immutable",
+    "give-certificate-of-key": "give the certificate of this key, or the key of this certificate",
     "give-signing-certificate": (
-        "give a PEM file with the key's certificate for code signing, and then those above it: "
-        "docs/migrating/notation.md has the rules"
+        "give a PEM file with the key's certificate for code signing alone, and then those above it"
     ),
     "name-tag-of-digest": "name the tag: REPO:TAG, or REPO:TAG@DIGEST if it has to be this one",
     "sign-once-more": (
         "run it again: others may have written at the same moment, and what is there and valid is left alone"
     ),
-    "use-notation-key": (
-        "take a key on P-256 or RSA of 2048 bits, or sign with notation itself: docs/migrating/notation.md"
-    ),
+    "use-notation-key": "take a key on P-256 or RSA of 2048 bits, or sign with notation itself",
     "require-before-signing": "require a signer or a root, --signer NAME or --root PIN, or change the policy",
     # -- policies of others
     "count-with-other-kind": "name fewer signers in any, or take kyverno or connaisseur, which can count",

@@ -126,7 +126,7 @@ TEXTS: dict[str, str] = {
     "choose-listen-address": "name an address of this machine; no address, as in :8443, is all of them",
     "choose-listen-place": "name a path in a directory that may be written, or a port above 1023",
     "choose-shorter-path": "name a shorter path: a system takes about a hundred bytes",
-    "give-service-policy": "write one, and name it with --policy FILE: docs/policy.md",
+    "give-service-policy": "write one, with the root pins of each scope, and name it with --policy FILE",
     "pin-in-policy": (
         'write the pins into each of these scopes, roots.ids = ["ROOT-PIN"]: notarypy inspect REPO shows it; '
         "or take nothing on Notary's word there"

@@ -237,7 +237,7 @@ class NotationSigner:
             raise UsageError(
                 f"the certificate is not for the key {place}",
                 why=(f"the key is {self.key.public.keyid}", f"the certificate's is {chain.public.keyid}"),
-                advice=Advice("give-signing-certificate"),
+                advice=Advice("give-certificate-of-key"),
             )
 
     def sign(self, message: bytes) -> bytes:
