@@ -13,12 +13,14 @@ from notarypy.client.metadata.firstuse import FirstUses
 from notarypy.client.parameters import FirstUseWarning, PinOptions
 from notarypy.client.verdicts import FirstRoot
 from notarypy.errors import ConfigurationError, ExpiredError, FirstUseError, RootNotPinnedError, StorageError
+from notarypy.files import write_atomic
 from support.author import GUN
 from support.counting import work
 from support.people import SERVER, copy_of, released
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from support.people import Person, World
 
@@ -173,6 +175,27 @@ def test_a_root_that_cannot_be_stored_is_trusted_this_once(
             reader.warnings.clear()
     with pytest.raises(FirstUseError):
         careful(reader).verify(REF)
+
+
+@pytest.mark.usefixtures("owner")
+def test_a_root_that_is_stored_alone_lasts(reader: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = iter([write_atomic])
+
+    def fill_the_disk(path: Path, data: bytes) -> None:
+        if (write := next(written, None)) is None:
+            raise StorageError("the disk is full")
+        write(path, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("notarypy.files.write_atomic", fill_the_disk)
+        client = careful(reader, first_use=True)
+        client.verify(REF)
+    assert [taken.lasting for taken in client.first_uses] == [True]
+    stored, first = reader.warnings
+    assert "not updated: the disk is full" in stored
+    assert "its root is trusted from now on" in first
+    assert [*reader.cache()] == ["root"]
+    assert careful(reader).verify(REF).tag == "1"
 
 
 def test_a_person_is_shown_the_root_and_asked_once(reader: Person, owner: Person) -> None:

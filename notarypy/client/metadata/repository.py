@@ -12,7 +12,8 @@ Rules:
    length is known (`flight`) has a small limit of its own.
 3. Of cached files only short ones stay in memory, and the long one that was read last: it is compared with
    itself. What is not in the folder is not looked for: metadata may name a million roles.
-4. The cache is written under its lock, the timestamp last.
+4. The cache is written under its lock, the root first and the timestamp last. A root that could be written
+   lasts, whatever else could not.
 5. Nothing newer is overwritten: neither a root that the chain leads to from ours, nor a newer
    timestamp, nor an anchor that somebody replaced on purpose.
 6. Two processes that meet a repository for the first time and are shown different roots cannot both be
@@ -280,9 +281,17 @@ def store(
             cache.drop(gone := _gone(trusted, cache.cached()))
             _LOG.debug("%s: stored %s, dropped %s", repository.gun, list(files), gone)
     except StorageError as error:
+        cache.lasting = _has_root(cache)
         cache.remember(files, error)
-        cache.lasting = False
         repository.warn("; ".join((f"the trust directory was not updated: {error.message}", *error.why)))
+
+
+def _has_root(cache: RepositoryCache) -> bool:
+    """Tell whether the next run has a root to go by, which may be all that was written (rule 4)."""
+    try:
+        return cache.load_root() is not None
+    except (StorageError, VerificationError):
+        return False
 
 
 def _root_moved(repository: Repository, trusted: TrustedMetadata, before: bytes | None) -> bool:
