@@ -249,6 +249,16 @@ class Keys:
         wanted = Rotation(role, keys, threshold, tuple(replaces), server_managed, legacy)
         return rotate(self._session, repository, wanted, begun=begun)
 
+    def remove_replaced(self, rotated: RotatedKey) -> KeyInfos:
+        """Delete the files of the targets or snapshot keys that `rotate` has replaced, as Go notary does.
+
+        One that anything cached here names stays, and so does a root key. Raises what makes that unknown.
+        """
+        from notarypy.client.keys.keyfiles import remove_replaced
+
+        session, old = self._session, {*rotated.old} - {*rotated.new}
+        return remove_replaced(session.keys(), session.directory(), rotated.repository, old)
+
     def certify(self, repository: str, *, key: str | None = None) -> tuple[str, bytes]:
         """Return the id of a root key, and a new certificate of it for a repository, PEM.
 

@@ -18,6 +18,7 @@ from notarypy.cli.text import terminal
 from notarypy.errors import PinWrongError
 from notarypy.keys.formats import pem
 from notarypy.keys.signers import keyfile
+from notarypy.remote.http.messages import Response
 from notarypy.tuf.keys import public_key_of
 from support.people import prepared
 
@@ -478,16 +479,54 @@ def test_the_last_root_key_of_a_repository_stays(notary: Run, owned: str, privat
 
 
 @pytest.mark.parametrize("words", [("targets",), ("snapshot",), ("snapshot", "-r"), ("timestamp", "-r")])
-def test_a_key_is_rotated_and_what_was_stays(
+def test_a_key_is_rotated(
     notary: Run, run: Run, home: Path, owned: str, private: Path, words: tuple[str, ...]
 ) -> None:
     before = {path.name for path in private.glob("*.key")}
     done = notary("key", "rotate", owned, *words).expect(0)
     assert done.out == f"Successfully rotated {words[0]} key for repository {owned}\n"
     after = {path.name for path in private.glob("*.key")}
-    assert before <= after
+    assert len(before - after) == (1 if "targets" in words else 0)
     assert len(after - before) == (0 if "-r" in words else 1)
     run("-d", home / ".notary", "--gun", "status", owned).expect(0)
+
+
+def test_what_a_rotation_replaced_goes_once_the_server_has_the_other(
+    notary: Run, fake: Fake, owned: str, private: Path
+) -> None:
+    for _ in range(2):
+        notary("key", "rotate", owned, "targets").expect(0)
+        notary("key", "rotate", owned, "snapshot").expect(0)
+        assert [len(of_role(private, role)) for role in ("targets", "snapshot")] == [1, 1]
+    before = of_role(private, "targets")
+    refused = Response(400, {}, b'{"errors":[{"code":"INVALID_UPDATE","message":"no"}]}')
+    fake.before.append(lambda request: refused if request.method == "POST" else None)
+    notary("key", "rotate", owned, "targets").expect(1)
+    assert of_role(private, "targets") == before
+    fake.before.clear()
+    notary("key", "rotate", owned, "snapshot", "-r").expect(0)
+    assert of_role(private, "snapshot") == set()
+    assert notary("key", "export", "--gun", owned).expect(0).out.count("BEGIN") == 1
+
+
+def test_what_a_rotation_replaced_stays_where_something_else_needs_it(
+    notary: Run, home: Path, owned: str, private: Path
+) -> None:
+    (shared,) = of_role(private, "targets")
+    notary("init", "-p", "collection.test/other").expect(0)
+    notary("key", "rotate", "collection.test/other", "targets", "-k", private / f"{shared}.key").expect(0)
+    notary("key", "rotate", owned, "targets").expect(0)
+    assert shared in of_role(private, "targets")
+    (last,) = {path.stem for path in private.glob("*.key") if f"gun: {owned}\n" in path.read_text()} - {
+        shared
+    }
+    other = home / ".notary" / "tuf" / "collection.test" / "other" / "metadata" / "root.json"
+    other.write_text("damaged")
+    done = notary("key", "rotate", owned, "targets").expect(0)
+    assert (
+        "the targets key that was replaced stays here: the trusted root of collection.test/other" in done.err
+    )
+    assert last in of_role(private, "targets")
 
 
 def test_a_root_key_is_rotated_after_a_yes(notary: Run, owned: str, private: Path) -> None:
@@ -524,10 +563,10 @@ def test_keys_of_files_become_those_of_a_role(notary: Run, home: Path, owned: st
     files = [key_file(home / "folder", name) for name in ("one", "two.pem")]
     words = [word for path, _ in files for word in ("-k", path)]
     notary("key", "rotate", owned, "targets", *words).expect(0)
-    assert {keyid for _, keyid in files} < of_role(private, "targets")
+    assert {keyid for _, keyid in files} == of_role(private, "targets")
     again = notary("key", "rotate", owned, "targets", *words).expect(0)
     assert "nothing was published" in again.err
-    assert {keyid for _, keyid in files} < of_role(private, "targets")
+    assert {keyid for _, keyid in files} == of_role(private, "targets")
     path, keyid = key_file(home, "bare")  # neither a slash nor a dot
     notary("key", "rotate", owned, "root", "-k", path.name, typed="y\n").expect(0)
     assert keyid in of_role(private, "root")

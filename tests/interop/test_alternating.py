@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from interop.harness import alternation, gosides
-from interop.harness.people import GO_PASSPHRASES
+from interop.harness.people import APART
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ def test_both_list_the_same_after_every_step(
     (home / ".notary").mkdir(parents=True)
     remote = {"url": notary.url, "root_ca": str(notary.ca)}
     (home / ".notary" / "config.json").write_text(json.dumps({"remote_server": remote}))
-    environment = {"HOME": str(home), **GO_PASSPHRASES}
+    environment = {"HOME": str(home), **APART}
 
     def go(words: tuple[str, ...], data: bytes | None) -> Run:
         return gosides.go_notary(list(words), environment, home, data)

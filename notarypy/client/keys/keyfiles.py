@@ -20,6 +20,9 @@ Rules:
 8. An export has the keys that are named, those that were made for named repositories, or all that are here.
    One that is elsewhere stays there, with a warning if nobody named it. One that is not encrypted is left out
    with a warning, unless somebody named it or there is no other. No key at all is an error.
+9. What a rotation replaced is removed where the file says that it was this repository's key for targets or
+   snapshot, and nothing cached here names it: not the root as it was read back, nor a file of any repository.
+   Where one of those cannot be read nothing is removed.
 """
 
 from __future__ import annotations
@@ -63,7 +66,7 @@ from notarypy.tuf.metadata import Root, Targets
 from notarypy.values import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from notarypy.client.keys.manager import KeyManager
     from notarypy.keys.keyinfo import KeyInfo
@@ -180,6 +183,17 @@ def public_file(manager: KeyManager, selector: str) -> bytes:
 
 def keys_of(manager: KeyManager, directory: TrustDirectory, gun: str) -> list[KeyInfo]:
     """Return the keys here that a repository has in any of its roles, or that are for it alone."""
+    ids = _named(directory, gun)
+    every = [*manager.store.list(), *manager.store.damaged()]
+    found = [info for info in every if info.keyid in ids or info.gun == gun]
+    if not found:
+        message, advice = f"no key of {gun} is here", Advice("list-keys")
+        raise KeyMissingError(message, why="" if ids else "nothing of it is cached here", advice=advice)
+    return found
+
+
+def _named(directory: TrustDirectory, gun: str) -> set[str]:
+    """Return the ids of all keys that the cached files of a repository name."""
     cache, ids = directory.repository(gun), set[str]()
     for role in cache.cached():
         data = None if role in {roles.SNAPSHOT, roles.TIMESTAMP} else cache.load(role)
@@ -188,12 +202,20 @@ def keys_of(manager: KeyManager, directory: TrustDirectory, gun: str) -> list[Ke
             read = Root.from_signed(signed, limits) if role == roles.ROOT else None
             names = (read or Targets.from_signed(signed, role, limits)).keys
             ids |= {key.canonical_id for key in names.values()}
-    every = [*manager.store.list(), *manager.store.damaged()]
-    found = [info for info in every if info.keyid in ids or info.gun == gun]
-    if not found:
-        message, advice = f"no key of {gun} is here", Advice("list-keys")
-        raise KeyMissingError(message, why="" if ids else "nothing of it is cached here", advice=advice)
-    return found
+    return ids
+
+
+def remove_replaced(
+    manager: KeyManager, directory: TrustDirectory, gun: str, keyids: Collection[str]
+) -> list[KeyInfo]:
+    """Delete the files of keys that were those of a repository's targets or snapshot (rule 9)."""
+    replaced = [info for info in manager.store.list() if info.keyid in keyids and not info.refers]
+    own = [info for info in replaced if info.gun == gun and info.role in {roles.TARGETS, roles.SNAPSHOT}]
+    named = set[str]().union(*(_named(directory, one) for one in directory.guns())) if own else set()
+    removed = [info for info in own if info.keyid not in named]
+    for info in removed:
+        manager.store.remove(info.keyid)
+    return removed
 
 
 def test_key(manager: KeyManager, selector: str) -> CheckedKey:

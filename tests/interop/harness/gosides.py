@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from interop.harness import gokeys, programs
-from interop.harness.people import GO_PASSPHRASES
+from interop.harness.people import APART
 from support.served import Line as Connection
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Side:
         (self.trust_dir / "config.json").write_text(json.dumps({"remote_server": remote}))
         assert server.ca is not None
         self._server = Connection(server.host, server.ca)
-        self.environment = {"HOME": str(home), **GO_PASSPHRASES}
+        self.environment = {"HOME": str(home), **APART}
         self.ids: dict[str, str] = {}  # every key that was seen here: its role and repository
         self.last = State()
 

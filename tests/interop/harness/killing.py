@@ -24,7 +24,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from interop.harness import gokeys, gosides
-from interop.harness.people import GO_PASSPHRASES
+from interop.harness.people import APART
 from support.served import Line as Connection
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Hunt:
         (self.trust_dir / "config.json").write_text(json.dumps({"remote_server": remote}))
         (home / "direct.json").write_text(json.dumps({"remote_server": {**remote, "url": server.url}}))
         (home / "hello").write_text("hello\n")
-        self.environment = {"HOME": str(home), **GO_PASSPHRASES}
+        self.environment = {"HOME": str(home), **APART}
         self.published: set[str] = set()
         self._names = (f"v{number}" for number in itertools.count())
         self.kills = 0

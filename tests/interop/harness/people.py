@@ -25,6 +25,12 @@ GO_PASSPHRASES = {
     "NOTARY_SNAPSHOT_PASSPHRASE": REPOSITORY_PASSPHRASE,
     "NOTARY_DELEGATION_PASSPHRASE": REPOSITORY_PASSPHRASE,
 }
+# Of those who run nothing but the two programs: one that stands for another fails.
+APART = {
+    **GO_PASSPHRASES,
+    "NOTARY_TARGETS_PASSPHRASE": "targetspassphrase1",
+    "NOTARY_SNAPSHOT_PASSPHRASE": "snapshotpassphrase1",
+}
 
 
 class Person:
