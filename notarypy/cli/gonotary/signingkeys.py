@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from notarypy.cli.cobra import CommandLine
     from notarypy.cli.gonotary.notaryshell import NotaryShell
     from notarypy.client.api import Client
-    from notarypy.client.results import RotatedKey
     from notarypy.keys.keyinfo import KeyInfo
 
 _HEADING = ("ROLE", "GUN", "KEY ID", "LOCATION")
@@ -146,20 +145,14 @@ def rotate(shell: NotaryShell, line: CommandLine) -> None:
         done = client.keys.rotate(
             gun, role, key=keys or None, server_managed=server, legacy=legacy, begun=True
         )
-        _remove_replaced(shell, client, done)
+        try:
+            client.keys.remove_replaced(done)
+        except NotarypyError as error:
+            why = "; ".join((error.message, *error.why))
+            shell.warn(f"the {role} key that was replaced stays here: {why}")
     if not done.published:
         shell.warn(f"these are the {role} keys of {gun} already; nothing was published")
     shell.out(f"Successfully rotated {role} key for repository {gun}")
-
-
-def _remove_replaced(shell: NotaryShell, client: Client, done: RotatedKey) -> None:
-    """Remove the key that a role had, now that the server is known to have the new one."""
-    try:
-        client.keys.remove_replaced(done)
-    except NotarypyError as error:
-        shell.warn(
-            "; ".join((f"the {done.role} key that was replaced stays here: {error.message}", *error.why))
-        )
 
 
 def _place_in_table(info: KeyInfo) -> tuple[bool, str, str, str]:
