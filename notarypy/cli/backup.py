@@ -39,8 +39,7 @@ def backup(
         str | None, Option(metavar="HTML", help="Write a page about it too, to print and put into a safe.")
     ] = None,
     sheet_key: Annotated[
-        list[str] | None,
-        Option(metavar="KEY", help="With this key on the page, encrypted. Repeatable."),
+        list[str] | None, Option(metavar="KEY", help="With this key on the page, encrypted. Repeatable.")
     ] = None,
 ) -> None:
     """Save all of this machine: keys, roots, metadata, settings.

@@ -56,12 +56,7 @@ def devserver(
 
     run = begin(context)
     options = start.ServerOptions(
-        host,
-        port or 0,
-        registry_port or 0,
-        strict=not lax,
-        authentication=auth,
-        referrers=not no_referrers,
+        host, port or 0, registry_port or 0, strict=not lax, authentication=auth, referrers=not no_referrers
     )
     kept = None if directory is None else Path(directory)
     with run.log_shown(), SignalFlag() as ending, start.running(kept, options, clock=utc_now) as started:

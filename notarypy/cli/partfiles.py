@@ -190,11 +190,7 @@ def lines(review: PartReview) -> list[str]:
         base = "nothing: it is the first root of this repository"
     elif not review.fresh:
         base = "what the file says is published; nobody was asked whether it still is"
-    return [
-        f"to be signed for {review.repository}, built on {base}:",
-        *_changes(review),
-        *signatures(review),
-    ]
+    return [f"to be signed for {review.repository}, built on {base}:", *_changes(review), *signatures(review)]
 
 
 def _changes(review: PartReview) -> Iterator[str]:

@@ -38,8 +38,7 @@ _Kind = Annotated[
     Option("--format", metavar="FORMAT", help="dockerfile, compose or k8s; buildkit-policy prints a policy."),
 ]
 _BuildArgs = Annotated[
-    list[str] | None,
-    Option(metavar="NAME=VALUE", help="A build argument of the Dockerfile. Repeatable."),
+    list[str] | None, Option(metavar="NAME=VALUE", help="A build argument of the Dockerfile. Repeatable.")
 ]
 _Platform = Annotated[
     str | None, Option(metavar="PLATFORM", help="The platform to build for, os/arch[/variant].")
@@ -48,12 +47,10 @@ _Target = Annotated[
     str | None, Option(metavar="STAGE", help="The stage to build; leave those behind it alone.")
 ]
 _Env = Annotated[
-    list[str] | None,
-    Option(metavar="NAME=VALUE", help="A variable of the compose file. Repeatable."),
+    list[str] | None, Option(metavar="NAME=VALUE", help="A variable of the compose file. Repeatable.")
 ]
 _Skip = Annotated[
-    list[str] | None,
-    Option(metavar="IMAGE", help="Leave this image, or repository, alone. Repeatable."),
+    list[str] | None, Option(metavar="IMAGE", help="Leave this image, or repository, alone. Repeatable.")
 ]
 _Strict = Annotated[bool, Option("--strict", help="Leave nothing else alone, and with --check want digests.")]
 
@@ -257,8 +254,7 @@ def _write(changes: Sequence[tuple[str, bytes, bytes]]) -> None:
 def build(
     context: Context,
     arguments: Annotated[
-        list[str],
-        Argument(metavar="-- ARGS...", help="What the builder is told; the context is the last."),
+        list[str], Argument(metavar="-- ARGS...", help="What the builder is told; the context is the last.")
     ],
     *,
     builder: Annotated[

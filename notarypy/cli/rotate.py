@@ -40,8 +40,7 @@ def rotate(
         Option(metavar="N", min=1, help="How many keys of root or targets sign; default: as many as now."),
     ] = None,
     replace: Annotated[
-        list[str] | None,
-        Option(metavar="KEY", help="Only this key goes, by digits of its id. Repeatable."),
+        list[str] | None, Option(metavar="KEY", help="Only this key goes, by digits of its id. Repeatable.")
     ] = None,
     server_managed: Annotated[
         bool, Option("--server-managed", help="The server makes and keeps it: snapshot, timestamp.")

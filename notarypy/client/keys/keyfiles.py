@@ -20,9 +20,8 @@ Rules:
 8. An export has the keys that are named, those that were made for named repositories, or all that are here.
    One that is elsewhere stays there, with a warning if nobody named it. One that is not encrypted is left out
    with a warning, unless somebody named it or there is no other. No key at all is an error.
-9. What a rotation replaced is removed where the file says that it was this repository's key for targets or
-   snapshot, and nothing cached here names it: not the root as it was read back, nor a file of any repository.
-   Where one of those cannot be read nothing is removed.
+9. What a rotation replaced is removed where its file says that it was for this repository's targets or
+   snapshot, and no cached file of any repository names it; where one cannot be read nothing is removed.
 """
 
 from __future__ import annotations

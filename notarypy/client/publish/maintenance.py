@@ -160,11 +160,7 @@ def _version(state: State, name: str) -> int | None:
 
 
 def _possible(
-    wanted: Sequence[RoleStatus],
-    root_keys: Sequence[PublicKey],
-    trusted: TrustedMetadata,
-    *,
-    by_others: bool,
+    wanted: Sequence[RoleStatus], root_keys: Sequence[PublicKey], trusted: TrustedMetadata, *, by_others: bool
 ) -> list[str]:
     """Return the roles that can be signed anew, here or in a part that is signed `by_others` too."""
     signed = {status.role for status in wanted if status.signable}
@@ -251,10 +247,7 @@ def _made_on_yubikey(key: PublicKey) -> bool:
 
 
 def _left_over(
-    gun: str,
-    left: Sequence[RoleStatus],
-    renewed: Sequence[RoleStatus],
-    absent: Mapping[str, KeyAccessError],
+    gun: str, left: Sequence[RoleStatus], renewed: Sequence[RoleStatus], absent: Mapping[str, KeyAccessError]
 ) -> KeyNotAuthorisedError:
     done = [status.role for status in renewed]
     missing = [error for keyid, error in absent.items() if any(keyid in status.keys for status in left)]

@@ -77,10 +77,7 @@ def who_signs(state: State, available: Collection[str]) -> frozenset[str]:
 
 
 def mend(
-    state: State,
-    changes: Sequence[Change],
-    available: Collection[str],
-    options: RemovalOptions,
+    state: State, changes: Sequence[Change], available: Collection[str], options: RemovalOptions
 ) -> Mended:
     """Return removals with the files to sign again for them (rule 1)."""
     after = apply_all(state, changes)
