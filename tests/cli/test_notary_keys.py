@@ -304,6 +304,7 @@ def test_a_key_that_a_repository_has_elsewhere_is_not_in_its_export_and_said(
 ) -> None:
     uri = fake_kms.make("targets")
     notary("key", "rotate", owned, "targets", "-k", uri).expect(0)
+    notary("key", "rotate", owned, "snapshot").expect(0)
     for words in (("--gun", owned), ()):
         done = notary("key", "export", *words).expect(0)
         assert f"stays at {uri}, and is not in it" in done.err
