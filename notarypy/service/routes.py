@@ -43,12 +43,7 @@ _WHY_CHARS = 512
 
 
 def operations(
-    verifier: Verifier,
-    webhook: Webhook,
-    metrics: Metrics,
-    limits: Limits,
-    *,
-    admission_only: bool = False,
+    verifier: Verifier, webhook: Webhook, metrics: Metrics, limits: Limits, *, admission_only: bool = False
 ) -> Mapping[str, Operation]:
     """Return what answers at which path; `admission_only` leaves out what is for others than API servers."""
     reviewing: dict[str, Operation] = {

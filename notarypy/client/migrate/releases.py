@@ -54,12 +54,7 @@ class SignableImage:
 
 
 def signable_images(
-    session: Session,
-    texts: Sequence[str],
-    required: VerifyOptions,
-    counter: StepCounter,
-    *,
-    children: bool,
+    session: Session, texts: Sequence[str], required: VerifyOptions, counter: StepCounter, *, children: bool
 ) -> list[tuple[str, SignableImage | NotarypyError]]:
     """Return the tags that texts of one repository name, REPO for all released ones, or why each fails."""
     cache = MetadataCache()
