@@ -14,7 +14,7 @@ Rules:
 3. An existing key is tried with every source in turn, each distinct value once; the next source is not asked
    before the last one failed.
 4. A new key takes the first source that has a value, and that value has 8 characters or more. A second source
-   never rescues a value that is too short: nobody would know which one the key has.
+   never rescues a value that is too short: nobody would know which one the key has. At the prompt see rule 8.
 5. Only names of sources are shown and logged, never values.
 6. A passphrase that is to be changed and the one that replaces it come from different sources: else both
    would be the same, and nothing would change.
@@ -22,7 +22,9 @@ Rules:
    PIN, and no other is offered: not what docker's and notary's variables or a file without names hold for
    all keys, and nothing after the first. A function is asked only where whoever gave it said so: one that has
    one answer to everything would lock the token.
-8. In `notary`, as in Go's, what was typed for a role is tried for its other keys first, and set on new ones.
+8. In `notary`, as in Go's, what was typed for a role is tried for its other keys before anybody is asked, and
+   set on new ones: if it was typed twice, or opened a key that is known by its id, and has 8 characters. What
+   opened nothing, or only a file of somebody else's, is remembered by nobody.
 """
 
 from __future__ import annotations
@@ -177,7 +179,9 @@ class PassphraseChain:
             typed = before if count == 0 and before else self._ask(asked, empty=request.cosign)
             if typed is None:
                 return
-            yield PROMPT, self._noted(request, typed)
+            self._note(request, typed)
+            yield PROMPT, typed
+            self._note(request, "")  # it opened nothing: another is asked for
 
     def for_new(self, request: PassphraseRequest) -> str:
         """Return the passphrase for a new key; raise PassphraseNeededError, ConfigurationError (rule 4)."""
@@ -191,7 +195,8 @@ class PassphraseChain:
             message, advice = f"the {_wanted(request)} is too short", Advice("choose-longer", source=name)
             raise ConfigurationError(message, why=why, advice=advice, source=name)
         _LOG.debug("the %s comes from %s", _wanted(request), name)
-        return name, value or self._typed_for.get(request.role) or self._noted(request, self._typed(request))
+        before = self._typed_for.get(request.role, "")
+        return name, value or (before if len(before) >= MIN_LENGTH else self._typed(request))
 
     def tried(self, request: PassphraseRequest) -> list[str]:
         """Return the names of all sources for this key, whether they hold a value or not."""
@@ -215,10 +220,9 @@ class PassphraseChain:
             return None if not value and not empty and self._wording.empty_ends else value
         return None
 
-    def _noted(self, request: PassphraseRequest, typed: str) -> str:
-        if self._wording.remembers and not request.token:  # rule 8
+    def _note(self, request: PassphraseRequest, typed: str) -> None:
+        if self._wording.remembers and request.keyid and not request.token:  # rule 8
             self._typed_for[request.role] = typed
-        return typed
 
     def _typed(self, request: PassphraseRequest) -> str:
         words, problem = self._wording, ""
@@ -229,6 +233,7 @@ class PassphraseChain:
             if len(value) < MIN_LENGTH:
                 problem = words.too_short
             elif self._ask(words.repeat(request)) == value:
+                self._note(request, value)
                 return value
             else:
                 problem = words.different

@@ -14,8 +14,10 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from interop.harness import programs
+from notarypy.keys.signers import keyfile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -146,6 +148,25 @@ def test_a_wrong_passphrase_is_asked_for_as_often_as_by_go(tmp_path: Path) -> No
     assert sum(line.startswith("Enter passphrase for jeff key") for line in counts[1]) == 4
     fix = "  fix: type the passphrase that this key was made with, or set NOTARY_DELEGATION_PASSPHRASE"
     assert shown[-1] == fix
+
+
+def test_a_key_of_somebody_else_is_stored_under_a_passphrase_of_ones_own(tmp_path: Path) -> None:
+    encrypted = BestAvailableEncryption(b"abc")
+    data = keyfile.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encrypted)
+    (tmp_path / "theirs.pem").write_bytes(data)
+    words = ["notarypy", "notary", "key", "import", str(tmp_path / "theirs.pem"), "-r", "jeff"]
+    code, shown = typed(words, tmp_path, ["abc", "abc", GOOD, GOOD])
+    assert code == 0, shown
+    assert [line.partition(". ")[0] for line in shown if "assphrase" in line] == [
+        "Enter passphrase for jeff key: ",
+        "Enter passphrase for new jeff key with ID ID: ",
+        "Passphrase is too short",
+        "Enter passphrase for new jeff key with ID ID: ",
+        "Repeat passphrase for new jeff key with ID ID: ",
+    ]
+    [key] = (tmp_path / ".notary" / "private").glob("*.key")
+    code, shown = typed(["notary", "key", "passwd", key.stem], tmp_path, [GOOD, OTHER, OTHER])
+    assert code == 0, shown
 
 
 def test_without_a_terminal_nobody_is_asked(tmp_path: Path) -> None:

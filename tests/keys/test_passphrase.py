@@ -8,8 +8,9 @@ import pytest
 
 from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError, PassphraseNeededError
-from notarypy.keys.keyinfo import PassphraseRequest
+from notarypy.keys.keyinfo import PassphraseRequest, Wording
 from notarypy.keys.passphrases import PROMPT, CallbackSource, FileSource, PassphraseChain, standard_chain
+from notarypy.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -245,6 +246,54 @@ def test_a_new_passphrase_is_typed_twice() -> None:
     assert shown[0] == 'New passphrase for key "jeff" (f5a2a64), 8 characters or more: '
     assert shown[1].startswith("That was too short.")
     assert shown[3].startswith("These were not the same.")
+
+
+class Remembering(Wording):
+    """As of `notary`."""
+
+    remembers = True
+
+
+OF_FILE, NEW = PassphraseRequest("", "jeff"), PassphraseRequest("3" * 64, "jeff", new=True)
+
+
+def test_what_opened_a_key_is_tried_for_others_of_its_role_and_set_on_new_ones() -> None:
+    prompt, shown = typist("the root key 1", "wrong one", "long enough")
+    chain = PassphraseChain([], prompt, Remembering())
+    assert next(chain.candidates(ROOT)) == (PROMPT, "the root key 1")
+    answers = chain.candidates(JEFF)
+    assert [next(answers)[1], next(answers)[1]] == ["wrong one", "long enough"]
+    assert next(chain.candidates(replace(JEFF, keyid="4" * 64))) == (PROMPT, "long enough")
+    assert chain.for_new(NEW) == "long enough"
+    assert len(shown) == 3
+
+
+@pytest.mark.parametrize(
+    ("request_", "answers", "tries"),
+    [
+        pytest.param(OF_FILE, ["of somebody else"], 1, id="it opened a file of somebody else's"),
+        pytest.param(JEFF, ["abc"], 1, id="it is too short, though it opened a key"),
+        pytest.param(JEFF, ["wrong one 1", "wrong one 2", "wrong one 3"], 4, id="it opened nothing"),
+    ],
+)
+def test_what_was_typed_for_something_else_is_not_set_on_a_new_key(
+    request_: PassphraseRequest, answers: list[str], tries: int
+) -> None:
+    prompt, shown = typist(*answers, "long enough", "long enough")
+    chain = PassphraseChain([], prompt, Remembering())
+    tried = [value for _, value in itertools.islice(chain.candidates(request_), tries)]
+    assert tried == answers
+    assert chain.for_new(NEW) == "long enough"
+    assert len(shown) == len(answers) + 2
+
+
+def test_a_new_passphrase_is_remembered_for_its_role_alone() -> None:
+    prompt, shown = typist("long enough", "long enough", "the root key 1")
+    chain = PassphraseChain([], prompt, Remembering())
+    assert chain.for_new(NEW) == "long enough"
+    assert next(chain.candidates(JEFF)) == (PROMPT, "long enough")
+    assert next(chain.candidates(ROOT)) == (PROMPT, "the root key 1")
+    assert len(shown) == 3
 
 
 def test_without_a_passphrase_and_a_terminal_the_error_lists_what_was_looked_at() -> None:
