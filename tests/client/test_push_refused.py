@@ -122,19 +122,49 @@ def test_a_manifest_that_is_refused(world: World, client: Client, source: str, s
     assert "refuses the manifest" in advice(caught.value)
 
 
+def with_urls(tmp_path: Path) -> str:
+    """Make an image, one of whose two layers says where else it is."""
+    urls = [{}, {"urls": ["https://example.com/"]}]
+    kinds = zip((b"plain", b"layer"), urls, strict=True)
+    layers = [
+        {"mediaType": layouts.OCI_LAYER, "digest": layouts.digest(data), "size": 5, **more}
+        for data, more in kinds
+    ]
+    return f"oci:{layouts.layout(tmp_path / 'urls', layouts.image(b'plain', b'layer', layers=layers))}"
+
+
+def lacking(*details: object) -> Response:
+    entries = [{"code": "MANIFEST_BLOB_UNKNOWN", "message": "lacking", "detail": one} for one in details]
+    return Response(500, {}, json.dumps({"errors": [{"code": "UNKNOWN", "detail": {}}, *entries]}).encode())
+
+
 def test_a_registry_that_takes_no_layer_with_urls(world: World, client: Client, tmp_path: Path) -> None:
     """docker's registry says so, in this way, of a layer that it has."""
-    layer = {
-        "mediaType": layouts.OCI_LAYER,
-        "digest": layouts.digest(b"layer"),
-        "size": 5,
-        "urls": ["https://example.com/"],
-    }
-    directory = layouts.layout(tmp_path / "urls", layouts.image(b"layer", layers=[layer]))
-    world.attacker.answer(refusal(500, "MANIFEST_BLOB_UNKNOWN"), method="PUT", path=TAG)
+    world.attacker.answer(lacking(layouts.digest(b"layer")), method="PUT", path=TAG)
     with pytest.raises(ServerError, match="a layer of which names URLs") as caught:
-        client.images.push(f"oci:{directory}", REF)
+        client.images.push(with_urls(tmp_path), REF)
     assert "validation.manifests.urls.allow" in advice(caught.value)
+
+
+@pytest.mark.parametrize(
+    "details", [[layouts.digest(b"plain")], [layouts.digest(b"layer"), {"digest": layouts.digest(b"plain")}]]
+)
+def test_a_layer_with_urls_excuses_no_other(
+    world: World, client: Client, tmp_path: Path, details: list[object]
+) -> None:
+    world.attacker.answer(lacking(*details), method="PUT", path=TAG)
+    with pytest.raises(VerificationError, match="does not have what it says it has") as caught:
+        client.images.push(with_urls(tmp_path), REF)
+    assert "URLs" not in str(caught.value.why)
+
+
+def test_a_registry_that_does_not_say_what_it_lacks_may_mean_either(
+    world: World, client: Client, tmp_path: Path
+) -> None:
+    world.attacker.answer(lacking(None), method="PUT", path=TAG)
+    with pytest.raises(VerificationError, match="does not have what it says it has") as caught:
+        client.images.push(with_urls(tmp_path), REF)
+    assert caught.value.why[-1] == "or it takes no layers that name URLs, as one of these does"
 
 
 @pytest.mark.parametrize(

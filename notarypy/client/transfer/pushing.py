@@ -14,7 +14,8 @@ Rules:
    sent, once. One that calls the manifest invalid may mean the same (Google's does).
 5. What cannot be read back at once is asked for again, for a few seconds.
 6. Foreign layers are not sent, nor fetched to be sent: a registry takes the manifest without them, as it does
-   from skopeo. That is said. docker's, as it is installed, says of layers that name URLs that it lacks them.
+   from skopeo. That is said. docker's, as it is installed, says of layers that name URLs that it lacks them:
+   where it names these alone, that is meant.
 7. A daemon pushes with the login for that registry that docker would send, and replaces the tag there. An
    image that it does not have is not looked for anywhere else; and a reference with a digest is refused: what
    is pushed has the digest that it has.
@@ -70,6 +71,7 @@ _ABOUT_TAGS = frozenset({"TAG_INVALID"})  # ECR, of a tag that it keeps
 _DOUBTFUL = frozenset({"MANIFEST_INVALID"})
 _NOT_REFUSED = frozenset({408, 413, 429, 500, 502, 503, 504})
 _ASKED = 4
+_PERHAPS = "or it takes no layers that name URLs, as one of these does"
 _LOG = logging.getLogger(__name__)
 
 
@@ -252,12 +254,13 @@ def _says(error: NotarypyError, codes: Container[str]) -> bool:
 
 
 def _lacking(host: str, reference: str, error: NotarypyError, named: Sequence[Descriptor]) -> NotarypyError:
-    if any(blob.urls for blob in named):
+    naming, missed = {blob.digest for blob in named if blob.urls}, error.facts.get("lacking")
+    if isinstance(missed, list) and missed and naming.issuperset(missed):
         message = f"{host} refuses {reference}, a layer of which names URLs"
         return ServerError(message, why=error.why, advice=Advice("allow-urls", host=host), host=host)
     return VerificationError(
         f"{host} does not have what it says it has",
-        why=(f"it says of the manifest {reference}:", *error.why),
+        why=(f"it says of the manifest {reference}:", *error.why, "" if missed or not naming else _PERHAPS),
         advice=Advice("ask-registry"),
         host=host,
     )

@@ -26,6 +26,7 @@ from notarypy.values import dataclass
 
 _DIGITS, _TITLE_CHARS, _HEAD_BYTES = 10, 80, 1 << 14
 _TITLE = re.compile(r"<title[^>]*>([^<]+)", re.IGNORECASE)
+_DIGEST = re.compile(r"\b[a-z0-9]+:[0-9a-f]{32,128}\b")
 _KNOWN_CODES = frozenset({"DIGEST_INVALID", "VERSION"})
 
 
@@ -143,6 +144,8 @@ def of_status(host: str, path: str, response: Response) -> NotFoundError | Serve
         why = (*why, f"it asks to wait {wait:.0f} seconds")
     if response.is_redirect:
         why = (*why, _redirected(path, response))
+    lacking = [f"{one.message} {one.detail}" for one in found if one.code.endswith("BLOB_UNKNOWN")]
+    digests = _DIGEST.findall(" ".join(lacking))
     too_large = response.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     return ServerError(
         f"{host} answered with status {response.status}",
@@ -154,6 +157,7 @@ def of_status(host: str, path: str, response: Response) -> NotFoundError | Serve
         server_code=code,
         answered_by=kind,
         retry_after=wait,
+        **({"lacking": digests} if digests else {}),
     )
 
 
