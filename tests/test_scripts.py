@@ -1,8 +1,10 @@
-"""`scripts/demo`, with programs that only note what they are told in the place of Python."""
+"""`scripts/demo` and `scripts/test`, with programs in the place of others that only note what is wanted."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -135,3 +137,34 @@ def test_both_scripts_make_it_the_same_way() -> None:
         return (SCRIPTS / name).read_text().partition("\nvenv() {")[2].partition("\n}\n")[0]
 
     assert function("demo") == function("setup") != ""
+
+
+# The check holds the output open while it lives: whoever reads that to its end has seen both end.
+SETUP = """#!/bin/sh
+[ "${1-}" != --no-servers ] || exit 0
+until [ -e checking ]; do sleep 0.05; done
+echo ready
+exec %s
+"""
+CHECK = """#!/bin/sh
+: >checking
+sleep 100
+"""
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_what_is_checked_meanwhile_ends_with_the_tests(tmp_path: Path, interrupted: bool) -> None:
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(SCRIPTS / "test", tmp_path / "scripts" / "test")
+    for name, text in (("setup", SETUP % ("sleep 100" if interrupted else "false")), ("check", CHECK)):
+        (tmp_path / "scripts" / name).write_text(text)
+        (tmp_path / "scripts" / name).chmod(0o755)
+    with subprocess.Popen(
+        [tmp_path / "scripts" / "test"], stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        if interrupted:
+            os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == (-signal.SIGINT if interrupted else 1)
