@@ -221,7 +221,7 @@ def _check_hashes(entry: MetaFile | None, data: bytes, role: str) -> None:
 
 
 def check_strictly(update: Update) -> None:
-    """Raise Refused for an update that passed the real server's checks and does harm (rules 6 to 10)."""
+    """Raise Refused for an update that passed the real server's checks and does harm (rules 6 to 9)."""
     for role in (*update.files, roles.SNAPSHOT):
         if role in update.posted:
             with blaming(_NAMES.get(role, BAD_TARGETS)):

@@ -83,7 +83,8 @@ class NotaryService:
     """A Notary server without a network: `store` has what was published, `keys` sign what it makes.
 
     `strict` refuses what the real server accepts to everybody's harm; `renews` says whether rule 3 holds: a
-    test that wants an expired file served turns it off. `database` says whether rule 6 holds.
+    test that wants an expired file served turns it off. With `database` a role's file is refused that the
+    snapshot does not list, as by a server that keeps its files in a database.
     """
 
     def __init__(

@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from notarypy.cli.dockertrust import program, shell
 from notarypy.cli.dockertrust.shell import DockersWording
 from notarypy.cli.text.advice import advice
-from notarypy.client.api import Client
 from notarypy.client.transfer import pushing
 from notarypy.devserver.core import NOTARY_HOST, REGISTRY_HOST
 from notarypy.devserver.tampering import Tampering

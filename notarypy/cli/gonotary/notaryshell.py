@@ -10,7 +10,7 @@ Rules:
 2. Questions that are answered yes or no are asked on standard output, and answered on standard input, as
    there. Whatever is not `y` or `yes`, in any case, is no: nothing is done, and that is an error.
 3. Where the server cannot be reached a command that only reads goes on with what is cached, as Go notary
-   does, and says so (`client.metadata.fallback`).
+   does, and says so (`client.metadata.lenientrefresh`).
 4. Names of repositories are taken as they stand.
 5. Keys in the folders of Notary before 0.4 are moved when a command begins that works with the trust
    directory, as Go notary does then. No command fails for it, and where nothing is moved nothing is said,

@@ -1,7 +1,7 @@
 """An overview of a repository: its verified metadata rearranged for whoever answers for it.
 
 What it is: one refresh, and what it says of roles and tags; if that is wanted, what the registry serves. What
-it is not: what is wrong with it (`judging`), or a verification that anybody may rely on.
+it is not: what is wrong with it (`overviews`), or a verification that anybody may rely on.
 
 Rules:
 

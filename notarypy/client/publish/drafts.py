@@ -8,6 +8,9 @@ Rules:
 1. A key that is elsewhere may fail as servers do, that of somebody else's signer by errors of any type, and a
    token that waits for a finger is given up by Ctrl-C. Whoever cleans up after a failure hears that it was a
    key, and that nothing was sent.
+2. A client with limits of its own measures by those what it is about to publish, but one with the extended
+   ones, which are there to make something smaller, by the usual ones: its readers have no others.
+3. What stays beyond a limit, for it was beyond it before, is warned of.
 """
 
 from __future__ import annotations
@@ -76,7 +79,7 @@ def not_signed(error: BaseException) -> bool:
 def require_readable(
     repository: Repository, files: Mapping[str, bytes], published: Mapping[str, bytes] | None = None
 ) -> None:
-    """Raise UnreadableUpdateError for files that readers would refuse, and did not refuse as `published`."""
+    """Raise UnreadableUpdateError for files readers would refuse, and did not as `published` (rules 2, 3)."""
     limits = DEFAULT if repository.limits == EXTENDED else repository.limits
     ceiling = replace(repository, limits=limits).ceiling
     for error in plan.require_readable(repository.gun, files, ceiling, limits, published):

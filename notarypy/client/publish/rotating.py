@@ -21,12 +21,12 @@ Rules:
    as what is public (`client.keys.rolekeys`). The keys that are given are all that the role has afterwards,
    unless it is said which of its keys they replace. Without any and with a threshold the keys stay.
 8. Whatever is rotated, the new root may be signed by root keys of `legacy` earlier versions too, for readers
-   that cannot be shown the versions in between. A part has no such signatures. What a server calls an earlier
-   root is one only if the root after it vouches for it (`tuf.trustanchors`), from the present one back:
-   otherwise a server would choose which keys here sign. A version that the server does not have, or that
-   nothing vouches for, is an error. Those sign that are here; of versions that get fewer signatures than
-   their threshold is warned.
-9. A repository that was only begun here is published first, if that is wanted, once it is certain that its
+   that cannot be shown the versions in between. A part has no such signatures. Those sign that are here; of
+   versions that get fewer signatures than their threshold is warned.
+9. What a server calls an earlier root is one only if the root after it vouches for it (`tuf.trustanchors`),
+   from the present one back: otherwise a server would choose which keys here sign. A version that the server
+   does not have, or that nothing vouches for, is an error: whoever asks for its signatures relies on them.
+10. A repository that was only begun here is published first, if that is wanted, once it is certain that its
    root key can sign; what is staged stays so. There are two versions of its root then, for readers to follow.
 """
 
@@ -69,7 +69,6 @@ if TYPE_CHECKING:
     from notarypy.client.keys.manager import KeyManager
     from notarypy.client.metadata.repository import Repository
     from notarypy.client.session import Session
-    from notarypy.tuf.keys import PublicKey
     from notarypy.tuf.metadata import Root
     from notarypy.tuf.trusted import TrustedMetadata
 
@@ -144,7 +143,7 @@ class Rotation:
 
 
 def rotate(session: Session, repository: str, wanted: Rotation, *, begun: bool = False) -> RotatedKey:
-    """Give a base role other keys, given or new ones, here or at the server (rules 1 to 9)."""
+    """Give a base role other keys, given or new ones, here or at the server (rules 1 to 10)."""
     wanted.require_possible()
     session.whole_repository(repository)
     if not begun:
@@ -311,7 +310,7 @@ def _earlier_keys(
 
 
 def _earlier_roots(repository: Repository, trusted: TrustedMetadata, versions: int) -> Iterator[Root]:
-    """Yield the roots of so many versions before the present one, the newest first (rule 8)."""
+    """Yield the roots of so many versions before the present one, the newest first (rule 9)."""
     later, present = trusted.files[roles.ROOT], trusted.root.version
     versions = min(versions, present - 1)
     if versions > (most := repository.limits.root_versions):

@@ -102,9 +102,7 @@ def failure(place: str, error: Exception) -> NotarypyError:
 
     if isinstance(error, exceptions.HttpResponseError) and error.response is not None:
         return _refusal(place, error)
-    if isinstance(error, ValueError) and "challenge" in str(
-        error
-    ):  # it is for another domain (`azurekms`, rule 3)
+    if isinstance(error, ValueError) and "challenge" in str(error):  # for another domain (`azurekms`: 3)
         message = "the vault asks for a token that is not for it"
         return AuthenticationError(message, why=services.said(str(error).partition(". ")[0]), uri=place)
     return services.unreached("Azure Key Vault", place, error, place.split("/")[2])

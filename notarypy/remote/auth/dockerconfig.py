@@ -39,7 +39,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from notarypy import files, system
 from notarypy.errors import Advice, AuthenticationError, ConfigurationError, StorageError
@@ -54,9 +54,6 @@ from notarypy.remote.auth.credentials import (
     host_key,
 )
 from notarypy.values import replace
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 REMEMBER = 60.0
 _META = "x-meta-"

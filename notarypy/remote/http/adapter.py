@@ -39,10 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from notarypy.remote.http.messages import Request
     from notarypy.remote.http.proxied import ProxiedConnections
     from notarypy.remote.http.sockets import RawAnswer
-    from notarypy.remote.http.tls import ContextOf
 
     Origin = tuple[str, str, int]
 

@@ -41,9 +41,7 @@ from notarypy.storage.images.archives import PIECE, Archive
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from notarypy.storage.images.archives import Archive, Member
+    from notarypy.storage.images.archives import Member
 
 CONTAINERD_NAME = "io.containerd.image.name"
 _SHOWN = 10

@@ -42,7 +42,7 @@ from notarypy.tuf.keys import UnusableKey
 from notarypy.values import dataclass, field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from notarypy.cosign.signaturekeys import VerificationKey
     from notarypy.storage.settings.requiredsignatures import CosignKeys
