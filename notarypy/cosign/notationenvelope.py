@@ -86,10 +86,7 @@ def envelope(signed: bytes, signature: bytes, chain: SigningChain, agent: str) -
         {
             "payload": payload,
             "protected": head,
-            "header": {
-                "x5c": _x5c(chain),
-                f"{_PREFIX}signingAgent": agent,
-            },
+            "header": {"x5c": _x5c(chain), f"{_PREFIX}signingAgent": agent},
             "signature": _written(signature).decode(),
         }
     )

@@ -38,10 +38,7 @@ if TYPE_CHECKING:
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 PREDICATE = "https://sigstore.dev/cosign/sign/v1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-ANNOTATIONS = {
-    "dev.sigstore.bundle.content": "dsse-envelope",
-    "dev.sigstore.bundle.predicateType": PREDICATE,
-}
+ANNOTATIONS = {"dev.sigstore.bundle.content": "dsse-envelope", "dev.sigstore.bundle.predicateType": PREDICATE}
 _STATEMENT = "https://in-toto.io/Statement/v1"
 _STATEMENTS = (_STATEMENT, "https://in-toto.io/Statement/v0.1")
 
@@ -75,12 +72,7 @@ def statement(digest: str, annotations: Mapping[str, str] | None = None) -> byte
     if annotations:
         subject["annotations"] = dict(annotations)
     return manifests.encode(
-        {
-            "_type": _STATEMENT,
-            "predicate": {},
-            "predicateType": PREDICATE,
-            "subject": [subject],
-        }
+        {"_type": _STATEMENT, "predicate": {}, "predicateType": PREDICATE, "subject": [subject]}
     )
 
 

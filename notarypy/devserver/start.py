@@ -163,11 +163,7 @@ def running(
             except (sqlite3.Error, OSError) as error:
                 raise StorageError(f"cannot use the data in {place.path}", why=str(error)) from None
             fake = Fake(
-                clock=clock,
-                random=random,
-                strict=options.strict,
-                referrers=options.referrers,
-                holdings=saved,
+                clock=clock, random=random, strict=options.strict, referrers=options.referrers, holdings=saved
             )
         yield _Start(place, options, clock, random).serve(stack, fake)
 

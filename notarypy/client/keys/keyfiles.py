@@ -23,7 +23,7 @@ Rules:
 9. What a rotation replaced is removed where its file says that it was for this repository's targets or
    snapshot, and no cached file of any repository names it; where one cannot be read nothing is removed.
 10. A key is a repository's if it was made for it, as its file says; of one that is shared nobody is told. A
-   repository of which no key is here is an error.
+    repository of which no key is here is an error.
 """
 
 from __future__ import annotations
@@ -295,7 +295,7 @@ def export(
 def _exported(
     manager: KeyManager, directory: TrustDirectory, guns: Sequence[str], warn: Callable[[str], None]
 ) -> list[str]:
-    """Return the ids of the keys of repositories, or of all keys, that an export can have (rules 8 and 10)."""
+    """Return the ids of the keys of repositories, or of all keys, that an export can have (rules 8, 10)."""
     every = manager.store.list()
     for warning in manager.store.warnings:
         warn(warning)
