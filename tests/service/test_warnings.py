@@ -32,9 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from notarypy.remote.http.transport import Transport
     from notarypy.service.verifier import Verifier
-    from notarypy.storage.settings.settings import Settings
     from support.people import Person, World
 
 AUDITED = f"{GUN.partition('/')[0]}/audited"
@@ -148,17 +146,11 @@ def test_certificates_are_read_anew_after_a_server_was_not_trusted(
     world: World, service: Verifier, ticks: Ticks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = list[Connections]()
-    known = Connections.__init__
+    known: Callable[..., None] = Connections.__init__
 
-    def counted(
-        self: Connections,
-        settings: Settings,
-        transport: Transport,
-        limits: Limits,
-        ask_login: Callable[[], tuple[str, str] | None] | None,
-    ) -> None:
+    def counted(self: Connections, *given: object, **named: object) -> None:
         made.append(self)
-        known(self, settings, transport, limits, ask_login)
+        known(self, *given, **named)
 
     monkeypatch.setattr(Connections, "__init__", counted)
     monkeypatch.setattr("notarypy.service.servicesession._ANEW_SECONDS", 0.0)
