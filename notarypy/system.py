@@ -228,13 +228,13 @@ def keep_memory_private() -> None:
             ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def die_of_interrupt() -> None:
-    """End this process as SIGINT does it, without anything more, where signals do that; else return."""
+def die_of(number: int) -> None:
+    """End this process as this signal does it, without anything more, where signals do that; else return."""
     if not WINDOWS:
         import signal  # which is needed seldom
 
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signal.raise_signal(signal.SIGINT)
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
 
 
 def at_fork(before: Callable[[], object], parent: Callable[[], object], child: Callable[[], object]) -> None:

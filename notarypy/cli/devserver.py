@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from notarypy.cli.declared import Option
-from notarypy.cli.run import Context, Run, SignalFlag, begin
+from notarypy.cli.run import Context, Run, SignalFlag, TerminatedError, begin
 from notarypy.errors import Advice, OperationError
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def demo(
             run.report.text(f"\n# {step.about}\n$ {step.command}\n{step.output}{ended}")
             _flush()
             if ending.asked:
-                raise KeyboardInterrupt
+                raise TerminatedError(ending.number)
             if step.code != step.expected:
                 why = f"it ended with {step.code} instead of {step.expected}"
                 message, advice = f"the demonstration went wrong: {step.command}", Advice("report-demo")

@@ -10,9 +10,10 @@ Rules:
 2. `--version` or `version` alone is answered before anything is imported.
 3. Ctrl-C is 130, while modules are loaded, too: so this one, which all programs begin with, loads next to
    nothing before that is taken care of. A reader of standard output that went away is 1, without a word.
-   After all else a process of our own dies of SIGINT (rule 5), where a system can: bash, which shows 130 for
-   that, goes on with a script after a program that took Ctrl-C and ended by itself, whatever the code is.
-   docker makes 255 of a plugin that dies: it gets the code.
+   Another signal that is cleaned up after is 128 and its number. After all else a process of our own dies
+   of that very signal (rule 5), where a system can: bash, which shows the same code for that, goes on with a
+   script after a program that took Ctrl-C and ended by itself, whatever the code is. systemd takes death by
+   SIGINT for a clean end. docker makes 255 of a plugin that dies: it gets the code.
 4. The program's memory may hold an unlocked key. Before anything is read, core dumps are switched off, of
    this process and of what it starts, and on Linux no other process of the same user may look into this one.
    Where the system refuses, the program goes on: it is no worse off than before. A program that embeds the
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from notarypy.cli.run import Run
 
 _INTERRUPTED = 130
+_ENDED = {129: 1, 130: 2, 143: 15}  # SIGHUP, SIGINT and SIGTERM, by what shells show of them
 _OF_DOCKER = "DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND"  # which docker sets for its plugins
 _VERSION = (["--version"], ["version"])
 _OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EBADF, errno.EFBIG)
@@ -96,10 +98,15 @@ def finish(program: Callable[[Sequence[str]], int], argv: Sequence[str]) -> NoRe
         codes.append(program(argv))
         if not _flush():
             codes[0] = codes[0] or 1
-    except KeyboardInterrupt:  # while modules were being imported, or output waited for its reader
-        codes[:] = [_INTERRUPTED]
+    except KeyboardInterrupt as error:  # while modules were being imported, or output waited for its reader
+        codes[:] = [code_of(error)]
         _discard(sys.stdout)
     sys.exit(codes[0])
+
+
+def code_of(error: KeyboardInterrupt) -> int:
+    """Return the exit code of Ctrl-C, or of another signal that is taken for it (rule 3)."""
+    return int(getattr(error, "exit_code", _INTERRUPTED))
 
 
 def _hurries() -> bool:
@@ -121,10 +128,10 @@ def _leave(codes: Sequence[int]) -> None:
         _flush()  # what was registered later, and has run by now, may have written something
     except KeyboardInterrupt:
         _discard(sys.stdout)
-    if codes == [_INTERRUPTED] and _OF_DOCKER not in os.environ:
+    if codes and codes[0] in _ENDED and _OF_DOCKER not in os.environ:
         from notarypy import system
 
-        system.die_of_interrupt()
+        system.die_of(_ENDED[codes[0]])
     if codes:
         os._exit(codes[0])
 
@@ -163,8 +170,8 @@ def _guarded(begun: Run, argv: Sequence[str]) -> None:
         _dispatch(argv, begun)
     except NotarypyError as error:
         begun.report.fail(error)
-    except KeyboardInterrupt:
-        begun.report.interrupt()
+    except KeyboardInterrupt as error:
+        begun.report.interrupt(code_of(error))
     except OSError as error:
         if error.filename is None and error.errno in _OUTPUT_ERRORS:
             begun.report.unwritable = error  # typer prints help by itself

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from notarypy.cli.text.colour import Painter
     from notarypy.client.verdicts import FirstRoot
 
-_INTERRUPTED = 130
-
 
 class InternalError(NotarypyError):
     """Something that should not happen: a defect of this program."""
@@ -44,10 +42,10 @@ class InternalError(NotarypyError):
 
 
 class InterruptedWorkError(NotarypyError):
-    """Ctrl-C."""
+    """Ctrl-C, or another signal that ends the program, which has another exit code."""
 
     code = "interrupted"
-    exit_code = _INTERRUPTED
+    exit_code = 130
 
 
 @dataclass(frozen=True)
@@ -78,6 +76,7 @@ class Report:
     _shown: list[NotarypyError] = field(default_factory=list)
     _titled: bool = False  # a table with a title was shown
     answered: bool = False  # help or the version was printed instead of a result
+    _ended: int = 0  # the exit code of what interrupted the program
     unwritable: OSError | None = None  # why nothing can be written to standard output (rule 4)
     own_code: int | None = None  # of a command that prints everything itself
 
@@ -100,8 +99,9 @@ class Report:
         self.error = error
         self._show(error)
 
-    def interrupt(self) -> None:
-        """Note Ctrl-C."""
+    def interrupt(self, code: int) -> None:
+        """Note Ctrl-C, or another such signal, with its exit code, which beats all others."""
+        self._ended = code
         self.fail(InterruptedWorkError("interrupted"))
 
     def crash(self, error: Exception) -> None:
@@ -187,9 +187,10 @@ class Report:
     @property
     def exit_code(self) -> int:
         """The worst exit code so far (rule 2)."""
+        if self._ended:
+            return self._ended
         errors = [self.error, *(result.error for result in self.results)]
-        codes = {error.exit_code for error in errors if error is not None}
-        return _INTERRUPTED if _INTERRUPTED in codes else worst(codes)
+        return worst({error.exit_code for error in errors if error is not None})
 
     def document(self) -> str:
         """Return the document of `--json`, without secrets."""

@@ -218,9 +218,10 @@ def _held_back(ref: str, guilty: Sequence[str], error: NotarypyError) -> Operati
 
 
 class SignalFlag:
-    """Notes, while it is entered, that a signal asked the process to end; nothing is interrupted."""
+    """Notes, while it is entered, which signal asked the process to end; nothing is interrupted."""
 
     def __init__(self) -> None:
+        self.number: int = signal.SIGINT
         self._asked = threading.Event()
         self._before: dict[int, Any] = {}
 
@@ -246,12 +247,13 @@ class SignalFlag:
         while not self._asked.wait(3600):  # without a limit no signal gets through on Windows
             continue
 
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.number = number
         self._asked.set()
 
 
 class SecondSignalInterrupts(SignalFlag):
-    """Notes the first such signal, and takes a second for Ctrl-C; what cleans up then is left in peace."""
+    """Notes the first such signal, and interrupts at a second; what cleans up then is left in peace."""
 
     _again = False
 
@@ -260,7 +262,7 @@ class SecondSignalInterrupts(SignalFlag):
             super()._note(number, frame)
         elif not self._again:
             self._again = True
-            raise KeyboardInterrupt
+            raise TerminatedError(number)
 
 
 class TerminatedError(KeyboardInterrupt):

@@ -454,7 +454,7 @@ def test_being_told_to_end_ends_all_of_the_builder_and_leaves_nothing(
     path.write_text(path.read_text().replace("echo to standard", waiting))
     dockerfile(f"FROM {BASE}:1")
     try:
-        run("build", "--builder", "buildx", "context").expect(130)
+        run("build", "--builder", "buildx", "context").expect(128 + signal.Signals[f"SIG{name}"])
         for wanted in ((b"begun\n", b""), (b"",)):  # at last nobody holds the other end any more
             select.select([alive], [], [], 10)  # what was killed may take a moment to be gone
             assert os.read(alive, 10) in wanted
@@ -480,7 +480,7 @@ def test_being_told_to_end_while_the_builder_starts_ends_it_too(
 
     monkeypatch.setattr(subprocess, "Popen", popen)
     dockerfile(f"FROM {BASE}:1")
-    run("build", "--builder", "buildx", "context").expect(130)
+    run("build", "--builder", "buildx", "context").expect(128 + signal.SIGTERM)
     assert [process.poll() for process in started] == [-signal.SIGTERM]
 
 

@@ -179,8 +179,9 @@ def test_the_document_of_the_demonstration_fits_the_schema(run: Run) -> None:
 def test_a_demonstration_that_is_told_to_end(
     run: Run, monkeypatch: pytest.MonkeyPatch, temporary: Path
 ) -> None:
-    monkeypatch.setattr(SignalFlag, "asked", property(lambda _: True))
-    outcome = run("demo").expect(130)
+    monkeypatch.setattr(SignalFlag, "asked", property(lambda flag: flag.number == signal.SIGTERM))
+    monkeypatch.setattr("notarypy.cli.devserver._flush", lambda: signal.raise_signal(signal.SIGTERM))
+    outcome = run("demo").expect(128 + signal.SIGTERM)
     assert outcome.out.count("\n$ notarypy ") == 1
     assert not list(temporary.iterdir())
 

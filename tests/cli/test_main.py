@@ -164,29 +164,36 @@ INTERRUPTED = """
     import atexit, signal, sys
     def run(argv):
         atexit.register(print, "cleaned up", file=sys.stderr)
-        signal.raise_signal(signal.SIGINT)
+        from notarypy.cli.run import SignalInterrupts
+        with SignalInterrupts():
+            signal.raise_signal(signal.{})
     signal.signal(signal.SIGINT, signal.default_int_handler)
     main.run = run
     main._in = lambda module: run
 """
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("name", ["notarypy", "notary", "docker-trust"])
-def test_an_interrupted_program_dies_of_it_when_all_else_is_done(home: Path, name: str) -> None:
-    code = INTERRUPTED + (f"    main.main = main.{name.replace('-', '_')}" if name != "notarypy" else "")
+def test_a_program_dies_of_what_ended_it_when_all_else_is_done(
+    home: Path, name: str, number: signal.Signals
+) -> None:
+    code = INTERRUPTED.format(number.name) + (
+        f"    main.main = main.{name.replace('-', '_')}" if name != "notarypy" else ""
+    )
     done = ending(code, home, name=name)
-    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "cleaned up\n")
+    assert (done.returncode, done.stdout, done.stderr) == (-number, "", "cleaned up\n")
     line = ["bash", "-c", '"$@"; echo $?', "bash", sys.executable, str(home / name)]
-    assert subprocess.run(line, stdout=-1, text=True, check=False, timeout=60).stdout == "130\n"
+    assert subprocess.run(line, stdout=-1, text=True, check=False, timeout=60).stdout == f"{128 + number}\n"
 
 
-def test_who_cannot_die_of_an_interruption_or_is_not_to_ends_with_130(home: Path) -> None:
+def test_who_cannot_die_of_a_signal_or_is_not_to_ends_with_its_code(home: Path) -> None:
     blocked = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})"
     done = ending("def run(argv): raise KeyboardInterrupt\nmain.run = run", home, blocked)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
     docker = {"HOME": str(home), "DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND": "docker"}
-    done = ending(INTERRUPTED, home, env=docker)
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "cleaned up\n")
+    done = ending(INTERRUPTED.format("SIGTERM"), home, env=docker)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", "cleaned up\n")
 
 
 def test_a_defect_is_one_line_without_its_text(run: Run, stub: StubClient) -> None:

@@ -82,11 +82,12 @@ def test_every_exit_code_of_the_library_has_its_rank() -> None:
     assert {kind.exit_code for kind in error_classes()} == set(WORST_FIRST)
 
 
-def test_an_interruption_beats_all() -> None:
+@pytest.mark.parametrize("code", [129, 130, 143])
+def test_an_interruption_beats_all(code: int) -> None:
     report = Report(GivenOptions())
     report.failed(["a"], an_error(4))
-    report.interrupt()
-    assert report.finish() == 130
+    report.interrupt(code)
+    assert report.finish() == code
 
 
 def test_every_error_tells_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:

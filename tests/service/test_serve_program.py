@@ -139,6 +139,6 @@ def test_a_second_signal_ends_it_at_once(silent: str) -> None:
             received(silent_one)  # until the first one was noticed
         program.process.send_signal(signal.SIGTERM)
         code, _ = program.end()
-        assert (code, program.left()) == (-signal.SIGINT, [])
+        assert (code, program.left()) == (-signal.SIGTERM, [])
         with suppress(ConnectionError):
             assert b"200" not in received(waiting)

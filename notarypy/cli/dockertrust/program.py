@@ -11,7 +11,7 @@ Rules:
    `docker help NAME` is a request for help. The options that mean something here are `--config`, `--host` and
    `--context`, which counts before `DOCKER_HOST`, as with docker, unless it is `default`.
 3. No exception leaves as a traceback, and no local variable, which may be a secret, is shown.
-4. Ctrl-C is 130. Standard output that cannot be written is 1.
+4. Ctrl-C is 130 (`main`: 3). Standard output that cannot be written is 1.
 5. typer is not loaded for this program.
 """
 
@@ -28,15 +28,14 @@ from notarypy import __version__
 from notarypy.cli.cobra import Answer
 from notarypy.cli.dockertrust import grammar
 from notarypy.cli.dockertrust.shell import FailureError, Shell, error_text
+from notarypy.cli.main import code_of, show_everything
 from notarypy.cli.main import docker_trust as main  # noqa: F401 - plugins that were installed before begin here
-from notarypy.cli.main import show_everything
 from notarypy.cli.report import origin
 from notarypy.errors import NotarypyError
 
 METADATA = "docker-cli-plugin-metadata"
 _COMPLETE = "__complete"
 _HERE = "notarypy.cli.dockertrust"
-_INTERRUPTED = 130
 _NAME = "trust"
 _VARIABLES = {"--config": "DOCKER_CONFIG", "--host": "DOCKER_HOST", "--context": "DOCKER_CONTEXT"}
 _SHORT = {"-H": "--host", "-c": "--context", "-l": "--log-level"}
@@ -84,8 +83,8 @@ def run(words: Sequence[str], shell: Shell) -> int:
         code = _failed(shell, str(failure))
     except NotarypyError as error:
         code = _failed(shell, error_text(error))
-    except KeyboardInterrupt:
-        code = _INTERRUPTED
+    except KeyboardInterrupt as error:
+        code = code_of(error)
     except BrokenPipeError:
         code = 1
     except OSError as error:

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING
 
 from notarypy import __version__
 from notarypy.cli.cobra import Answer
+from notarypy.cli.main import code_of, show_everything
 from notarypy.cli.main import notary as main  # noqa: F401 - scripts that were installed before begin here
-from notarypy.cli.main import show_everything
 from notarypy.errors import Advice, UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _HERE = "notarypy.cli.gonotary"
 _NO_GO = f"none (notarypy, Python {sys.version.split()[0]})"  # who asks for Go's version is told the truth
-_INTERRUPTED, _NO_READER = 130, 141  # what a shell says of a program that SIGINT or SIGPIPE ended
+_NO_READER = 141  # what a shell says of a program that SIGPIPE ended
 
 
 def start(argv: Sequence[str]) -> int:
@@ -70,7 +70,7 @@ def run(words: Sequence[str], shell: NotaryShell) -> int:
         code = _run(commands.read(words, shell.name), partial(commands.unread, words), shell)
         shell.write("", flush=True)
     except KeyboardInterrupt as error:
-        code = getattr(error, "exit_code", _INTERRUPTED)
+        code = code_of(error)
     except BrokenPipeError:
         code = _NO_READER
     except Exception as error:  # noqa: BLE001 - the last frame: whatever it is, the user gets its text

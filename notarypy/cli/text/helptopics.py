@@ -206,7 +206,7 @@ EXIT_CODES: Sequence[str | Term] = (
     ("10", "a required signer or policy is not met"),
     ("11", "nothing says which root a repository must have"),
     ("12", "there was nothing to look at, or something was not looked at"),
-    ("130", "interrupted"),
+    ("130", "interrupted; by a signal other than Ctrl-C, 128 and its number"),
     "Of several the worst, in the order 4 10 11 5 3 6 7 9 8 2 12 1.",
 )
 # Commands that sound alike.
