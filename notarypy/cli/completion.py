@@ -45,9 +45,9 @@ def completion(
     directory. No server is asked.
 
     Example:
+      notarypy completion fish | source
       eval "$(notarypy completion bash)"
       mkdir -p ~/.zfunc && notarypy completion zsh > ~/.zfunc/_notarypy
-      notarypy completion fish | source
     """
     run = begin(context)
     if not words:

@@ -130,7 +130,7 @@ def test_reads_what_go_notary_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         },
     )
     assert found == FileSettings(
-        trust_dir=Path("/trust"),
+        trust_dir=Path("trust"),
         registries={"*": RegistrySettings("https://notary.corp", tmp_path / "root-ca.crt")},
         tls_cert=HOME / "c.pem",
         tls_key=Path("/k.pem"),
@@ -228,7 +228,7 @@ def test_toml_with_a_table_of_gos_is_gos_file(tmp_path: Path, monkeypatch: pytes
     "reg.corp/a" = ["{PIN}"]
     """
     found = read(tmp_path, content)
-    assert found.trust_dir == Path("/trust")
+    assert found.trust_dir == Path("trust")
     assert found.registries == {"*": RegistrySettings("https://notary.corp", tmp_path / "ca.pem")}
     assert found.gun_pins == {"reg.corp/a": (PIN,)}
     assert found.unread == (f"other in {tmp_path / 'config.toml'}",)
