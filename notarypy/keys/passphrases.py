@@ -163,6 +163,7 @@ class PassphraseChain:
         """
         self._sources, self._prompt = tuple(sources), prompt
         self._wording, self._advice = wording or Wording(), advice
+        self.remembers = self._wording.remembers
         self._typed_for = dict[str, str]()  # by role (rule 8)
 
     def candidates(self, request: PassphraseRequest) -> Iterator[tuple[str, str]]:

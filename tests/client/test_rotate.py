@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.client.api import Client
 from notarypy.errors import (
     InvalidNameError,
     KeyNotAuthorisedError,
@@ -13,11 +14,12 @@ from notarypy.errors import (
     UsageError,
     VerificationError,
 )
+from notarypy.keys.passphrases import PassphraseChain
 from notarypy.keys.signers import keyfile
 from notarypy.remote.http.messages import Request, Response
 from notarypy.tuf import roles
 from support.author import GUN
-from support.people import pem_of, released, root_pem
+from support.people import PASSPHRASE, pem_of, released, root_pem
 
 if TYPE_CHECKING:
     from notarypy.tuf.metadata import Root
@@ -221,6 +223,35 @@ def test_a_locked_root_key_leaves_no_new_key(owner: Person) -> None:
     with pytest.raises(PassphraseWrongError):
         owner.client(passphrase="another passphrase").keys.rotate(GUN, "targets")
     assert owner.key_files() == before
+
+
+def asked(world: World, owner: Person, answer: str) -> tuple[Client, list[str]]:
+    """Return a client of the owner with a prompt that gets one answer always, and the questions."""
+    questions = list[str]()
+
+    def typed(text: str) -> str:
+        questions.append(text)
+        return answer
+
+    settings, chain = owner.client().settings, PassphraseChain([], typed)
+    client = Client(settings, passphrases=chain, transport=world.fake, clock=world.clock)
+    return client, questions
+
+
+@pytest.mark.parametrize("role", ["root", "targets", "snapshot"])
+def test_the_root_key_is_opened_before_a_new_key_is_made(world: World, owner: Person, role: str) -> None:
+    client, questions = asked(world, owner, PASSPHRASE)
+    client.keys.rotate(GUN, role)
+    of_root = [text for text in questions if text.startswith('Passphrase for key "root"')]
+    assert of_root == questions[:1]
+    assert any(text.startswith("New passphrase for") for text in questions)
+
+
+def test_a_root_key_that_stays_locked_costs_no_new_passphrase(world: World, owner: Person) -> None:
+    client, questions = asked(world, owner, "not the one")
+    with pytest.raises(PassphraseWrongError):
+        client.keys.rotate(GUN, "targets")
+    assert not any(text.startswith("New passphrase for") for text in questions)
 
 
 @pytest.mark.parametrize("role", ["root", "targets", "snapshot"])

@@ -68,7 +68,7 @@ class AskedChain(PassphraseChain):
 
     def __init__(self, chain: PassphraseChain) -> None:
         """Ask this chain."""
-        self._chain = chain
+        self._chain, self.remembers = chain, chain.remembers
 
     def candidates(self, request: PassphraseRequest) -> Iterator[tuple[str, str]]:
         """See `PassphraseChain`."""

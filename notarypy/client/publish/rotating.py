@@ -6,8 +6,9 @@ signers (`delegations`), new dates (`maintenance`), or how it is published (`pip
 Rules:
 
 1. Root and targets keys are kept here, the timestamp key by the server, the snapshot key by either. Whoever
-   rotates holds root keys, as many as it takes; they are ready to sign before the server makes a key. One
-   that is made here is made first, so that passphrases are asked for in Go notary's order.
+   rotates holds root keys, as many as it takes; they are ready to sign before a key is made, here or by
+   the server, or is used. In `notary` alone one that is made here comes first: passphrases are asked for in
+   Go's order.
 2. A new root is signed by the old root keys and the new ones, each by their threshold, so that readers can
    follow. The targets keys sign the targets file anew, in the same publish. Where the list of releases has
    the old targets keys, since the last signer was removed, it gets the new ones in their place.
@@ -167,15 +168,16 @@ def _rotated(session: Session, repository: str, wanted: Rotation) -> RotatedKey:
     known = publisher.repository
     before = State.of(trusted := publisher.read(known))
     wanted.require_enough(*before.keys_for(role))
-    ids = _rotating_keys(before, publisher)
+    ids, as_go = _rotating_keys(before, publisher), session.keys().passphrases.remembers
+    if wanted.server_managed or not as_go:
+        _prepare(_TAKES_ROOT.format(known.gun), ids, publisher.keys)
     earlier = _earlier(publisher, trusted, wanted)
     new: Sequence[PublicKey]
     if wanted.server_managed:
-        _prepare(_TAKES_ROOT.format(known.gun), ids, publisher.keys)
         new = [server_key(known, role, known.notary().rotate_key(known.gun, role))]
         done = publisher.publish(lambda state: _rotation(state, AssignKeys(role, new, None, earlier)))
     else:
-        with _new_keys(publisher, session.keys(), wanted, before, ids) as new:
+        with _new_keys(publisher, session.keys(), wanted, before, ids if as_go else ()) as new:
             publisher = replace(publisher, keys=session.keys().signing_keys())
             assigned = AssignKeys(role, new, wanted.threshold, earlier)
             done = publisher.publish(lambda state: _rotation(state, assigned))
