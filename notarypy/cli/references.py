@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from notarypy.cli.run import Run
     from notarypy.client.api import Client
 
-
 KEYLESS = "only public keys in files count: no certificate, no identity, and no key service is asked"
 
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from notarypy.client.api import Client
     from notarypy.client.results import RotatedKey
 
-
 _LOCAL_SNAPSHOT = "the snapshot key of {} is {}: signers elsewhere cannot publish without it"
 _FIELDS = "repository role old new threshold root_pins server_managed published legacy"
 

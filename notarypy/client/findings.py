@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from notarypy.client.verdicts import RoleStatus
 
-
 _LOG = logging.getLogger(__name__)
 _LOGIN = re.compile(r"(?<=://)\S*@(?!sha256:)")
 

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from notarypy.client.session import Session
     from notarypy.tuf.keys import PublicKey
 
-
 _SIZES = {"sha256": 32, "sha512": 64}
 
 

@@ -45,7 +45,6 @@ from notarypy.values import dataclass, replace
 if TYPE_CHECKING:
     from cryptography import x509
 
-
 _LOG = logging.getLogger(__name__)
 
 

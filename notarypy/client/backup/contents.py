@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-
 _ADDRESS = re.compile(r"https?://[!-~]+")
 PRIVATE, SETTINGS, ELSEWHERE = "private", "settings", "elsewhere"
 

@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from notarypy.client.workers import Outcome
     from notarypy.images.occurrences import Occurrence
 
-
 _LEFT = {
     "frontend": "this image reads the Dockerfile and runs in the build; --strict verifies it",
     "trigger": "it may be a stage of a later build; --strict takes it for an image",

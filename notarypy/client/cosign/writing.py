@@ -56,7 +56,6 @@ if TYPE_CHECKING:
     from notarypy.cosign.notationenvelope import SigningChain
     from notarypy.keys.signers.base import Signer
 
-
 _SHOWN = 3
 _THERE: SignatureState = "there"
 _LOG = logging.getLogger(__name__)

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from notarypy.remote.http.sockets import Peer
     from notarypy.remote.http.transport import Transport
 
-
 _SOON = timedelta(days=30)
 _SKEW_WARNING, _SKEW_BAD = timedelta(minutes=1), timedelta(minutes=10)
 _NAMES = ("O", "CN")

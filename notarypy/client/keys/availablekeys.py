@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from notarypy.keys.keyinfo import PassphraseRequest
     from notarypy.keys.signers.base import Signer
 
-
 _LOG = logging.getLogger(__name__)
 
 

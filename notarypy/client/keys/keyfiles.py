@@ -73,7 +73,6 @@ if TYPE_CHECKING:
     from notarypy.keys.keyinfo import KeyInfo
     from notarypy.storage.trustdir import TrustDirectory
 
-
 _CHALLENGE_BYTES = 32
 _COSIGN = "cosign"
 

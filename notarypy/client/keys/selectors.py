@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from notarypy.keys.passphrases import PassphraseChain
     from notarypy.keys.signers.base import Signer
 
-
 _ROLE = "cosign"
 _NOT_FOR_IMAGES = frozenset(roles.BASE_ROLES) - {roles.TARGETS}
 _ID = re.compile(r"[0-9a-f]{7,64}", re.ASCII)

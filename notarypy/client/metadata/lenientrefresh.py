@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from notarypy.client.metadata.repository import Repository
     from notarypy.tuf.metadata import Root
 
-
 _LOG = logging.getLogger(__name__)
 
 

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from notarypy.errors import NotarypyError
     from notarypy.tuf.trusted import TrustedMetadata
 
-
 _SHOWN = 10
 _SHORT = 12
 _TAG = re.compile(r"\w[\w.-]*", re.ASCII)

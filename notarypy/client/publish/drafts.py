@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from notarypy.client.metadata.repository import Repository
     from notarypy.tuf.plan import Draft
 
-
 _LOG = logging.getLogger(__name__)
 _SIGNING, _UNANSWERED = "signing", "unanswered"
 

@@ -73,7 +73,6 @@ if TYPE_CHECKING:
     from notarypy.tuf.metadata import Root
     from notarypy.tuf.trusted import TrustedMetadata
 
-
 _LOG = logging.getLogger(__name__)
 _TAKES_ROOT = "rotating a key of {} takes its root key"
 _OURS = frozenset({roles.ROOT, roles.TARGETS})

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
     from notarypy.client.parameters import Progress
 
-
 _PIECE = 1 << 20
 _KINDS = ("sha256", "sha512")
 _NEW_MODE = 0o600

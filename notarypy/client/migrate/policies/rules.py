@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from notarypy.storage.settings.requiredsignatures import CosignKeys
     from notarypy.tuf.trusted import TrustedMetadata
 
-
 _MOST_ALTERNATIVES = 128
 
 
