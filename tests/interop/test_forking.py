@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from interop.harness.forking import Forker
+from interop.harness.forking import Forker, is_own_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,3 +35,14 @@ def test_what_could_not_be_started_keeps_nobody_waiting(own: Forker, tmp_path: P
     with pytest.raises(TypeError, match="not JSON serializable"):
         own.start(["notarypy", b"x"], {}, folder=tmp_path)  # type: ignore[list-item]
     assert own.run(VERSION, {}, folder=tmp_path).code == 0
+
+
+def test_which_lines_are_programs_of_their_own_is_no_chance() -> None:
+    def chosen(stage: str, *argv: str) -> list[int]:
+        return [n for n in range(1200) if is_own_program(f"tests/test_a.py::test_{n} ({stage})", argv)]
+
+    verify = chosen("call", "notarypy", "verify", "/tmp/1/a:1", "--root", "0")
+    assert 60 < len(verify) < 140
+    assert verify == chosen("call", "notarypy", "verify", "/tmp/2/b:1", "--root=1")
+    assert verify != chosen("call", "notarypy", "verify", "/tmp/1/a:1", "--json", "--root", "0")
+    assert len(chosen("setup", "notarypy", "verify", "a:1")) in {0, 1200}

@@ -10,13 +10,15 @@ Rules:
 2. A program may be sentenced to die just before a step that changes a disk or opens a connection: the first
    is number 1. It dies as by SIGKILL, with nothing flushed and nothing cleaned up.
 3. Lines that tests run by `programs.run` are run so, too (`Shortcut`), but for those that show something
-   else: the first line of each command in each worker, which is to load all that it needs by itself; what
-   depends on variables that a process reads when it starts; and what runs while another one does.
+   else: what depends on variables that a process reads when it starts; what runs while another one does; and
+   one in some, which is to load all that it needs by itself, and to end by itself. Which ones these are
+   depends on the test's name, the command and its options alone: they are the same in each run, and where a
+   test is run alone. Of what is made for several tests the command and its options decide.
 4. A program ends as it ends otherwise: threads that are waited for end, what was registered with `atexit` is
    run, output is flushed. What takes longer than two minutes is killed by its parent, which knows that its
    number is nobody else's yet, and raises. Who waits here kills nobody.
-5. Key files are written with few rounds, as in unit tests. Those of first lines, and of programs that are
-   started otherwise, have the usual ones; and so has what is written for cosign, which reads no other.
+5. Key files are written with few rounds, as in unit tests. Those of lines that are programs of their own
+   have the usual ones; and so has what is written for cosign, which reads no other.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ import signal
 import subprocess
 import sys
 import threading
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -61,6 +64,7 @@ _AT_START = re.compile(
     "PYTHON|LD_|LC_|LANG|TZ|MALLOC_|OPENSSL_|SSL|TERM|NO_COLOR|FORCE_COLOR|COLUMNS|GITHUB_|_"
 )
 _WORD = re.compile("[a-z][a-z-]*")
+_ONE_IN = 12
 
 
 class Forker:
@@ -174,16 +178,17 @@ class Forker:
 class Shortcut:
     """Runs lines of this package's programs for `programs.run`, those that may be run so (rule 3).
 
-    Where tests are run once more, with other servers, first lines are as short as all others.
+    Where tests are run once more, with other servers, no line is chosen to be a program of its own.
     """
 
     def __init__(self, forker: Forker, *, once_more: bool = False) -> None:
         self._forker, self._once_more = forker, once_more
-        self._seen: set[tuple[str, ...]] = set()
 
     def __call__(self, argv: Sequence[str], env: Mapping[str, str], text: str | None) -> programs.Run | None:
         """Run a line to its end; None: it is to be run as a program of its own."""
-        if argv[0] not in _SHORTER or any(map(_AT_START.match, env)) or self._is_first(argv):
+        if argv[0] not in _SHORTER or any(map(_AT_START.match, env)):
+            return None
+        if not self._once_more and is_own_program(os.environ.get("PYTEST_CURRENT_TEST", ""), argv):
             return None
         path = [programs.find(argv[0]), *argv[1:]]
         done = self._forker.run_now(path, env, None if text is None else text.encode())
@@ -193,11 +198,14 @@ class Shortcut:
         out, err = (output.decode().replace("\r\n", "\n").replace("\r", "\n") for output in outputs)
         return programs.Run(tuple(path), code, out, err)
 
-    def _is_first(self, argv: Sequence[str]) -> bool:
-        command = (argv[0], *list(filter(_WORD.fullmatch, argv[1:]))[:2])
-        is_first = command not in self._seen
-        self._seen.add(command)
-        return is_first and not self._once_more
+
+def is_own_program(current: str, argv: Sequence[str]) -> bool:
+    """Tell whether a line in what pytest says is done now is to be a program of its own (rule 3)."""
+    test, _, stage = current.rpartition(" ")
+    command = list(filter(_WORD.fullmatch, argv[1:]))[:2]
+    options = sorted({word.partition("=")[0] for word in argv if word.startswith("--")})
+    about = (test if stage == "(call)" else "", argv[0], *command, *options)
+    return zlib.crc32(" ".join(about).encode()) % _ONE_IN == 0
 
 
 def _serve() -> None:
