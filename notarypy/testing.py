@@ -135,8 +135,7 @@ class Registry:
             platforms: Architectures, with or without `linux/`; for several of them an index is pushed.
         """
         made = sample.make(text or f"{name}:{tag}", platforms)
-        exchange = Exchange(self.fake, timeout=_TIMEOUT)
-        return sample.push(exchange, f"https://{REGISTRY_HOST}", name, tag, made)
+        return sample.push(Exchange(self.fake, timeout=_TIMEOUT), f"https://{REGISTRY_HOST}", name, tag, made)
 
     def push_index(self, name: str, tag: str, images: Mapping[str, str]) -> str:
         """Put images that are in a repository into an index, and return its digest.

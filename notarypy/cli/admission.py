@@ -147,8 +147,7 @@ def _certificate(
         return {"certificate": given, "authorities": made.authority.decode() + authorities}
     if secret is not None:
         if not bundle:
-            advice = Advice("give-ca-bundle")
-            raise UsageError("nothing says whom the API server is to trust", advice=advice)
+            raise UsageError("nothing says whom the API server is to trust", advice=Advice("give-ca-bundle"))
         return {"certificate": SecretThere(secret), "authorities": authorities}
     if bundle:
         raise UsageError("cert-manager says whom to trust", advice=Advice("leave-out", option="--ca-bundle"))

@@ -82,8 +82,7 @@ class _Shown:
     def take(self, events: Iterator[HistoryEvent]) -> None:
         """Show all events, and note what ended them before their time."""
         while self.error is None and (block := list(self._block(events))):
-            rows = map(eventtext.row, block)
-            self._run.report.table(eventtext.HEADER, rows, goes_on=self._count > 0)
+            self._run.report.table(eventtext.HEADER, map(eventtext.row, block), goes_on=self._count > 0)
             self._count += len(block)
             self._odd += sum(not event.verified for event in block)
             if self._kept:

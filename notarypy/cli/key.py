@@ -246,9 +246,9 @@ def remove(
 ) -> None:
     """Delete private keys from the trust directory.
 
-    If one of them is not here, none is deleted. What they signed stays signed. The last copy of a root key
-    that a repository known here needs is kept. A key on a token, in a KMS or in Vault stays there, and is
-    not used from here any more.
+    The last copy of a root key that a repository known here needs is kept. If that is one of them, or if one
+    is not here, none is deleted. What they signed stays signed. A key on a token, in a KMS or in Vault stays
+    there, and is not used from here any more.
 
     Example:
       notarypy key remove --yes jeff
@@ -261,6 +261,10 @@ def remove(
                 info = client.keys.find(key, damaged=True)
                 if all(info.keyid != other.keyid for other in found.values()):
                     found[key] = info
+        ids = [info.keyid for info in found.values()]
+        for key, keyid in zip(found, ids, strict=True) if run.report.exit_code == 0 else ():
+            with run.trying(key):
+                client.keys.remove(keyid, force=force, dry_run=True, others=ids)
         if run.report.exit_code != 0:
             return
         for elsewhere in (False, True):

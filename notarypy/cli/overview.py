@@ -90,6 +90,5 @@ def _show(run: Run, one: overviewtext.Looked, *, brief: bool) -> None:
 def _destination(run: Run, output: str | None) -> Path | None:
     """Return the file that the page goes to, if it goes to one; raise before anything is looked at."""
     if output == _STDOUT and run.options.json:
-        message = "JSON and a page cannot both go to standard output"
-        raise UsageError(message, advice=Advice("leave-out-one"))
+        raise UsageError("JSON and a page cannot both go to standard output", advice=Advice("leave-out-one"))
     return None if output in {None, _STDOUT} else userfiles.destination(run, str(output))

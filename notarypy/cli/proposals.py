@@ -121,8 +121,7 @@ class Known:
     @cached_property
     def _directory(self) -> TrustDirectory | None:
         with suppress(NotarypyError, OSError):
-            found = settings.load(self._options, self._environ).trust_dir
-            return TrustDirectory(found, _LIMITS)
+            return TrustDirectory(settings.load(self._options, self._environ).trust_dir, _LIMITS)
         return None
 
     @cached_property

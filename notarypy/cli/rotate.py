@@ -72,8 +72,7 @@ def rotate(
             _as_part(run, client, repo, offline_part, lambda: client.keys.rotate(repo, role, **how))
             return
         done = client.keys.rotate(repo, role, **how)
-        data = render.fields(done, _FIELDS)
-        run.report.done(repo, data, *_rotated_lines(done))
+        run.report.done(repo, render.fields(done, _FIELDS), *_rotated_lines(done))
         if done.role == "snapshot" and done.published and not done.server_managed:
             where = f"at {key[0]}" if key and is_uri(key[0]) else "only here"
             run.report.warn(_LOCAL_SNAPSHOT.format(done.repository, where))

@@ -152,8 +152,7 @@ def forget(context: Context, repo: references.Repository) -> None:
     """
     run = begin(context)
     references.check_repositories(run, [repo])
-    why = f"this gives up the trusted root of {repo}: the next one may be another"
-    run.confirm("Go on?", why)
+    run.confirm("Go on?", f"this gives up the trusted root of {repo}: the next one may be another")
     with run.client(asking=False) as client, run.trying(repo):
         forgotten = client.forget(repo)
         line = f"forgot {repo}; keys stay" if forgotten else f"nothing of {repo} is cached"

@@ -198,14 +198,21 @@ class Keys:
         self._warn_of_namesakes([info])
         return info
 
-    def remove(self, key: str, *, force: bool = False) -> KeyInfo:
+    def remove(
+        self, key: str, *, force: bool = False, dry_run: bool = False, others: Sequence[str] = ()
+    ) -> KeyInfo:
         """Delete a key's file; returns what it was.
 
         Only `force` deletes the last copy of a root key that a repository cached here needs (KeyAccessError).
+        With `dry_run` nothing is deleted; `others` are ids of keys that go too, and count no more.
         """
-        from notarypy.client.keys.keyfiles import remove_key
+        from notarypy.client.keys.keyfiles import removable
 
-        return remove_key(self._session.keys(), self._session.directory(), key, force=force)
+        manager = self._session.keys()
+        info = removable(manager, self._session.directory(), key, others, force=force)
+        if not dry_run:
+            manager.store.remove(info.keyid)
+        return info
 
     def public(self, key: str, *, name: str = "signer") -> bytes:
         """Return the public half of a key, as PEM; KeyAccessError if it is missing or cannot be unlocked.

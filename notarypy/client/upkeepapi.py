@@ -150,8 +150,7 @@ class Upkeep:
         """
         from notarypy.client.backup.restoring import RestoreOptions, restore
 
-        options = RestoreOptions(dry_run, keys_only, settings, sha256)
-        return restore(self._session, Path(path), options)
+        return restore(self._session, Path(path), RestoreOptions(dry_run, keys_only, settings, sha256))
 
 
 class Archives:

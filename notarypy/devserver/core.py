@@ -100,8 +100,7 @@ class Fake:
         answer = service.handle(Call.of(request))
         if request.method != "HEAD":
             return answer
-        headers = {"content-length": str(len(answer.body)), **answer.headers}
-        return replace(answer, headers=headers, body=b"")
+        return replace(answer, headers={"content-length": str(len(answer.body)), **answer.headers}, body=b"")
 
     def close(self) -> None:
         """Close nothing: there are no connections."""

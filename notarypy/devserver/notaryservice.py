@@ -194,8 +194,7 @@ class NotaryService:
         try:
             self.store.update(gun, files, update.now)
         except OldVersionError:
-            text = "A newer version of metadata is already available."
-            raise Refused(400, "VERSION", text, {}) from None
+            raise Refused(400, "VERSION", "A newer version of metadata is already available.", {}) from None
         return Response(200)
 
     def _make_snapshot(self, update: Update, maker: Maker) -> StoredFile:

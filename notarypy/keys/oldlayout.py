@@ -194,8 +194,7 @@ class _Backup:
         self.path = new_backup(self._real.parent, moment)
 
     def take(self, path: Path) -> None:
-        inside = path.relative_to(self._directory)
-        target = self.path / "private" / inside
+        target = self.path / "private" / path.relative_to(self._directory)
         files.make_private_directory(target.parent, below=self.path)
         files.move(path, target)
         _LOG.debug("moved %s to %s", path, target)

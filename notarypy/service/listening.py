@@ -158,8 +158,7 @@ def _file(path: Path | None) -> tuple[int, int] | None:
 
 
 def _unusable(text: str, why: str) -> ConfigurationError:
-    advice = Advice("write-listen")
-    return ConfigurationError(f"{text!r} is no place to listen at", why=why, advice=advice)
+    return ConfigurationError(f"{text!r} is no place to listen at", why=why, advice=Advice("write-listen"))
 
 
 def _advice(error: Exception) -> Advice:

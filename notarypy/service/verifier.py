@@ -226,8 +226,7 @@ class Verifier:
         self, generation: Generation, image: str, options: VerifyOptions, asked: float, *, resolve: bool
     ) -> Verdict | None:
         self.questions += 1
-        key = key_of(image, options, resolve=resolve)
-        found = generation.verdicts.get(key, asked, self._now())
+        found = generation.verdicts.get(key_of(image, options, resolve=resolve), asked, self._now())
         self.answered += found is not None
         return found
 

@@ -66,8 +66,7 @@ def require_own_threshold(root: Root, file: Envelope, gun: str, budget: Verifica
     if not keyids:
         why = _problems(root, gun, None)
         raise VerificationError(f"the root of {gun} has no usable certificate", why=why, role=roles.ROOT)
-    threshold = root.roles[roles.ROOT].threshold
-    require_threshold(file, root.keys, keyids, threshold, roles.ROOT, budget=budget)
+    require_threshold(file, root.keys, keyids, root.roles[roles.ROOT].threshold, roles.ROOT, budget=budget)
     return keyids
 
 

@@ -197,8 +197,7 @@ def _checked(text: str, message: str, forbidden: re.Pattern[str] | None = None) 
     if not _encodable(text):
         raise InvalidNameError(message, why="it is not written in UTF-8", name=text)
     if forbidden and (found := forbidden.search(text)):
-        why = f"it holds a control character, U+{ord(found[0]):04X}"
-        raise InvalidNameError(message, why=why, name=text)
+        raise InvalidNameError(message, why=f"it holds a control character, U+{ord(found[0]):04X}", name=text)
     return text
 
 

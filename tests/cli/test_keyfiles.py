@@ -162,10 +162,18 @@ def removing(stub: StubClient) -> StubClient:
     return stub
 
 
+def _deleted(stub: StubClient) -> list[object]:
+    """Return the ids of the keys that were deleted, and not only looked at."""
+    return [
+        given[0] for name, given, options in stub.calls
+        if name == "keys.remove" and not options.get("dry_run")
+    ]  # fmt: skip
+
+
 def test_removing_wants_a_yes(run: Run, removing: StubClient) -> None:
     outcome = run("key", "remove", "jeff", "ccccccc").expect(2)
     assert f"these keys are deleted for good: jeff ({KEY.keyid[:7]}), targets (ccccccc)" in outcome.err
-    assert {call[0] for call in removing.calls} == {"keys.find"}
+    assert _deleted(removing) == []
     assert (
         run("key", "remove", "--yes", "jeff", "--force").expect(0).out == f"removed key {KEY.keyid} (jeff)\n"
     )
@@ -181,10 +189,22 @@ def test_a_key_that_is_not_here_keeps_the_others(
     assert {call[0] for call in removing.calls} == {"keys.find"}
 
 
+@pytest.mark.parametrize("keys", [("ccccccc", "jeff"), ("jeff", "ccccccc")])
+def test_a_key_that_has_to_stay_keeps_the_others(
+    run: Run, removing: StubClient, keys: tuple[str, ...]
+) -> None:
+    removing.answers["keys.remove"] = lambda keyid, **_: (
+        KeyAccessError("the last copy") if keyid == TARGETS_KEY.keyid else KEY
+    )
+    outcome = run("--json", "key", "remove", "-y", *keys).expect(6)
+    assert [(item["ref"], item["ok"]) for item in outcome.document["results"]] == [("ccccccc", False)]
+    assert _deleted(removing) == []
+
+
 def test_a_key_that_is_named_twice_is_removed_once(run: Run, removing: StubClient) -> None:
     outcome = run("key", "remove", "-y", "jeff", "jeff").expect(0)
     assert outcome.out == f"removed key {KEY.keyid} (jeff)\n"
-    assert [call[0] for call in removing.calls].count("keys.remove") == 1
+    assert _deleted(removing) == [KEY.keyid]
     run("key", "remove", "-y", "nobody").expect(6)
     removing.answers["keys.remove"] = KeyAccessError("the last one")
     run("key", "remove", "-y", "jeff").expect(6)

@@ -327,6 +327,47 @@ def test_a_root_key_that_was_rotated_away_is_not_needed(world: World) -> None:
     owner.client().keys.remove(done.old[0])
 
 
+def test_keys_that_go_together_are_looked_at_together(world: World) -> None:
+    owner = owned(world)
+    first = owner.client().keys.remove("root", force=True, dry_run=True)
+    second = owner.client().keys.rotate(GUN, "root", key=[first.keyid, _another_root(owner)], threshold=1)
+    owner.client().keys.remove(first.keyid, dry_run=True)
+    for keyid in second.new:
+        with pytest.raises(KeyAccessError, match="needed"):
+            owner.client().keys.remove(keyid, dry_run=True, others=second.new)
+    assert {*second.new} <= {key.keyid for key in _keys(owner)}
+
+
+def _another_root(owner: Person) -> str:
+    return owner.client().keys.make("root").keyid
+
+
+@pytest.mark.parametrize("role", ["root", "targets"])
+def test_of_several_keys_of_a_role_is_said_which_one_the_root_has(world: World, role: str) -> None:
+    owner = owned(world)
+    done = owner.client().keys.rotate(GUN, role)
+    with pytest.raises(UsageError, match="fits several keys") as caught:
+        owner.client().keys.export([role])
+    [new] = [info for info in _keys(owner) if info.keyid in done.new]
+    [old] = [info for info in _keys(owner) if info.keyid in done.old]
+    words = {
+        "root": (f"(root, in use by {GUN})", "(root, in no root that is cached here)"),
+        "targets": (f"(targets of {GUN}, in use)", f"(targets of {GUN}, in no root that is cached here)"),
+    }[role]
+    for info, said in zip((new, old), words, strict=True):
+        assert f"{info.keyid[:12]} {said}" in str(caught.value.why)
+    assert owner.client().keys.export([new.keyid[:12]])
+
+
+def test_a_root_key_is_chosen_by_what_has_it(world: World) -> None:
+    owner = owned(world)
+    _another_root(owner)
+    with pytest.raises(UsageError, match="several root keys are here") as caught:
+        owner.client().init(f"{GUN}2")
+    assert f"(root, in use by {GUN})" in str(caught.value.why)
+    assert "(root, in no root that is cached here)" in str(caught.value.why)
+
+
 def test_a_root_key_of_no_repository_here_goes(world: World) -> None:
     other = copy_of(world, owned(world))
     assert other.client().keys.remove("root").role == "root"

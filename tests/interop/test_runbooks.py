@@ -159,8 +159,9 @@ def test_a_stolen_key(
     assert {row["tag"] for row in before["results"][0]["tags"]} == {"1", "2", "3"}
 
 
+@pytest.mark.parametrize("has_file", [True, False])
 def test_the_targets_key_was_lost(
-    alice: Person, bob: Person, person: Callable[[str], Person], repository: Repository
+    alice: Person, bob: Person, person: Callable[[str], Person], repository: Repository, *, has_file: bool
 ) -> None:
     join(alice, alice, "jeff", repository)
     sign(alice, repository, "1")
@@ -168,12 +169,27 @@ def test_the_targets_key_was_lost(
     bob.notarypy("verify", repository.ref("1")).expect(0)
     keys = alice.notarypy("--json", "key", "list").expect(0).document["results"]
     [lost] = [key for key in keys if key["role"] == "targets"]
-    alice.notarypy("key", "remove", "--yes", lost["keyid"]).expect(0)
+    if has_file:  # under a passphrase that nobody knows
+        (file,) = (alice.trust_dir / "private").glob(f"{lost['keyid']}.key")
+        new = {"NOTARYPY_NEW_PASSPHRASE": "nobody knows it"}
+        alice.notarypy("key", "passwd", lost["keyid"], **new).expect(0)
+        assert file.exists()
+    else:
+        alice.notarypy("key", "remove", "--yes", lost["keyid"]).expect(0)
     _, certificate = person("robert").new_key("bob")
     shutil.copy(certificate, alice.home / "bob.pub")
     people = {"owner": alice, "reader": bob, "new": person("new")}
     walk("targets-key-lost", people, {"REPO": repository.name})
-    assert (alice.home / "targets.pem").exists()
+    copied = (alice.home / "keys.pem").read_text()
+    [new_key] = [
+        key["keyid"] for key in alice.notarypy("--json", "key", "list").expect(0).document["results"]
+        if key["role"] == "targets" and key["keyid"] != lost["keyid"]
+    ]  # fmt: skip
+    assert f"path: {new_key}" in copied
+    if has_file:
+        said = alice.notarypy("key", "remove", "targets").expect(2).text
+        assert f"{new_key[:12]} (targets of {repository.name}, in use)" in said
+        alice.notarypy("key", "remove", "--yes", lost["keyid"]).expect(0)
     assert lost["keyid"] not in bob.inspection(repository.name)
 
 
@@ -275,11 +291,12 @@ def test_the_server_moved(
     join(alice, jeff, "jeff", repository)
     sign(jeff, repository, "1")
     repository.push("2")
-    for somebody in (alice, bob, jeff, new):
-        somebody.trust("tls", own_server.endpoint)
     bob.notarypy("verify", repository.ref("1")).expect(0)
     bob.inspection(repository.name)
-    variables = {"REPO": repository.name, "OLD": old.url, "NEW": own_server.endpoint.url}
+    there = own_server.endpoint
+    variables = {"REPO": repository.name, "OLD": old.url, "NEW": there.url}
+    variables |= {"HOST": there.host, "NEWCA": str(there.ca)}
+    alice.notarypy("republish", "--yes", "--server", there.url, repository.name).expect(8)
     walk("server-moved", {"owner": alice, "jeff": jeff, "reader": bob, "new": new}, variables)
     bob.notarypy("verify", repository.ref("1")).expect(4)
     bob.use(own_server.endpoint)
@@ -292,6 +309,8 @@ def test_a_new_laptop(
     laptop = person("laptop")
     join(alice, alice, "jeff", repository)
     sign(alice, repository, "1")
+    alice.notarypy("init", f"{repository.name}/another").expect(0)
+    alice.notarypy("key", "rotate", repository.name, "targets").expect(0)
     repository.push("2")
 
     def carry() -> None:
@@ -300,7 +319,13 @@ def test_a_new_laptop(
                 shutil.copy(alice.home / name, laptop.home)
 
     people = {"old": alice, "laptop": laptop, "reader": bob}
-    walk("new-laptop", people, {"REPO": repository.name}, dict.fromkeys(range(20), carry))
+    keys = alice.notarypy("--json", "key", "list").expect(0).document["results"]
+    variables = {"REPO": repository.name, "KEYS": " ".join(key["keyid"][:12] for key in keys)}
+    alice.notarypy("key", "remove", "--yes", *variables["KEYS"].split()).expect(6)
+    assert alice.notarypy("--json", "key", "list").expect(0).document["results"] == keys
+    walk("new-laptop", people, variables, dict.fromkeys(range(20), carry))
+    walk("new-laptop", {"emptied": alice}, variables)
+    assert alice.notarypy("--json", "key", "list").document["results"] == []
     assert "jeff" in laptop.inspection(repository.name)
 
 

@@ -61,8 +61,7 @@ def add(shell: NotaryShell, line: CommandLine) -> None:
         with givenfiles.opened(path) as stream:
             size, work = os.fstat(stream.fileno()).st_size, _progress(stream)
             content = client.targets.describe(stream, what=path, size=size, progress=work)
-        staged = _content(content.length, content.hashes, custom)
-        client.staging.add_target(gun, name, staged, roles=wanted)
+        client.staging.add_target(gun, name, _content(content.length, content.hashes, custom), roles=wanted)
         _staged(shell, client, line, f'Addition of target "{name}" to repository "{gun}"')
 
 
@@ -168,8 +167,7 @@ def _raw(kind: str, digits: str) -> bytes:
     """Return a hash; raise UsageError in Go notary's words if it is none."""
     if len(digits) == _DIGITS[kind] and re.fullmatch("[0-9a-fA-F]+", digits):
         return bytes.fromhex(digits)
-    why = f"a {kind} has {_DIGITS[kind]} hex digits"
-    raise UsageError(f"invalid {kind} hex contents provided", why=why)
+    raise UsageError(f"invalid {kind} hex contents provided", why=f"a {kind} has {_DIGITS[kind]} hex digits")
 
 
 def _custom(line: CommandLine) -> bytes | None:

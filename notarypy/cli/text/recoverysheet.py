@@ -70,8 +70,7 @@ def page(contents: BackupContents, keys: Mapping[str, bytes]) -> Iterator[str]:
     steps = "".join(f"<li>{step}</li>" for step in _steps(contents, name))
     yield f"<h2>To have it again</h2>\n<ol>{steps}</ol>\n"
     yield "<h2>What is in it</h2>\n"
-    rows = (_row(key) for key in contents.keys)
-    yield from table("Keys", ("Key", "For", "Where it is"), rows)
+    yield from table("Keys", ("Key", "For", "Where it is"), (_row(key) for key in contents.keys))
     yield from table("Repositories", ("Repository", "Notary server", "Root pins"), _repositories(contents))
     about = [f"settings: {place}" for place in contents.settings]
     about += [

@@ -165,8 +165,7 @@ def _shown(path: Path) -> str:
 def _first_use(settings: Settings, place: _Places) -> str:
     if settings.first_use is False:
         return place.line("disable_tofu")
-    source = place.of("first_use", FIRST_USE_VARIABLE)
-    return "the default" if settings.first_use is None else source
+    return "the default" if settings.first_use is None else place.of("first_use", FIRST_USE_VARIABLE)
 
 
 def _variables(environ: Mapping[str, str]) -> Iterator[Origin]:

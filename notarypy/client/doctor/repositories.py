@@ -70,8 +70,7 @@ def repository(
     _pins(found, session, gun)
     try:
         looked_at = session.repository(text, None, session.scope_of_roots(gun))
-        cache = looked_at.cache.unwritten()
-        looked_at = replace(looked_at, cache=cache, fresh=True)
+        looked_at = replace(looked_at, cache=looked_at.cache.unwritten(), fresh=True)
         trusted = refresh_outdated(looked_at)
     except (FirstUseError, RepositoryMissingError) as error:
         found.failure("roles", error, "warning")

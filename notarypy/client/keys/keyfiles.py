@@ -33,6 +33,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from notarypy.client.keys.selectors import (
+    cached_root,
     fits,
     is_path,
     other_name,
@@ -237,10 +238,13 @@ def rename_key(manager: KeyManager, selector: str, name: str) -> KeyInfo:
     return manager.store.rename(info.keyid, roles.key_name(name))
 
 
-def remove_key(manager: KeyManager, directory: TrustDirectory, selector: str, *, force: bool) -> KeyInfo:
-    """Delete a key's file; raise KeyAccessError if a root could not be replaced any more (rule 4)."""
+def removable(
+    manager: KeyManager, directory: TrustDirectory, selector: str, others: Sequence[str], *, force: bool
+) -> KeyInfo:
+    """Return a key that may go, with others; KeyAccessError: a root could not be replaced then (rule 4)."""
     info = manager.find(selector, damaged=True)
-    if not force and (needed := _roots_that_need(info, manager, directory)):
+    rest = manager.store.available() - {info.keyid, *others}
+    if not force and (needed := _roots_that_need(info, rest, directory)):
         it = "the last copy here of" if not info.refers else "all that leads from here to"
         raise KeyAccessError(
             f"key {info.keyid[:SHORT_KEYID]} is {it} a root key that is needed",
@@ -249,7 +253,6 @@ def remove_key(manager: KeyManager, directory: TrustDirectory, selector: str, *,
             keyid=info.keyid,
             repositories=needed,
         )
-    manager.store.remove(info.keyid)
     return info
 
 
@@ -261,19 +264,17 @@ def _kept_first(info: KeyInfo, manager: KeyManager) -> Advice:
     return Advice("keep-file", file=str(info.path)) if broken else Advice("export-key-first")
 
 
-def _roots_that_need(info: KeyInfo, manager: KeyManager, directory: TrustDirectory) -> list[str]:
-    """Return the cached repositories whose root no longer could be signed here, and those nobody can read."""
-    rest = manager.store.available() - {info.keyid}
+def _roots_that_need(info: KeyInfo, rest: Collection[str], directory: TrustDirectory) -> list[str]:
+    """Return the cached repositories whose root `rest` could not sign, and those nobody can read."""
     needed = []
     for gun in directory.guns():
         try:
-            data, limits = directory.repository(gun).load_root() or b"", directory.limits
-            root = Root.from_signed(Envelope.parse(data, roles.ROOT, limits).signed, limits)
+            root = cached_root(directory, gun)
             ids = {key.canonical_id for key in root.signers(roles.ROOT)}
         except NotarypyError:
             needed += [f"{gun} (its cached root cannot be read)"] if info.role == roles.ROOT else []
             continue
-        if info.keyid in ids and not meets(ids & rest, root.roles[roles.ROOT].threshold):
+        if info.keyid in ids and not meets(ids.intersection(rest), root.roles[roles.ROOT].threshold):
             needed.append(gun)
     return needed
 

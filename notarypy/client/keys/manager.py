@@ -226,12 +226,10 @@ class KeyManager:
             message = f'the key "{selector}" was given to this client, and nothing is noted of it here'
             unlisted = "it signs, and is not listed, tested, exported, renamed or removed"
             raise KeyMissingError(message, why=unlisted, keyid=fitting.pop())
-        names = dict.fromkeys(given, "given") | {info.keyid: info.role for info in infos}
-        shown = [f"{one[:12]} ({names[one]})" for one in names if one in fitting or not fitting]
-        listed = ", ".join(shown) or "none"
-        if len(fitting) > 1:
-            advice = Advice("write-more-digits")
-            raise UsageError(f'"{selector}" fits several keys', why=listed, advice=advice)
+        if fitting:
+            names = dict.fromkeys(fitting, "given") | selectors.uses(found, self.store)
+            why, advice = selectors.in_words(names), Advice("write-more-digits")
+            raise UsageError(f'"{selector}" fits several keys', why=why, advice=advice)
         broken = [info for info in self.store.damaged() if begins(info.keyid, selector)]
         if len(broken) == 1 and damaged:
             return broken[0]
@@ -239,9 +237,10 @@ class KeyManager:
             self.store.find(info.keyid)
         short = any(info.keyid.startswith(selector) for info in infos)
         digits = [f"of an id it takes at least {SHORT_KEYID} digits"] if short else []
-        why = (*digits, f"keys here: {listed}")
+        names = dict.fromkeys(given, "given") | {info.keyid: info.role for info in infos}
+        whys = (*digits, f"keys here: {selectors.in_words(names) or 'none'}")
         advice = Advice("note-uri" if is_uri(selector) else "list-keys")
-        raise KeyMissingError(f'there is no key "{selector}" here', why=why, advice=advice)
+        raise KeyMissingError(f'there is no key "{selector}" here', why=whys, advice=advice)
 
     def places(self, keyids: Collection[str]) -> tuple[str, ...]:
         """Return where those of some keys are that are here by reference."""
@@ -287,8 +286,7 @@ class KeyManager:
         if given := self._given(selector):
             return pem.public_pem(self.store.given[given].public, name)
         info = self.find(selector)
-        public = self.store.public(info.keyid, self.passphrases)
-        return pem.public_pem(public, roles.signer_name(info.role))
+        return pem.public_pem(self.store.public(info.keyid, self.passphrases), roles.signer_name(info.role))
 
     def export(self, selectors: Sequence[str]) -> bytes:
         """Return keys as PEM blocks that name their id, encrypted as they are here."""
@@ -312,12 +310,12 @@ class KeyManager:
         return StoredKey(**vars(info), already=False, passphrase_from=source)
 
     def _own_root(self) -> Signer:
-        here = [info.keyid for info in self.store.list() if info.role == roles.ROOT]
+        here = [info for info in self.store.list() if info.role == roles.ROOT]
         if len(here) > 1:
-            listed = ", ".join(keyid[:12] for keyid in here)
-            raise UsageError("several root keys are here", why=listed, advice=Advice("choose-root-key"))
+            why = selectors.in_words(selectors.uses(here, self.store))
+            raise UsageError("several root keys are here", why=why, advice=Advice("choose-root-key"))
         if here:
-            return self.store.unlock(here[0], self.passphrases)
+            return self.store.unlock(here[0].keyid, self.passphrases)
         return LocalSigner(self._generated(roles.ROOT, None))
 
     def _imported(self, path: str, role: str, gun: str | None) -> PrivateKey:

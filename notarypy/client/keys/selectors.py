@@ -21,11 +21,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from notarypy.errors import Advice, AlreadyExistsError, UsageError
+from notarypy.errors import Advice, AlreadyExistsError, NotarypyError, UsageError
 from notarypy.files import read_regular
 from notarypy.keys.formats import keyuri, pem
 from notarypy.keys.keyinfo import PassphraseRequest
@@ -33,11 +35,14 @@ from notarypy.keys.signers import is_uri
 from notarypy.keys.signers.base import CheckedSigner
 from notarypy.keys.signers.keyfile import LocalSigner, open_block
 from notarypy.limits import DEFAULT
+from notarypy.storage.trustdir import TrustDirectory
 from notarypy.tuf import roles
+from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.keys import SHORT_KEYID
+from notarypy.tuf.metadata import Root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from notarypy.keys.keyinfo import KeyInfo
     from notarypy.keys.keystore import KeyStore
@@ -90,6 +95,34 @@ def begins(keyid: str, selector: str) -> bool:
     return _ID.fullmatch(selector) is not None and keyid.startswith(selector)
 
 
+def in_words(names: Mapping[str, str]) -> str:
+    """Return a list of keys, by what is known of each id."""
+    return ", ".join(f"{keyid[:12]} ({words})" for keyid, words in names.items())
+
+
+def uses(infos: Iterable[KeyInfo], store: KeyStore) -> dict[str, str]:
+    """Return by the ids of keys whose they are, and which repositories have them by the roots cached here."""
+    users, directory = defaultdict[str, list[str]](list), TrustDirectory(store.directory.parent)
+    for gun in directory.guns():
+        with suppress(NotarypyError):  # nobody can read it
+            root = cached_root(directory, gun)
+            for keyid in {key.canonical_id for role in root.roles for key in root.signers(role)}:
+                users[keyid].append(gun)
+    found = {}
+    for info in infos:
+        found[info.keyid] = f"{info.role} of {info.gun}" if info.gun else info.role
+        if info.role in roles.BASE_ROLES:
+            by = "" if info.gun else f" by {', '.join(users[info.keyid])}"
+            found[info.keyid] += f", in use{by}" if users[info.keyid] else ", in no root that is cached here"
+    return found
+
+
+def cached_root(directory: TrustDirectory, gun: str) -> Root:
+    """Return the root of a repository that is cached; raise NotarypyError if there is none to read."""
+    data, limits = directory.repository(gun).load_root() or b"", directory.limits
+    return Root.from_signed(Envelope.parse(data, roles.ROOT, limits).signed, limits)
+
+
 def both(info: KeyInfo, role: str) -> UsageError:
     """Return the refusal of one key for two roles of a repository that is being made."""
     message, advice = f"one key cannot be both {info.role} and {role}", Advice("give-other-key", role=role)
@@ -130,8 +163,7 @@ def other_name(present: KeyInfo, role: str, *more: str) -> AlreadyExistsError:
 def _as_other(info: KeyInfo, role: str) -> Advice:
     """Return how to store a key for another role; a file of a base role is not removed for it."""
     if info.uri:
-        name = roles.signer_name(role)
-        return Advice("note-as", key=info.keyid[:12], uri=quote(info.uri), name=name)
+        return Advice("note-as", key=info.keyid[:12], uri=quote(info.uri), name=roles.signer_name(role))
     if role == roles.ROOT and info.role not in roles.BASE_ROLES:
         return Advice("store-as", key=info.keyid[:12], name=role)
     return Advice("give-other-key", role=role)

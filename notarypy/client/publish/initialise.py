@@ -170,8 +170,7 @@ def _create(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> tuple[
     repository = publisher.repository
     with manager.new_keys(publisher.patience.seconds) as undo:
         try:
-            keys = role_keys(repository, manager, wanted)
-            files = first_files(repository, manager, keys, wanted)
+            files = first_files(repository, manager, role_keys(repository, manager, wanted), wanted)
             check_root(repository, files[roles.ROOT])
             require_readable(repository, files)
         except RootNotPinnedError as error:

@@ -238,8 +238,7 @@ def publish(session: Session, reviewed: PartReview) -> PartPublished:
         published, root = done.uploaded, done.trusted.root
     else:
         published, root = publish_first(publisher, part.sealed()), part.after.root
-    threshold = root.roles[roles.ROOT].threshold
-    changed = (tuple(part.files), reviewed.changes, root.pins, threshold)
+    changed = (tuple(part.files), reviewed.changes, root.pins, root.roles[roles.ROOT].threshold)
     return PartPublished(part.gun, *changed, published=published)
 
 

@@ -156,8 +156,7 @@ def _removals(state: State, role: str, key: str | None, paths: Sequence[str]) ->
 def _key_of(state: State, role: str, key: str) -> str:
     if state.delegation(role) is None:
         raise no_signer(state, roles.signer_name(role))
-    listed = [entry.canonical_id for entry in state.keys_for(role)[0]]
-    return _one_of(listed, key, role, state.gun)
+    return _one_of([entry.canonical_id for entry in state.keys_for(role)[0]], key, role, state.gun)
 
 
 def _quoted(path: str) -> str:

@@ -238,8 +238,7 @@ class _Sending:
         of_server = [roles.TIMESTAMP] if self.is_local else [roles.TIMESTAMP, roles.SNAPSHOT]
         gun, ask = self.repository.gun, self.repository.notary().get_key
         offered = [(role, server_key(self.repository, role, ask(gun, role))) for role in of_server]
-        changes = [AssignKeys(role, [key]) for role, key in offered]
-        self.root = apply_all(self.state, changes).root
+        self.root = apply_all(self.state, [AssignKeys(role, [key]) for role, key in offered]).root
         if self.root != self.held.root:
             self.plan.server_keys = {role: key.canonical_id for role, key in offered}
 

@@ -72,8 +72,7 @@ def of_policy(required: CosignKeys) -> list[KeyRequirement]:
     for path in required.some:
         some.append(_file(required, path))
         if not known.isdisjoint(some[-1].keys):
-            why = "another file of any has the same key"
-            raise required.unusable(path, why, advice=Advice("keep-one"))
+            raise required.unusable(path, "another file of any has the same key", advice=Advice("keep-one"))
         known.update(some[-1].keys)
     return [*every, KeyRequirement(tuple(some), required.threshold, required.source)] if some else every
 
@@ -163,8 +162,7 @@ class CosignVerification:
         try:
             image = self._alone(required)
         except NotarypyError as other:
-            why = f"Notary does not vouch for it either: {said}"
-            raise other.saying(why, notary=error.code) from error
+            raise other.saying(f"Notary does not vouch for it either: {said}", notary=error.code) from error
         if not isinstance(error, TagUnsignedError | RepositoryMissingError):
             self.session.warn(f"cosign vouches for {image.reference}, and Notary does not: {said}")
         return image
@@ -217,8 +215,7 @@ class CosignVerification:
         if self._tag and not tagged:
             return Advice("sign-with-cosign", reference=name)
         pinned = f"{self.written}@{self.asked.digest or 'DIGEST'}"
-        identity = f"{self._gun}:{self._tag or 'TAG'}"
-        return Advice("sign-with-cosign-itself", identity=identity, pinned=pinned)
+        return Advice("sign-with-cosign-itself", identity=f"{self._gun}:{self._tag or 'TAG'}", pinned=pinned)
 
     def _warn_of_tag(self, what: str, *, named: bool) -> None:
         nothing = "tag" if named else "repository"

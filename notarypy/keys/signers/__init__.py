@@ -85,8 +85,7 @@ def _loaded(scheme: str, target: object) -> type[ExternalSigner]:
     except (NotarypyError, KeyboardInterrupt):
         raise
     except BaseException as error:
-        problem = f"{target}: {type(error).__name__}: {said(error)}"
-        raise _unusable(scheme, problem) from error
+        raise _unusable(scheme, f"{target}: {type(error).__name__}: {said(error)}") from error
     if not (isinstance(found, type) and issubclass(found, ExternalSigner)):
         raise _unusable(scheme, f"{target} is no class derived from ExternalSigner")
     return found

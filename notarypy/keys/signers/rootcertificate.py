@@ -161,8 +161,7 @@ def certificate_key(certificate: bytes, gun: str, now: datetime) -> PublicKey:
 def _required(wrapped: PublicKey, gun: str, now: datetime) -> PublicKey:
     reason = certificates.problem(wrapped, gun, now) or envelope.key_problem(wrapped)
     if reason:
-        advice = Advice("give-root-certificate", gun=gun)
-        raise UsageError(_UNUSABLE, why=reason, advice=advice)
+        raise UsageError(_UNUSABLE, why=reason, advice=Advice("give-root-certificate", gun=gun))
     return wrapped
 
 

@@ -184,8 +184,7 @@ class Helper:
 
     def store(self, server: str, user: str, secret: str) -> None:
         """Have the helper keep a login; raise AuthenticationError if it does not."""
-        document = json.dumps({"ServerURL": server, "Username": user, "Secret": secret})
-        self._change("store", server, document)
+        self._change("store", server, json.dumps({"ServerURL": server, "Username": user, "Secret": secret}))
 
     def erase(self, server: str) -> None:
         """Have the helper forget a login; raise AuthenticationError if it does not."""

@@ -116,8 +116,7 @@ class DockerConfig:
         """Return the name of the helper for a host, empty if there is none (rule 2)."""
         helpers = self._table("credHelpers")
         named = {host_key(name): self._text(helpers, name, f'"{name}" in "credHelpers"') for name in helpers}
-        usual = self._text(self._document, "credsStore", '"credsStore"')
-        return named.get(host_key(host), usual)
+        return named.get(host_key(host), self._text(self._document, "credsStore", '"credsStore"'))
 
     def _ask(self, name: str, server: str) -> Credential | None:
         """Ask a helper, or remember what it said (rule 4)."""
@@ -333,8 +332,7 @@ class LoginFile(DockerConfig):
         return {key: entry for key, entry in self._table("auths").items() if place_of(key) != host_key(host)}
 
     def _write(self, auths: Mapping[str, object]) -> None:
-        document = {**self._document, "auths": auths}
-        text = json.dumps(document, indent="\t", ensure_ascii=False)
+        text = json.dumps({**self._document, "auths": auths}, indent="\t", ensure_ascii=False)
         target = Path(os.path.realpath(self._path))
         files.make_private_directory(target.parent)
         files.write_atomic(target, text.encode(errors="surrogatepass"))

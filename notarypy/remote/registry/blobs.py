@@ -75,8 +75,7 @@ class Blobs:
     def __init__(self, registry: RegistryClient, path: str, *, push: bool = False) -> None:
         self._registry, self._path = registry, path
         self._scope = writing(path) if push else f"repository:{path}:pull"
-        redirects = registry.exchange.limits.redirects
-        self._policy = RequestPolicy(redirects=redirects, allow_cross_origin=True)
+        self._policy = RequestPolicy(redirects=registry.exchange.limits.redirects, allow_cross_origin=True)
         self._quirks = registry.quirks(path)
 
     def has(self, digest: str, size: int) -> bool:

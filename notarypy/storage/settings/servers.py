@@ -64,8 +64,7 @@ def server_url(text: str, source: str) -> str:
 def with_port(text: str) -> str:
     """Return `host:port` of a URL or of `host[:port]`; the default is the port of its scheme, or 443."""
     scheme, separator, rest = text.partition("://")
-    authority = (rest if separator else text).partition("/")[0].lower()
-    host, port = _host_and_port(authority)
+    host, port = _host_and_port((rest if separator else text).partition("/")[0].lower())
     return f"{host}:{port or _DEFAULT_PORTS.get(scheme.lower(), HTTPS_PORT)}"
 
 

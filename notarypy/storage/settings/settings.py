@@ -145,8 +145,8 @@ class Settings:
     def server_for(self, registry_host: str) -> str:
         """Return the address of the Notary server for a registry's images; raise ConfigurationError."""
         url = self.server or self._configured_server(registry_host)
-        named = "named" if self.names_server(registry_host) else "derived, not named"
-        _LOG.debug("the Notary server of %s is %s (%s)", registry_host, url, named)
+        named = self.server_source_for(registry_host) or "no setting"
+        _LOG.debug("the Notary server of %s is %s (named by %s)", registry_host, url, named)
         return url
 
     def names_server(self, registry_host: str) -> bool:
@@ -157,8 +157,7 @@ class Settings:
         """Return what names the Notary server for a registry, in words; empty where it is only derived."""
         if self.server is not None:
             return self.server_source
-        named = any(table.server for table in self._tables(registry_host))
-        return "server in the configuration file" if named else ""
+        return "server in the configuration file" if self.names_server(registry_host) else ""
 
     def notary_server_at(self, host_port: str) -> str | None:
         """Return the Notary server that a setting names at a host and port, if there is one."""
