@@ -417,3 +417,23 @@ def test_settings_can_be_built_by_hand() -> None:
         "/d/tls/x (no *.crt)",
         "/d/tls/x:443 (no *.crt)",
     )
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "source"),
+    [
+        ({"server": "https://n.example.com"}, {}, "--server"),
+        ({}, {"DOCKER_CONTENT_TRUST_SERVER": "https://n.example.com"}, "DOCKER_CONTENT_TRUST_SERVER"),
+        ({}, {}, "no setting"),
+    ],
+)
+def test_the_log_says_by_what_a_server_is_named(
+    flags: dict[str, str],
+    environ: dict[str, str],
+    source: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("DEBUG")
+    settings.load(flags, environ, tmp_path).server_for("registry.example.com")
+    assert f"(named by {source})" in caplog.text
