@@ -217,7 +217,8 @@ def opened(directory: Path, builds: Sequence[Build]) -> Iterator[Lab]:
     authority = services.Authority(directory / "ca")
     with contextlib.ExitStack() as stack:
         notary = stack.enter_context(services.notary_server(directory / "notary", authority))
-        registry = stack.enter_context(services.registry(directory / "registry", authority=authority))
+        kept = services.registry(directory / "registry", authority=authority, in_memory=True)
+        registry = stack.enter_context(kept)
         relay = Relay()
         servers = (
             _server(relay, notary, directory / "notary" / "notary-server.log", b"response completed"),

@@ -318,13 +318,15 @@ def registry(
     authority: Authority | None = None,
     basic_auth: bool = False,
     storage: Path | None = None,
+    in_memory: bool = False,
 ) -> Iterator[Endpoint]:
     """Run docker-registry: plain http unless an authority is given, with Basic authentication if asked.
 
-    It keeps images in the directory `storage`, or in one of its own: in memory it is slower.
+    It keeps images in the directory `storage`, or in one of its own; `in_memory` large ones are slower, and
+    no disk counts.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    port, images = free_port(), storage or directory / "images"
     http_section: dict[str, Any] = {"addr": f"127.0.0.1:{port}", "secret": "only-for-tests"}
     if authority is not None:
         pair = authority.issue(f"registry-{port}")
@@ -332,7 +334,7 @@ def registry(
     config: dict[str, Any] = {
         "version": "0.1",
         "log": {"level": "warn"},
-        "storage": {"filesystem": {"rootdirectory": str(storage or directory / "images")}},
+        "storage": {"inmemory": {}} if in_memory else {"filesystem": {"rootdirectory": str(images)}},
         "http": http_section,
     }
     if basic_auth:
