@@ -442,7 +442,7 @@ def test_a_key_that_is_of_another_kind_than_it_says_is_refused(vault: Vault) -> 
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_rule_5_what_is_put_off_is_asked_for_once_more(vault: Vault, status: int) -> None:
+def test_rule_3_of_servers_what_is_put_off_is_asked_for_once_more(vault: Vault, status: int) -> None:
     busy = http(
         status, errors('request path "transit/sign/release": rate limit quota exceeded'), b"Retry-After: 0"
     )
@@ -455,7 +455,7 @@ def test_rule_5_what_is_put_off_is_asked_for_once_more(vault: Vault, status: int
     assert len(vault.requests()) == 4
 
 
-def test_rule_5_a_wait_beyond_the_deadline_is_not_waited_for(vault: Vault) -> None:
+def test_rule_3_of_servers_a_wait_beyond_the_deadline_is_not_waited_for(vault: Vault) -> None:
     vault.answers = [http(429, errors(), b"Retry-After: 3600")]
     with pytest.raises(ThrottledError):
         vault.signer().sign(b"message")
@@ -463,7 +463,7 @@ def test_rule_5_a_wait_beyond_the_deadline_is_not_waited_for(vault: Vault) -> No
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_rule_3_the_token_goes_nowhere_else(vault: Vault, status: int) -> None:
+def test_rule_1_of_servers_the_token_goes_nowhere_else(vault: Vault, status: int) -> None:
     other = Vault()
     there = other.server.url("/v1/transit/sign/release").encode()
     same = b"/v1/transit/sign/release"
@@ -548,7 +548,7 @@ def test_a_certificate_may_be_looked_at_again(vault: Vault) -> None:
     vault.signer(VAULT_SKIP_VERIFY="false").sign(b"message")
 
 
-def test_rule_1_the_token_of_the_other_family_is_not_taken(vault: Vault, tmp_path: Path) -> None:
+def test_rule_1_of_environments_a_token_of_the_other_family_is_none(vault: Vault, tmp_path: Path) -> None:
     bao = {"VAULT_ADDR": "", "VAULT_TOKEN": "s.vault", "BAO_ADDR": vault.environ["VAULT_ADDR"]}
     with pytest.raises(AuthenticationError, match="no token") as caught:
         vault.signer(**bao).sign(b"message")
@@ -566,7 +566,7 @@ def test_rule_1_the_token_of_the_other_family_is_not_taken(vault: Vault, tmp_pat
         vault.signer(VAULT_ADDR="", BAO_ADDR="http://bao.example.com")
 
 
-def test_rule_2_certificates_count(tmp_path: Path) -> None:
+def test_rule_2_of_environments_certificates_count(tmp_path: Path) -> None:
     authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(tls)
     folder = tmp_path / "authorities"
@@ -641,7 +641,7 @@ def test_the_way_through_a_proxy(vault: Vault, variable: str) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 307, 400, 403, 404, 429, 500, 503])
-def test_rule_4_a_token_that_the_server_repeats_is_not_shown(
+def test_rule_2_of_servers_a_token_that_the_server_repeats_is_not_shown(
     vault: Vault, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -677,7 +677,7 @@ def test_a_signer_that_nobody_has_any_more_closes_its_connections(vault: Vault) 
         gc.enable()
 
 
-def test_rule_6_a_process_does_not_use_its_parents_connections(vault: Vault) -> None:
+def test_rule_4_of_servers_a_process_does_not_use_its_parents_connections(vault: Vault) -> None:
     signer = vault.signer()
     signer.sign(b"message")
     with warnings.catch_warnings():

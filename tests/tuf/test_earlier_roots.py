@@ -1,3 +1,5 @@
+"""Which earlier roots a root vouches for: the rules of `trustanchors` from the sixth on."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -36,12 +38,12 @@ def test_rotations_lead_back_to_the_first_root() -> None:
     assert earlier_root(GUN, second, first).version == 1
 
 
-def test_rule_1_an_earlier_root_signed_the_later_one() -> None:
+def test_rule_6_an_earlier_root_signed_the_later_one() -> None:
     _, (first, _, third) = grown("second", "third")
     assert refused(third, first) == "its keys did not sign version 3"
 
 
-def test_rule_2_it_meets_its_own_threshold_for_this_repository() -> None:
+def test_rule_7_it_meets_its_own_threshold_for_this_repository() -> None:
     author, (first, second) = grown("second")
     assert "valid of 1 needed" in refused(second, first.replace(b'"sig":"', b'"sig":"AAAA'))
     with pytest.raises(VerificationError):
@@ -50,7 +52,7 @@ def test_rule_2_it_meets_its_own_threshold_for_this_repository() -> None:
 
 
 @pytest.mark.parametrize("threshold", [1, 2])
-def test_rule_3_the_later_one_knows_who_signed_it(threshold: int) -> None:
+def test_rule_8_the_later_one_knows_who_signed_it(threshold: int) -> None:
     author, (_, second) = grown("second")
     before = author._previous_root  # noqa: SLF001 - what was signed before
     assert before is not None
@@ -66,7 +68,7 @@ def test_rule_3_the_later_one_knows_who_signed_it(threshold: int) -> None:
     assert refused(second, forged) == "version 2 does not know the keys that signed it"
 
 
-def test_rule_3_a_key_of_another_role_is_no_root_key() -> None:
+def test_rule_8_a_key_of_another_role_is_no_root_key() -> None:
     author, (_, second) = grown("second")
     before = author._previous_root  # noqa: SLF001 - what was signed before
     assert before is not None
