@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ GONE, SKIPPED, BESIDE = (f"{REGISTRY_HOST}/{name}" for name in ("gone", "skipped
 def lab(run: Run, fake: Fake, home: Path) -> dict[str, Any]:
     """Publish images of every kind, and write a policy that everybody obeys here."""
     found = prepared(fake, home, __name__, lambda: _lab(run, fake, home))
+    found["key"] = copy(found["key"])  # others have it, too, with servers of their own
     found["key"].registry = fake.registry
     return found
 

@@ -265,6 +265,13 @@ def test_an_empty_passphrase_is_one_where_it_is_given() -> None:
     assert opened_with({}, "") == PassphraseNeededError.__name__
 
 
+@pytest.mark.parametrize(("name", "word"), [("with-passphrase", "a passphrase"), ("empty-passphrase", "")])
+def test_cosigns_own_files_open_with_its_variable(name: str, word: str) -> None:
+    block = block_of((FIXTURES / f"{name}.key").read_bytes())
+    opened = open_block(block, REQUEST, standard_chain({COSIGN_PASSWORD: word}, None, None), "")
+    assert public_key_of(opened) == PublicKey.from_pem((FIXTURES / f"{name}.pub").read_bytes())
+
+
 def test_cosigns_variable_opens_no_other_key() -> None:
     chain = standard_chain({COSIGN_PASSWORD: "a passphrase"}, None, None)
     assert list(chain.candidates(PassphraseRequest("", "cosign"))) == []

@@ -19,6 +19,7 @@ from notarypy.errors import (
     UnreachableError,
 )
 from notarypy.keys.signers import services
+from support.counting import TOO_MUCH, growth
 
 TOKEN = "ya29.a0AfH6SMBx0123456789abcdefghijklmnopqrstuvwxyz-_"
 KEY_ID = "9e70eed386b7900fff97c1e67f831d083b9920989ae70dcbcb2ef7252e192609"
@@ -42,6 +43,7 @@ def test_what_is_shown_is_one_short_line_without_secrets(text: str, shown: str) 
 
 @pytest.mark.parametrize("odd", ["a", "//", "a@", "eyJ", "a.", "~ "])
 def test_a_long_text_takes_no_longer_for_what_is_in_it(odd: str) -> None:
+    assert growth(services.said, lambda count: odd * count, 4000) < TOO_MUCH
     assert len(services.said(odd * 200_000)) <= 240
 
 

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import shutil
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import unquote
@@ -228,6 +228,7 @@ class _Made(NamedTuple):
 
 def _tree(base: Path) -> _Tree:
     found = {str(path.relative_to(base)): path for path in [base, *sorted(base.rglob("*"))]}
+    assert not any(path.is_symlink() for path in found.values()), "links are not copied"
     modes = {place: path.stat().st_mode & 0o7777 for place, path in found.items()}
     folders = {place: modes[place] for place, path in found.items() if path.is_dir()}
     files = {
@@ -254,7 +255,7 @@ _made: dict[Hashable, _Made] = {}
 def prepared(fake: Fake, base: Path, name: Hashable, make: Callable[[], T]) -> T:
     """Have done with fresh servers, in a directory, what `make` does: copied, if it was done before.
 
-    Returns what `make` returned, which nobody changes.
+    Returns a copy of what `make` returned; what is in it nobody changes.
     """
     assert not fake.requests, "the servers are to be fresh"
     assert not (base.exists() and any(base.iterdir())), "the directory is to be empty"
@@ -266,7 +267,7 @@ def prepared(fake: Fake, base: Path, name: Hashable, make: Callable[[], T]) -> T
         notary.store, notary.keys, registry.images = deepcopy(_made[name].held)
         _plant(_made[name].tree, base)
     fake.requests.clear()
-    returned: T = _made[name].value
+    returned: T = copy(_made[name].value)
     return returned
 
 
@@ -274,7 +275,10 @@ _read: dict[Hashable, _Tree] = {}
 
 
 def informed(reader: Person) -> Person:
-    """Let somebody read `GUN` for the first time; copied, where the same was read at the same time."""
+    """Let somebody read `GUN` for the first time, with the usual settings: no pins, policies or other limits.
+
+    It is copied, where the same was read at the same time.
+    """
     world, store = reader.world, reader.world.fake.notary.store
     served = {role: stored.data for role in store.roles(GUN) if (stored := store.current(GUN, role))}
     seen = (world.clock(), tuple(served.items()))
