@@ -113,7 +113,7 @@ class RepositoryCache:
         gun: The repository.
         directory: Where its metadata is, `<trust dir>/tuf/<gun>/metadata`.
         warnings: What could not be read, in words; grows with each `load`.
-        lasting: Whether a root stays here for the next run, as far as it could be written.
+        lasting: Whether the trusted root stays here for the next run, as far as it could be written.
     """
 
     lasting = True

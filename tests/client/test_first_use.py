@@ -178,6 +178,22 @@ def test_a_root_that_cannot_be_stored_is_trusted_this_once(
 
 
 @pytest.mark.usefixtures("owner")
+def test_a_root_that_another_process_has_stored_meanwhile_is_not_ours(
+    reader: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def come_second(path: Path, _: bytes) -> None:
+        write_atomic(path, b"{}")
+        raise StorageError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("notarypy.files.write_atomic", come_second)
+        client = careful(reader, first_use=True)
+        client.verify(REF)
+    assert [taken.lasting for taken in client.first_uses] == [False]
+    assert "its root is trusted this once" in reader.warnings[1]
+
+
+@pytest.mark.usefixtures("owner")
 def test_a_root_that_is_stored_alone_lasts(reader: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     written = iter([write_atomic])
 

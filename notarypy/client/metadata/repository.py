@@ -281,15 +281,15 @@ def store(
             cache.drop(gone := _gone(trusted, cache.cached()))
             _LOG.debug("%s: stored %s, dropped %s", repository.gun, list(files), gone)
     except StorageError as error:
-        cache.lasting = _has_root(cache)
+        cache.lasting = _has_stored(cache, trusted.files[roles.ROOT])
         cache.remember(files, error)
         repository.warn("; ".join((f"the trust directory was not updated: {error.message}", *error.why)))
 
 
-def _has_root(cache: RepositoryCache) -> bool:
-    """Tell whether the next run has a root to go by, which may be all that was written (rule 4)."""
+def _has_stored(cache: RepositoryCache, root: bytes) -> bool:
+    """Tell whether the next run goes by this root, which may be all that was written (rule 4)."""
     try:
-        return cache.load_root() is not None
+        return cache.load_root() == root
     except (StorageError, VerificationError):
         return False
 
