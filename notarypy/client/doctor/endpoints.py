@@ -31,7 +31,6 @@ from notarypy.tuf import roles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from notarypy.client.findings import Findings
     from notarypy.client.session import Session
