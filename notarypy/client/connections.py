@@ -11,8 +11,9 @@ Rules:
 2. NOTARY_AUTH is for Notary servers alone, and so is who may be asked, and only for one that was named. A
    Notary server may be shown the login of the registry whose trust data it keeps: that is how docker logs in
    to it.
-3. Where docker's folder is an extra (`Settings.docker`), certificates and logins that cannot be used there,
-   or in podman's files, are warned of once, and count as none.
+3. Where docker's folder is an extra (`Settings.docker_is_extra`), certificates and logins that cannot be used
+   there, or in podman's files, are warned of once, and count as none. What somebody named, by an option or a
+   variable such as DOCKER_CONFIG, is an error as ever.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from notarypy.client import workers
 from notarypy.errors import ConfigurationError, TlsError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.auth.credentials import HUB, Credential, CredentialSource, Keychain, NotaryAuth
-from notarypy.remote.auth.dockerconfig import DockerConfig, Extra, LoginFile, credential_sources, named_file
+from notarypy.remote.auth.dockerconfig import DockerConfig, LoginFile, credential_sources, named_file
 from notarypy.remote.http import tls
 from notarypy.remote.http.messages import Redaction
 from notarypy.remote.http.throttle import Throttles
@@ -35,7 +36,6 @@ from notarypy.remote.http.transport import Authenticator, Exchange, Transport
 from notarypy.remote.http.urls import host_port, origin, proxy_for
 from notarypy.remote.notary import NotaryClient
 from notarypy.remote.registry.registry import RegistryClient
-from notarypy.values import replace
 
 if TYPE_CHECKING:
     import ssl
@@ -211,9 +211,8 @@ class Connections:
                 environ, timeout = self._settings.environ, self._settings.timeout
                 path, usual = self._settings.docker_config / "config.json", not environ.get("DOCKER_CONFIG")
                 docker = DockerConfig(path, environ, usual=usual, timeout=timeout)
-                found = credential_sources(docker, environ, timeout=timeout)
-                own = self._settings.docker == "own"
-                self._places = docker, found if own else [Extra(one, self._warn) for one in found]
+                extra = self._warn if self._settings.docker_is_extra else None
+                self._places = docker, credential_sources(docker, environ, timeout=timeout, extra=extra)
             return self._places
 
     def _registry_headers(self) -> dict[str, str]:
@@ -260,18 +259,27 @@ class Connections:
 
     def _tls_for(self, name: str, kind: Kind) -> TlsFiles:
         """Return the certificate files for a server (rule 3)."""
-        extra = self._settings.docker == "extra"
+        settings = self._settings
+        if kind == "registry" or not settings.docker_is_extra or settings.environ.get("DOCKER_CONFIG"):
+            return settings.tls_for(name, kind=kind)
+        named = settings.tls_for(name, kind=kind, docker=False)
         try:
-            found = self._settings.tls_for(name, kind=kind)
-            for path in filter(None, (*found.extra_ca, found.client_cert, found.client_key) if extra else ()):
-                path.open("rb").close()
-        except (TlsError, ConfigurationError, OSError) as error:
-            if not extra:
-                raise
-            said = str(error) if isinstance(error, OSError) else "; ".join((error.message, *error.why))
-            self._warn(f"docker's certificates are left out: {said}")
-            found = replace(self._settings, docker="none").tls_for(name, kind=kind)
+            found = settings.tls_for(name, kind=kind)
+            _require_usable(found, named)
+        except (TlsError, ConfigurationError) as error:
+            self._warn(f"docker's certificates are left out: {'; '.join((error.message, *error.why))}")
+            return named
         return found
+
+
+def _require_usable(found: TlsFiles, named: TlsFiles) -> None:
+    """Raise TlsError for a file that nobody named and cannot be used; not for a pipe, which is read once."""
+    cert, key = found.client_cert, found.client_key
+    pair = None if cert is None or key is None or cert == named.client_cert else (cert, key)
+    tls.require_usable(
+        [path for path in found.extra_ca if not path.is_fifo()],
+        None if pair is None or any(path.is_fifo() for path in pair) else pair,
+    )
 
 
 def _login_names(registry_host: str) -> tuple[str, ...]:

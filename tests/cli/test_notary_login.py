@@ -14,6 +14,7 @@ from notarypy.cli.gonotary.notaryshell import NotaryShell
 from notarypy.cli.text import terminal
 from notarypy.devserver.calls import Login, notary_scope
 from notarypy.devserver.core import NOTARY_HOST
+from notarypy.values import replace
 from support.fakes import Clock, repeatable_random
 
 if TYPE_CHECKING:
@@ -106,6 +107,41 @@ def test_dockers_login_that_is_of_no_use_is_none(
     assert done.err.count(f"no login is taken from {file}: ") == warned
     assert done.err.count("warning: ") == warned
     notary("remove", GUN, "v2", "-p", typed="").expect(7)
+
+
+@pytest.mark.parametrize(
+    "entry", [{"auth": b64encode(b"dev:old").decode()}, {"identitytoken": "old"}, {"registrytoken": "old"}]
+)
+def test_a_server_that_wants_a_password_may_refuse_one_too(
+    notary: Run,
+    home: Path,
+    fake: Fake,
+    owned: None,  # noqa: ARG001
+    entry: dict[str, str],
+) -> None:
+    service = fake.services[NOTARY_HOST]
+    assert isinstance(service, Login)
+    fake.services[NOTARY_HOST] = replace(service, kind="basic")
+    (home / ".docker").mkdir()
+    (home / ".docker" / "config.json").write_text(json.dumps({"auths": {NOTARY_HOST: entry}}))
+    done = notary("add", GUN, "v2", "file", "-p", typed=LOGIN).expect(0)
+    assert (done.out.count(ASKED), done.err) == (1, "")
+    assert notary("list", GUN, typed="dev\nwrong\ndev\nsecret\n").expect(7).out == ASKED
+
+
+@pytest.mark.parametrize("variable", ["REGISTRY_AUTH_FILE", "DOCKER_AUTH_CONFIG", "DOCKER_CONFIG"])
+def test_a_place_of_logins_that_was_named_is_no_extra(
+    notary: Run,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    owned: None,  # noqa: ARG001
+    variable: str,
+) -> None:
+    (home / "config.json").write_text("no JSON")
+    values = {"DOCKER_AUTH_CONFIG": "no JSON", "DOCKER_CONFIG": str(home)}
+    monkeypatch.setenv(variable, values.get(variable, str(home / "config.json")))
+    done = notary("list", GUN, typed=LOGIN).expect(2)
+    assert (done.out, "it is not JSON" in done.err) == ("", True)
 
 
 def test_content_is_no_login_and_a_question_is_no_content(

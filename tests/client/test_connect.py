@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
 
 from notarypy.cli.text.advice import advice
 from notarypy.client.api import Client
@@ -15,6 +16,7 @@ from notarypy.client.connections import Connections
 from notarypy.errors import AuthenticationError, TrustError, UnreachableError
 from notarypy.remote.http.messages import Response
 from notarypy.storage.settings.settings import RegistrySettings, Settings
+from notarypy.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +89,41 @@ def test_the_client_certificate_is_shown_to_the_server_itself(
         tls(host)
     assert [(how["client_cert"], how["client_key"]) for how in contexts] == [pair, (None, None), (None, None)]
     assert {how["replace_ca"] for how in contexts} == {Path("/ca.pem")}
+
+
+@pytest.mark.parametrize(
+    ("named", "broken", "counted", "warnings"),
+    [
+        ({}, False, 1, 0),
+        ({}, True, 0, 1),
+        ({"tls_ca": Path("/none.pem")}, True, 0, 0),
+        ({"tls_cert": Path("/none.pem"), "tls_key": Path("/none.pem")}, False, 1, 0),  # no fault of docker's
+        ({"environ": {"DOCKER_CONFIG": "named"}}, True, 2, 0),  # which stops whoever reads them
+    ],
+)
+def test_docker_certificates_that_nobody_named_are_an_extra(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    named: dict[str, Any],
+    counted: int,
+    warnings: int,
+    *,
+    broken: bool,
+) -> None:
+    folder = tmp_path / "tls" / "notary.corp.test"
+    folder.mkdir(parents=True)
+    trustme.CA().cert_pem.write_to_path(folder / "ca.crt")
+    if broken:
+        (folder / "broken.crt").write_text("no certificate")
+    contexts, warned = list[dict[str, tuple[Path, ...]]](), list[str]()
+    monkeypatch.setattr("notarypy.remote.http.tls.context", lambda **how: contexts.append(how))
+    adapter = "notarypy.remote.http.adapter.HttpTransport"
+    monkeypatch.setattr(adapter, lambda context_of, *_: context_of("notary.corp.test"))
+    settings = replace(Settings(tmp_path, tmp_path, server=NAMED, docker_is_extra=True), **named)
+    Connections(settings, None, warn=warned.append).notary(NAMED, "registry.corp.test")
+    assert [len(how["extra_ca"]) for how in contexts] == [counted]
+    assert len(set(warned)) == warnings
+    assert all(f"left out: cannot use the CA file {folder / 'broken.crt'}" in each for each in warned)
 
 
 def test_servers_are_reached_anew_after_they_were_closed(tmp_path: Path) -> None:

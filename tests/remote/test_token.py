@@ -9,13 +9,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from notarypy.cli.text.advice import advice
-from notarypy.errors import AuthenticationError, NetworkError, ServerError
+from notarypy.errors import AuthenticationError, NetworkError, NotarypyError, ServerError
 from notarypy.remote.auth.credentials import Credential, Keychain
 from notarypy.remote.auth.tokens import TokenAuthenticator
 from notarypy.remote.http.messages import KEPT, Request, Response
 from support.scripted import body_of
 
 if TYPE_CHECKING:
+    from notarypy.remote.auth.credentials import Kind
     from support.scripted import ScriptedTransport
 
 URL = "https://notary.corp/v2/a/b/_trust/tuf/root.json"
@@ -130,6 +131,31 @@ def test_who_is_asked_gives_a_login_only_where_nobody_gets_a_token_that_grants_s
     assert asked == ["once"] * 2
     assert "Authorization" in site.token_requests[-1].headers
     assert len(site.token_requests) == 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "asks"),
+    [
+        ("password", 401, True),
+        ("password", 503, False),
+        ("password", 405, False),
+        ("identity", 400, True),
+        ("identity", 405, True),
+        ("identity", 500, False),
+        ("identity", 503, False),
+    ],
+)
+def test_who_is_asked_is_not_for_a_token_service_that_only_fails(
+    fake: ScriptedTransport, kind: Kind, status: int, *, asks: bool
+) -> None:
+    asked: list[str] = []
+    challenge = Response(401, {"www-authenticate": f'Bearer realm="{REALM}"'})
+    fake.replies.extend([challenge, *[Response(status)] * 6])
+    known = Known(Credential("jo", "old", "test.json", kind))
+    made = TokenAuthenticator("notary.corp", Keychain([known], lambda: asked.append("once")))
+    with pytest.raises(NotarypyError):
+        fake.exchange(made).send(Request("GET", URL), scope=SCOPE)
+    assert asked == ["once"] * asks
 
 
 def test_credentials_are_looked_up_only_after_a_challenge(fake: ScriptedTransport) -> None:

@@ -261,6 +261,9 @@ def test_configured_headers_go_to_the_server_itself(fake: ScriptedTransport, url
             fetch(Request("GET", "https://auth.corp/token"))
             return "Bearer ours"
 
+        def is_login(self, *_: object) -> bool:
+            return False
+
         def refused(self, *_: object) -> AuthenticationError:
             return AuthenticationError("refused")
 

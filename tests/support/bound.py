@@ -7,6 +7,7 @@ thread ends that started them, so that has to be one that stays.
 from __future__ import annotations
 
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,5 +16,6 @@ if TYPE_CHECKING:
 
 def bound(argv: Sequence[str]) -> list[str]:
     """Return what starts a program that ends with this process; its process id is that of the program."""
+    assert threading.current_thread() is threading.main_thread(), "a server would end with this thread"
     # A program in front: what is called between fork and exec does harm where there are threads.
     return [*(("setpriv", "--pdeathsig", "TERM", "--") if sys.platform == "linux" else ()), *argv]

@@ -25,6 +25,8 @@ Rules:
 10. A login takes the place of all keys that are for its whole host, however they are written. Keys with a
    path are other logins.
 11. It is replaced in one step, with mode 0600. A link stays one: what it leads to is replaced.
+12. Where usual places are an extra (`Extra`), as for Go notary, which knows none of them, one that cannot be
+   used has no login, with one warning. What somebody named is an error as ever.
 """
 
 from __future__ import annotations
@@ -82,8 +84,7 @@ class DockerConfig:
     ) -> None:
         self.name, self._path = str(path), path
         self._environ, self._podman, self._timeout = environ or {}, podman, timeout
-        self._usual = usual
-        self._monotonic = monotonic
+        self.usual, self._monotonic = usual, monotonic
         self._lock = threading.Lock()
         self._answers: dict[tuple[str, str], tuple[float, Credential | None]] = {}
 
@@ -186,7 +187,7 @@ class DockerConfig:
         except FileNotFoundError:
             return {}
         except (StorageError, OSError) as error:
-            if self._usual and _is_out_of_reach(self._path):
+            if self.usual and _is_out_of_reach(self._path):
                 _LOG.info("%s is in a folder that cannot be entered: no login is there", self.name)
                 return {}
             raise self._unusable(str(error)) from None
@@ -220,7 +221,7 @@ class DockerAuthConfig(DockerConfig):
 
 
 class Extra:
-    """A place that is left out, with one warning, where it cannot be used."""
+    """A place that is left out, with one warning, where it cannot be used (rule 12)."""
 
     def __init__(self, place: CredentialSource, warn: Callable[[str], None]) -> None:
         self.name, self._warn = place.name, warn
@@ -237,18 +238,26 @@ class Extra:
 
 
 def credential_sources(
-    docker: DockerConfig, environ: Mapping[str, str], *, timeout: float
+    docker: DockerConfig,
+    environ: Mapping[str, str],
+    *,
+    timeout: float,
+    extra: Callable[[str], None] | None = None,
 ) -> list[CredentialSource]:
-    """Return all places in their order: REGISTRY_AUTH_FILE's, the variable, docker's file, podman's files."""
+    """Return all places in their order: REGISTRY_AUTH_FILE's, the variable, docker's file, podman's files.
+
+    Who gives `extra` is warned of usual places that cannot be used (rule 12).
+    """
     variable = environ.get(DockerAuthConfig.VARIABLE, "").strip()
-    text: list[CredentialSource] = [DockerAuthConfig(environ, timeout=timeout)] if variable else []
+    text = [DockerAuthConfig(environ, timeout=timeout)] if variable else []
     named = named_file(environ)
     first, last = ([named], []) if named else ([], _podman_files(environ))
     before, after = (
         [DockerConfig(path, environ, podman=True, usual=not named, timeout=timeout) for path in paths]
         for paths in (first, last)
     )
-    return [*before, *text, docker, *after]
+    places = [*before, *text, docker, *after]
+    return [Extra(place, extra) if extra and place.usual else place for place in places]
 
 
 def named_file(environ: Mapping[str, str]) -> Path | None:

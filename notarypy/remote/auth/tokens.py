@@ -12,9 +12,11 @@ Rules:
 4. A token serves the scopes it was asked for together, usually one, until ten seconds before its end.
 5. Replies of token services are limited in size and checked before use. That one does not know what is asked
    for is no answer of the server itself: it says nothing of an image, or of trust data.
-6. A registry token takes the place of a fetched one; when the server refuses it, nothing else is tried.
+6. A registry token takes the place of a fetched one; when the server refuses it, no login of ours is tried.
 7. A server that has given us to its token service, and refuses a token by asking for a password alone, is
    shown a new token once, and no password: Azure's registries answer so whatever was refused.
+8. In place of a login that is refused, or is of another kind than is wanted, somebody may be asked for one,
+   once (`Keychain.instead_of`). A token service that only fails now has refused none.
 """
 
 from __future__ import annotations
@@ -98,8 +100,8 @@ class TokenAuthenticator:
 
     def answer(self, url: str, scope: Scope, response: Response, fetch: Fetch, used: str | None) -> str:
         """Return the header that answers a 401; raise AuthenticationError if nothing can."""
-        final = used is not None and (used.startswith("Basic ") or used == self._given(first_scope(scope)))
-        if final or not self._is_ours(url):
+        login = self._credential(first_scope(scope)) if used and self.is_login(scope, used) else None
+        if not self._is_ours(url) or (login is not None and self._keychain.instead_of(login) is None):
             raise self.refused(url, scope, response, used)
         challenge = self._choose(url, response, used)
         scheme = origin(url)[0]
@@ -107,6 +109,10 @@ class TokenAuthenticator:
         # Only a challenge lists several scopes; in ours a blank belongs to the repository's name.
         scopes = scopes_of(scope) or tuple(challenge.get("scope").split())
         return self._header(scheme, challenge, scopes, fetch, used)
+
+    def is_login(self, scope: Scope, used: str) -> bool:
+        """Tell whether a header is a login of ours, and not a token that was fetched with one."""
+        return used.startswith("Basic ") or used == self._given(first_scope(scope))
 
     def refused(self, url: str, scope: Scope, response: Response, used: str | None) -> AuthenticationError:
         """Return the error for a 401 or 403 that stands, with what was asked, granted and by whom."""
@@ -216,7 +222,9 @@ class TokenAuthenticator:
         return f"Bearer {credential.secret}"
 
     def _password(self, scope: str | None) -> str:
-        credential = self._credential(scope) or self._keychain.asked()
+        credential = self._credential(scope)
+        if credential is None or credential.kind != "password":
+            credential = self._keychain.instead_of(credential) or credential
         if credential is None:
             raise self._impossible(self._who(None), advice=self._log_in())
         if credential.kind != "password":
@@ -246,7 +254,8 @@ class TokenAuthenticator:
     def _is_too_little(self, key: _TokenPurpose, response: Response, used: Credential | None) -> bool:
         """Tell whether there is no token, or one that grants nothing, or to nobody says nothing of that."""
         if response.status != HTTPStatus.OK:
-            return response.status in _REFUSALS or (used is not None and used.kind == "identity")
+            posted = used is not None and used.kind == "identity"
+            return response.status in (_REFUSALS | _NO_POST if posted else _REFUSALS)
         token, _ = _token_of(host_port(key.realm), response, self._most)
         grants = granted(f"Bearer {token}", first_scope(key.scopes))
         return grants == "" or (used is None and not grants)

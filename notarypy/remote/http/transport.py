@@ -9,7 +9,8 @@ Rules:
    spent waiting for other requests of ours (`throttle`) does not count: its clock stands still meanwhile.
 2. Only GET and HEAD are repeated (`attempts`). Any other method is sent once, and once more only if the first
    answer was a 401, with which a server says that it did nothing, or by rule 9 if certainly nothing was sent.
-3. One 401 is answered per request, by the authenticator. The next 401, and every 403, is an error.
+3. One 401 is answered per request, by the authenticator, and one more if it sent a login itself: somebody may
+   give another one. The next 401, and every 403, is an error.
 4. Redirects are refused unless the caller allows some; then only to the same origin, or, if the caller allows
    that too, to https elsewhere. There goes nothing that is not meant for everybody: no token, no configured
    header. Who has left does not come back as somebody. What is not GET or HEAD is sent on by 307 and 308
@@ -134,6 +135,9 @@ class Authenticator(Protocol):
     def answer(self, url: str, scope: Scope, response: Response, fetch: Fetch, used: str | None) -> str:
         """Return the Authorization header that answers a 401; `used` is the one that was refused."""
 
+    def is_login(self, scope: Scope, used: str) -> bool:
+        """Tell whether a header is a login of ours, and not a token that was fetched with one."""
+
     def refused(self, url: str, scope: Scope, response: Response, used: str | None) -> AuthenticationError:
         """Return the error for a 401 or 403 that cannot be answered."""
 
@@ -162,15 +166,13 @@ class Exchange:
         monotonic: Callable[[], float] = time.monotonic,
         limits: Limits = DEFAULT,
     ) -> None:
-        self.limits = limits
-        self._transport, self._timeout = transport, timeout
+        self.limits, self._transport, self._timeout = limits, transport, timeout
         self._headers = {"Accept-Encoding": "identity", "User-Agent": user_agent}
         self._configured, self._secrets = configured, secrets or Redaction()
         self._throttles, self._check = throttles or Throttles(), check
         self._sleep, self._monotonic = sleep, monotonic
-        self._make_authenticator = authenticator
+        self._make_authenticator, self._lock = authenticator, threading.Lock()
         self._authenticator: Authenticator | None = None
-        self._lock = threading.Lock()
 
     def send(self, request: Request, scope: Scope = None, policy: RequestPolicy = USUAL) -> Response:
         """Send a request and return a 2xx answer, or a 4xx that only the caller can judge (400, 409, 413...).
@@ -243,7 +245,7 @@ class Exchange:
         return headers
 
     def _authenticated(self, request: Request, scope: Scope, deadline: Deadline, attempts: int) -> Response:
-        """Send with what is known, answer one 401, refuse the next."""
+        """Send with what is known, answer 401, refuse the next (rule 3)."""
 
         def fetch(wanted: Request, /) -> Response:
             wanted = replace(wanted, headers={**self._headers, **wanted.headers})
@@ -264,11 +266,13 @@ class Exchange:
             raise failures.denied(host_port(request.url), first_scope(scope), response)
         with self._lock:  # two threads that are refused at once share one, and its tokens
             known = self._authenticator = self._authenticator or self._make_authenticator()
-        if response.status == HTTPStatus.UNAUTHORIZED:
+        again = response.status == HTTPStatus.UNAUTHORIZED
+        while again:
             deadline.asking = self._monotonic()
             used = known.answer(request.url, scope, response, fetch, used)
             deadline.extend(self._monotonic())
             response = self._send(_carrying(request, used), deadline, attempts)
+            again = response.status == HTTPStatus.UNAUTHORIZED and known.is_login(scope, used)
         if response.status in _REFUSALS:
             raise known.refused(request.url, scope, response, used)
         return response

@@ -13,7 +13,7 @@ Rules:
    its key may be there, and the other half be an option.
 4. A root is trusted on first use unless the file forbids it.
 5. Go notary knows no folder of docker's: certificates and logins there are an extra. What cannot be used of
-   it stops nothing, and where a CA is named no certificate is looked for there.
+   it stops nothing, unless DOCKER_CONFIG names it; where a CA is named no certificate is looked for there.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def load_as_go(
             error.saying(config=str(config)) if error.facts.get("path") == str(config) else error
         ) from None
     source = "--server" if named else f"the default (no --server, and no remote_server.url in {config})"
-    return replace(found, server_source=source, docker="extra")
+    return replace(found, server_source=source, docker_is_extra=True)
 
 
 def _file(path: Path, home: Path, *, named: bool) -> FileSettings:

@@ -92,7 +92,7 @@ class Settings:
     Attributes:
         trust_dir: The trust directory.
         docker_config: Docker's own configuration directory.
-        docker: Whether that is the program's own, an extra (`gosettings`), or not looked at for certificates.
+        docker_is_extra: Whether certificates and logins there are an extra (`gosettings`, rule 5).
         server: The Notary server that an option or the environment names, or None.
         server_source: The option or variable that names it.
         tls_ca: The only CAs to trust for Notary servers, from an option, or None.
@@ -140,7 +140,7 @@ class Settings:
     options: Mapping[str, object] = field(default_factory=dict, repr=False)
     config: Path | None = None
     unread: tuple[str, ...] = ()
-    docker: Literal["own", "extra", "none"] = "own"
+    docker_is_extra: bool = False
 
     def server_for(self, registry_host: str) -> str:
         """Return the address of the Notary server for a registry's images; raise ConfigurationError."""
@@ -177,17 +177,19 @@ class Settings:
             found = Pins(roots, source=f"root in {self.config or 'the configuration file'}")
         return found or None
 
-    def tls_for(self, host_port: str, *, kind: Literal["notary", "registry"]) -> TlsFiles:
+    def tls_for(
+        self, host_port: str, *, kind: Literal["notary", "registry"], docker: bool = True
+    ) -> TlsFiles:
         """Return the certificate files for a server; options and `ca` count for Notary servers only.
 
-        Raises TlsError for a folder that cannot be listed, ConfigurationError for half of a client pair.
+        Of these, docker's folder counts where `docker` says so. Raises TlsError for a folder that cannot be
+        listed, ConfigurationError for half of a client pair.
         """
         if kind == "registry":
             return servers.find(self.registry_certs, host_port, None, None, environ=self.environ)
         pair = (self.tls_cert, self.tls_key) if self.tls_cert and self.tls_key else None
         ca = self._ca_for(host_port)
-        looked = self.docker == "own" or (self.docker == "extra" and ca is None)
-        bases = [self.docker_config / "tls"] if looked else []
+        bases = [self.docker_config / "tls"] if docker and not (self.docker_is_extra and ca) else []
         return servers.find(bases, host_port, ca, pair, environ=self.environ, options=True)
 
     def schemes_for(self, registry_host: str) -> tuple[str, ...]:
