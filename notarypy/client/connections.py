@@ -18,6 +18,7 @@ Rules:
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from functools import partial
@@ -28,7 +29,7 @@ from notarypy.client import workers
 from notarypy.errors import ConfigurationError, TlsError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.auth.credentials import HUB, Credential, CredentialSource, Keychain, NotaryAuth
-from notarypy.remote.auth.dockerconfig import DockerConfig, LoginFile, credential_sources, named_file
+from notarypy.remote.auth.dockerconfig import DockerConfig, Extra, LoginFile, credential_sources, named_file
 from notarypy.remote.http import tls
 from notarypy.remote.http.messages import Redaction
 from notarypy.remote.http.throttle import Throttles
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     AskLogin = Callable[[], tuple[str, str] | None]
 
 _AGENT = f"notarypy/{__version__}"
+_NO_STORE = {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": os.devnull}
 
 
 class Connections:
@@ -208,11 +210,13 @@ class Connections:
         """Return docker's file, and all places; shared, so that a helper is asked once for all servers."""
         with self._lock:
             if self._places is None:
-                environ, timeout = self._settings.environ, self._settings.timeout
-                path, usual = self._settings.docker_config / "config.json", not environ.get("DOCKER_CONFIG")
+                settings, environ, timeout = self._settings, self._settings.environ, self._settings.timeout
+                path, usual = settings.docker_config / "config.json", not environ.get("DOCKER_CONFIG")
                 docker = DockerConfig(path, environ, usual=usual, timeout=timeout)
-                extra = self._warn if self._settings.docker_is_extra else None
-                self._places = docker, credential_sources(docker, environ, timeout=timeout, extra=extra)
+                found, extra = credential_sources(docker, environ, timeout=timeout), settings.docker_is_extra
+                places: list[CredentialSource]
+                places = [Extra(one, self._warn) if extra and one.usual else one for one in found]
+                self._places = docker, places
             return self._places
 
     def _registry_headers(self) -> dict[str, str]:
@@ -265,21 +269,14 @@ class Connections:
         named = settings.tls_for(name, kind=kind, docker=False)
         try:
             found = settings.tls_for(name, kind=kind)
-            _require_usable(found, named)
+            docker = found.client_cert != named.client_cert
+            cert, key = (found.client_cert, found.client_key) if docker else (None, None)
+            ca = [path for path in found.extra_ca if not path.is_fifo()]  # which can be read once
+            tls.context(extra_ca=ca, client_cert=cert, client_key=key, environ=_NO_STORE)
         except (TlsError, ConfigurationError) as error:
             self._warn(f"docker's certificates are left out: {'; '.join((error.message, *error.why))}")
             return named
         return found
-
-
-def _require_usable(found: TlsFiles, named: TlsFiles) -> None:
-    """Raise TlsError for a file that nobody named and cannot be used; not for a pipe, which is read once."""
-    cert, key = found.client_cert, found.client_key
-    pair = None if cert is None or key is None or cert == named.client_cert else (cert, key)
-    tls.require_usable(
-        [path for path in found.extra_ca if not path.is_fifo()],
-        None if pair is None or any(path.is_fifo() for path in pair) else pair,
-    )
 
 
 def _login_names(registry_host: str) -> tuple[str, ...]:

@@ -123,7 +123,7 @@ class App:
         self._operations, self._ready, self._metrics = operations, ready, metrics
         self._deadline, self._limits = deadline, limits
         self._lesser, self._certificates = frozenset(lesser), client_certificates
-        self._room = RequestCapacity(metrics, most, limits)
+        self._capacity = RequestCapacity(metrics, most, limits)
         self._turns = Turns()
         self.ending = False
         self._pages = dict(zip(self.PAGES, (self._health, self._readiness, self._numbers), strict=True))
@@ -142,11 +142,11 @@ class App:
         request.share = Share(lesser=request.path in self._lesser)
         try:
             answer = await self._answered(request, begun)
-            if (size := len(answer.body)) > USUAL_BYTES and not self._room.hold(request.share, size):
+            if (size := len(answer.body)) > USUAL_BYTES and not self._capacity.hold(request.share, size):
                 answer = _busy("the answers are too long together").answer
             await self._send(request, answer, send)
         finally:
-            self._room.end(request.share)
+            self._capacity.end(request.share)
         seconds = time.monotonic() - begun
         self._metrics.answered(request.path, answer.status, seconds)
         quiet = request.path in self.PAGES and answer.status == 200  # noqa: PLR2004 - HTTP's own
@@ -185,7 +185,7 @@ class App:
 
     async def _operate(self, operation: Operation, request: _Request, begun: float) -> HttpAnswer:
         """Let an operation answer within the deadline (rules 2 to 4)."""
-        if not self._room.is_free(request.share):
+        if not self._capacity.is_free(request.share):
             raise _busy(_TOO_MANY)
         deadline = begun + min(self._deadline, request.patience)
         work = await self._begin(operation, request, deadline)
@@ -199,7 +199,7 @@ class App:
     async def _begin(self, operation: Operation, request: _Request, deadline: float) -> Work | HttpAnswer:
         """Begin as soon as the body is there; nobody has it any more when that is done."""
         body = await self._read(request)
-        if not self._room.begin(request.share):
+        if not self._capacity.begin(request.share):
             raise _busy(_TOO_MANY)
         if len(body) <= USUAL_BYTES and body.count(b",") <= _AT_ONCE_COMMAS:
             return operation(body)
@@ -210,12 +210,12 @@ class App:
 
     async def _read(self, request: _Request) -> bytes:
         """Return the body; it may have to give way to others while it comes."""
-        room, ends = self._room, time.monotonic() + BODY_SECONDS
+        capacity, ends = self._capacity, time.monotonic() + BODY_SECONDS
         try:
             async with asyncio.timeout(BODY_SECONDS) as limit:
-                room.coming(request.share, limit)
+                capacity.coming(request.share, limit)
                 async for size in request.read():
-                    if not room.hold(request.share, size):
+                    if not capacity.hold(request.share, size):
                         raise _busy("the bodies of requests are too long together")
             return b"".join(request.pieces)
         except TimeoutError:
@@ -224,7 +224,7 @@ class App:
             message = f"the body was not there after {BODY_SECONDS:g} seconds"
             raise _Refused(408, "http.slow_body", message) from None
         finally:
-            room.here(request.share)
+            capacity.here(request.share)
             request.pieces.clear()
 
     async def _send(self, request: _Request, answer: HttpAnswer, send: Send) -> None:

@@ -14,6 +14,7 @@ from notarypy.cli.text.advice import advice
 from notarypy.client.api import Client
 from notarypy.client.connections import Connections
 from notarypy.errors import AuthenticationError, TrustError, UnreachableError
+from notarypy.remote.http import tls
 from notarypy.remote.http.messages import Response
 from notarypy.storage.settings.settings import RegistrySettings, Settings
 from notarypy.values import replace
@@ -116,7 +117,15 @@ def test_docker_certificates_that_nobody_named_are_an_extra(
     if broken:
         (folder / "broken.crt").write_text("no certificate")
     contexts, warned = list[dict[str, tuple[Path, ...]]](), list[str]()
-    monkeypatch.setattr("notarypy.remote.http.tls.context", lambda **how: contexts.append(how))
+    real: Callable[..., object] = tls.context
+
+    def context(*, environ: dict[str, str], **how: tuple[Path, ...]) -> object:
+        if environ.get("SSL_CERT_FILE"):  # a try
+            return real(environ=environ, **how)
+        contexts.append(how)
+        return None
+
+    monkeypatch.setattr("notarypy.remote.http.tls.context", context)
     adapter = "notarypy.remote.http.adapter.HttpTransport"
     monkeypatch.setattr(adapter, lambda context_of, *_: context_of("notary.corp.test"))
     settings = replace(Settings(tmp_path, tmp_path, server=NAMED, docker_is_extra=True), **named)

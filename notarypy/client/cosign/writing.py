@@ -1,14 +1,12 @@
 """Signatures as cosign and notation make them, written into a registry beside what others have signed there.
 
 What it is: one manifest or index at a time, signed under one or several names, or for notation under one
-chain of certificates. What it is not: a
-decision what may be signed (`client.migrate`), or reading (`reading`).
+chain of certificates. What it is not: reading (`reading`), or a decision what is signed (`client.migrate`).
 
 Rules:
 
 1. What is there and valid is left alone: for each name a text with this digest by this key, and one bundle
-   that counts for the repository.
-   Nothing is signed that is not to be written.
+   that counts for the repository. Nothing is signed that is not to be written.
 2. What is named is there before what names it: texts and configuration before the manifest at the tag, the
    bundle before its manifest. Whoever is killed in between leaves what nobody finds.
 3. The manifest at the tag is looked at again just before it is put, and made anew if it changed. Where

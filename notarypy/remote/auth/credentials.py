@@ -255,19 +255,16 @@ class Helper:
 
     def _failed(self, server: str, reason: str, verb: str = "get") -> AuthenticationError:
         what = {"get": "gave no credentials for", "store": "did not store the login for"}
+        do = "run-helper" if verb == "get" else "look-at-helper"
         return AuthenticationError(
             f"the credential helper {self.program} {what.get(verb, 'did not erase the login for')} {server}",
             why=(f"{reason}; what it wrote may be secret and is not shown", f"{self.config} names it"),
-            advice=Advice(
-                "run-helper" if verb == "get" else "look-at-helper", server=server, program=self.program
-            ),
+            advice=Advice(do, server=server, program=self.program),
             host=server,
             config=self.config,
             helper=self.program,
-            asked=None,
-            granted=None,
-            user=None,
             source=self.config,
+            **dict.fromkeys(("asked", "granted", "user")),
         )
 
 

@@ -238,16 +238,9 @@ class Extra:
 
 
 def credential_sources(
-    docker: DockerConfig,
-    environ: Mapping[str, str],
-    *,
-    timeout: float,
-    extra: Callable[[str], None] | None = None,
-) -> list[CredentialSource]:
-    """Return all places in their order: REGISTRY_AUTH_FILE's, the variable, docker's file, podman's files.
-
-    Who gives `extra` is warned of usual places that cannot be used (rule 12).
-    """
+    docker: DockerConfig, environ: Mapping[str, str], *, timeout: float
+) -> list[DockerConfig]:
+    """Return all places in their order: REGISTRY_AUTH_FILE's, the variable, docker's file, podman's files."""
     variable = environ.get(DockerAuthConfig.VARIABLE, "").strip()
     text = [DockerAuthConfig(environ, timeout=timeout)] if variable else []
     named = named_file(environ)
@@ -256,8 +249,7 @@ def credential_sources(
         [DockerConfig(path, environ, podman=True, usual=not named, timeout=timeout) for path in paths]
         for paths in (first, last)
     )
-    places = [*before, *text, docker, *after]
-    return [Extra(place, extra) if extra and place.usual else place for place in places]
+    return [*before, *text, docker, *after]
 
 
 def named_file(environ: Mapping[str, str]) -> Path | None:
@@ -283,10 +275,8 @@ def _is_out_of_reach(path: Path) -> bool:
     """Tell whether nobody can say if the file is there: a folder above it cannot be entered."""
     try:
         path.lstat()
-    except PermissionError:
-        return True
-    except (OSError, ValueError):
-        pass
+    except (OSError, ValueError) as error:
+        return isinstance(error, PermissionError)
     return False
 
 

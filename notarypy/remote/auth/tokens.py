@@ -289,22 +289,14 @@ class TokenAuthenticator:
         except ConfigurationError:
             raise self._impossible("the token service it names is no usable URL") from None
         if scheme == "http" and not (asked_over == "http" and is_loopback(host)):
-            raise self._impossible(
-                f"the token service it names, {host}, would get credentials over plain http"
-            )
+            why = f"the token service it names, {host}, would get credentials over plain http"
+            raise self._impossible(why)
 
     def _impossible(
         self, why: str, credential: Credential | None = None, *, advice: Advice | None = None
     ) -> AuthenticationError:
-        return AuthenticationError(
-            f"cannot authenticate to {self._host}",
-            why=why,
-            advice=advice,
-            host=self._host,
-            asked=None,
-            granted=None,
-            **owner(credential),
-        )
+        facts = {"host": self._host, "asked": None, "granted": None, **owner(credential)}
+        return AuthenticationError(f"cannot authenticate to {self._host}", why=why, advice=advice, **facts)
 
 
 def _offered(response: Response) -> tuple[Challenge, ...]:

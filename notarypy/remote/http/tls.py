@@ -88,17 +88,6 @@ def context(
     return made
 
 
-def require_usable(ca: Sequence[Path], pair: tuple[Path, Path] | None) -> None:
-    """Try CA files, and a client certificate with its key; raise TlsError as `context` does."""
-    import ssl
-
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    for path in ca:
-        _add_file(made, path)
-    if pair is not None:
-        _add_client_pair(made, *pair)
-
-
 def _add_file(made: ssl.SSLContext, path: Path, source: str = "") -> None:
     try:
         if path.is_dir():

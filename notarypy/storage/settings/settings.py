@@ -253,6 +253,7 @@ def load(
     config = _path(given, "config")
     file = _file_settings(config, xdg, home) if file is None else file
     docker_config = Path(environ.get("DOCKER_CONFIG") or home / ".docker").absolute()
+    folders = xdg / "containers", xdg / "docker", docker_config
     trust_dir = docker_config / "trust"
     if file.trust_dir is not None and not environ.get("DOCKER_CONFIG"):
         trust_dir = file.trust_dir.absolute()
@@ -280,7 +281,7 @@ def load(
         registries=file.registries,
         offline=bool(given.get("offline", False)),
         environ=dict(environ),
-        registry_certs=(*system_certs, *_own_certs(xdg, docker_config)),
+        registry_certs=(*system_certs, *(folder / "certs.d" for folder in folders)),
         gun_pins=file.gun_pins,
         gun_authorities=file.gun_authorities,
         policy=PolicyFile(policy or xdg / "notarypy" / "policy.toml", home, named=policy is not None),
@@ -290,10 +291,6 @@ def load(
         config=config or xdg / "notarypy" / "config.toml",
         unread=file.unread,
     )
-
-
-def _own_certs(xdg: Path, docker_config: Path) -> list[Path]:
-    return [*(xdg / program / "certs.d" for program in ("containers", "docker")), docker_config / "certs.d"]
 
 
 def _first_use(given: Mapping[str, object], environ: Mapping[str, str], file: FileSettings) -> bool | None:
