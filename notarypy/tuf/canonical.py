@@ -17,9 +17,9 @@ Rules:
 4. A text has at most `json_parts` (`limits`) brackets and commas, for a value costs far more memory than its
    text. That is enough for 200 000 tags. A text above 32 MiB is ASCII, for one character outside may make
    Python keep four bytes for each of a string.
-5. `5.0` and `1e2` are numbers, and signed as `5` and `100`, for Go signs them so. As a version, length or
-   threshold Go reads neither: they are `WrittenAsFloat`, which whoever wants an integer refuses
-   (`fields.is_integer`). Custom data may have them.
+5. `5.0` and `1e2` are numbers, and signed as `5` and `100`, for Go signs them so; beyond 2**53 they are none.
+   As a version, length or threshold Go reads neither: they are `WrittenAsFloat`, which whoever wants an
+   integer refuses (`fields.is_integer`). Custom data may have them.
 6. For a file in storage form without escapes the quick decoder is taken, and what it returned is encoded:
    it counts only if that is the text itself. A text that is its own canonical form has no duplicate member,
    no number written otherwise than as an integer, no lone surrogate. All else is decoded by rule 3.

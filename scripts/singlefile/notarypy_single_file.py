@@ -9,7 +9,8 @@ Rules:
 1. The folder is `notarypy/` below `XDG_CACHE_HOME`, which is `~/.cache` if it is not set. Nobody else can
    write to it, and nobody else can put another folder in its place: the same is demanded of each folder
    above it. Where that cannot be had, or no program may run from there (noexec), it is a temporary folder,
-   which goes when the program ends.
+   which goes when the program ends, by a signal too: one that comes in the middle of a call of C, such as a
+   token's that waits for a finger, ends the program after it.
 2. A folder has the name of what is in it, a digest of the file's contents, and of what it is for. It gets
    that name when it is whole: what was interrupted never runs, and two that begin at once do no harm. What
    somebody deleted in it, such as what cleans up old files, is put there again. What a signal interrupts

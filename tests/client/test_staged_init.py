@@ -103,6 +103,10 @@ def test_the_first_publish_names_the_server_where_it_was_begun_some_other_time(
     owner.warnings.clear()
     at_once.publish(GUN)
     assert owner.warnings == []
+    staging(owner).add_target(f"{GUN}-1", "1", CONTENT)
+    owner.warnings.clear()
+    assert staging(owner).publish(f"{GUN}-1").begun is not None
+    assert owner.warnings == []
     other = f"{GUN}-2"
     staging(owner).init(other)
     owner.warnings.clear()

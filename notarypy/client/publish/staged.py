@@ -158,7 +158,7 @@ def publish(session: Session, text: str) -> StagedPublished:
         if created and roles.ROOT not in repository.cache.cached():
             begun = stagedinit.begin(session, publisher, Wanted(snapshot="local"))
             edit.use(publisher_for(session, text, staged=True))
-        if created and repository.gun not in session.begun:
+        if created and begun is None and repository.gun not in session.begun:
             stagedinit.warn_of_first(repository)
         done = edit.publish(first=created)
         session.begun.discard(repository.gun)
