@@ -234,7 +234,8 @@ class RemoveKeys:
     def apply(self, state: State) -> State:
         """Drop the keys; the delegation stays, even without any (rule 3)."""
         above = _above(state, self.role)
-        old = above.delegation(self.role) or Delegation(self.role, (), 1, ())
+        if (old := above.delegation(self.role)) is None:
+            return state
         dropped = self.canonical_ids
         kept = tuple(keyid for keyid in old.keyids if above.keys[keyid].canonical_id not in dropped)
         if kept == old.keyids:
