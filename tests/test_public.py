@@ -191,6 +191,7 @@ LISTS: dict[str, Callable[[Client], object]] = {
     "rotate": lambda client: client.keys.rotate("r.test/a", "root", replaces="1234567"),
     "renew": lambda client: client.renew("r.test/a", only="root"),
     "export": lambda client: client.keys.export("jeff"),
+    "remove": lambda client: client.keys.remove("jeff", others="1234567"),
     "pull": lambda client: client.images.pull("r.test/a:1", "oci:x", signers="jeff"),
     "copy": lambda client: client.images.copy("r.test/a:1", "r.test/b", signers="jeff"),
     "pin": lambda client: client.images.pin(b"FROM a", skip="a"),

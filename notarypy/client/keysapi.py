@@ -208,6 +208,7 @@ class Keys:
         """
         from notarypy.client.keys.keyfiles import removable
 
+        require_lists(others=others)
         manager = self._session.keys()
         info = removable(manager, self._session.directory(), key, others, force=force)
         if not dry_run:

@@ -255,11 +255,13 @@ class Helper:
 
     def _failed(self, server: str, reason: str, verb: str = "get") -> AuthenticationError:
         what = {"get": "gave no credentials for", "store": "did not store the login for"}
-        do = "run-helper" if verb == "get" else "look-at-helper"
+        advice = Advice("run-helper", server=server, program=self.program)
+        if verb != "get":
+            advice = Advice("look-at-helper", server=server, program=self.program)
         return AuthenticationError(
             f"the credential helper {self.program} {what.get(verb, 'did not erase the login for')} {server}",
             why=(f"{reason}; what it wrote may be secret and is not shown", f"{self.config} names it"),
-            advice=Advice(do, server=server, program=self.program),
+            advice=advice,
             host=server,
             config=self.config,
             helper=self.program,

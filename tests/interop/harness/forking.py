@@ -147,9 +147,13 @@ class Forker:
         self, argv: Sequence[str], env: Mapping[str, str], data: bytes | None
     ) -> tuple[int, bytes, bytes] | None:
         """Run a program to its end in the folder of this process; None: another one runs."""
+        try:
+            folder = Path.cwd()
+        except FileNotFoundError:  # it is gone: a program of its own starts there all the same
+            return None
         if not self._turn.acquire(blocking=False):
             return None
-        self._begin(argv, env, Path.cwd(), data)
+        self._begin(argv, env, folder, data)
         return self.wait()
 
     def run(
