@@ -238,7 +238,8 @@ class Connections:
 
     def _tls_places(self, host: str, kind: Kind, server: str) -> tls.TlsPlaces:
         """Return where `_context` looked, for error texts."""
-        found, named = self._tls_for(host, kind), self._tls_for(server, kind)
+        found = self._tls_for(host, kind)
+        named = found if host == server else self._tls_for(server, kind)
         # The first place is the system's store, or what is in place of it.
         searched = found.searched if found.replace_ca else (*named.searched, *found.searched[1:])
         own = host == server
@@ -252,7 +253,8 @@ class Connections:
 
     def _context(self, host: str, kind: Kind, server: str) -> ssl.SSLContext:
         """Return the context for a server itself, or for the token server that it names (rule 1)."""
-        found, named = self._tls_for(host, kind), self._tls_for(server, kind)
+        found = self._tls_for(host, kind)
+        named = found if host == server else self._tls_for(server, kind)
         return tls.context(
             replace_ca=found.replace_ca or named.replace_ca,
             extra_ca=tuple(dict.fromkeys((*found.extra_ca, *named.extra_ca))),
